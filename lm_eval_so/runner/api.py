@@ -1,0 +1,179 @@
+"""The runner from Python: blocking or async, as a report or as results while they come."""
+
+import asyncio
+import queue
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, suppress
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan
+from lm_eval_so.runner.execute import Run
+from lm_eval_so.runner.models import RunConfig, RunResult
+from lm_eval_so.runner.observer import Silent
+from lm_eval_so.runner.report import RunReport
+from lm_eval_so.runner.signals import InterruptedRunError
+
+DatasetPath = str | PathLike[str]
+_AHEAD = 1024
+"""Results a stream may be ahead of who reads it."""
+_POLL = 0.05  # seconds, while a stream that was left comes to its end
+
+
+class How(TypedDict, total=False):
+    """Keywords that all functions here take.
+
+    Attributes:
+        options: How the run is carried out; the defaults are those of the command line.
+        backend: Answers instead of the backend that the config names.
+        metadata: ``metadata.json``, where it does not stand beside the samples.
+        output_root: Run directories are made in it; ``outputs`` if not given.
+        output_dir: Names the run directory itself.
+    """
+
+    options: RunnerOptions
+    backend: ChatBackend
+    metadata: DatasetPath
+    output_root: DatasetPath
+    output_dir: DatasetPath
+
+
+def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
+    """Runs a config on a dataset; what an earlier call has answered is not asked again.
+
+    Args:
+        dataset: A directory with ``test.jsonl``, or a ``.jsonl`` or ``.jsonl.gz`` file.
+        config: What decides the answers.
+        **how: See How.
+
+    Returns:
+        A report of the complete run. Failed samples are results, not exceptions.
+
+    Raises:
+        LmEvalError: The run could not be carried out; what was received is in the run directory.
+        KeyboardInterrupt: Ctrl-C, after what was in flight has been written.
+    """
+    with _prepared(dataset, config, how) as prepared:
+        return _complete(asyncio.run(prepared.carry_out()))
+
+
+async def run_async(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
+    """`run`, in a running event loop."""
+    with _prepared(dataset, config, how) as prepared:
+        return _complete(await prepared.carry_out())
+
+
+async def stream_async(
+    dataset: DatasetPath, config: RunConfig, **how: Unpack[How]
+) -> AsyncIterator[RunResult]:
+    """`run`, yielding each result as soon as it is in the file, earlier ones included.
+
+    A reader that falls behind slows the run; one that leaves ends it, keeping what was received.
+    """
+    ahead: asyncio.Queue[RunResult | None] = asyncio.Queue(_AHEAD)
+    with _prepared(dataset, config, how, _Forward(ahead)) as prepared:
+
+        async def carry_out() -> RunReport:
+            try:
+                return await prepared.carry_out()
+            finally:
+                await ahead.put(None)
+
+        task = asyncio.create_task(carry_out())
+        try:
+            while (result := await ahead.get()) is not None:
+                yield result
+        except BaseException:  # the reader left, or was cancelled
+            prepared.stop.request(asyncio.CancelledError())
+            while not task.done():
+                _empty(ahead.get_nowait)  # so that nothing waits for a place in the queue
+                await asyncio.wait([task], timeout=_POLL)
+            raise
+        _complete(await task)
+
+
+def stream(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> Iterator[RunResult]:
+    """`stream_async`, for a plain ``for`` loop; the run goes on in a thread of its own."""
+    ahead: queue.Queue[RunResult | BaseException | None] = queue.Queue(_AHEAD)
+    leave: list[Callable[[], object]] = []
+
+    async def forward() -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        leave.append(partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel))
+        async with aclosing(stream_async(dataset, config, **how)) as results:
+            async for result in results:
+                if ahead.full():
+                    await asyncio.to_thread(ahead.put, result)
+                else:
+                    ahead.put_nowait(result)
+
+    def work() -> None:
+        try:
+            asyncio.run(forward())
+            ahead.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is read
+            ahead.put(error)
+
+    thread = threading.Thread(target=work, name="lm-eval-so", daemon=True)
+    thread.start()
+    try:
+        while (result := ahead.get()) is not None:
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        with suppress(IndexError, RuntimeError):  # not begun yet, or over
+            leave.pop()()
+        while thread.is_alive():
+            _empty(ahead.get_nowait)
+            thread.join(_POLL)
+
+
+class _Forward(Silent):
+    """Puts every result into a queue."""
+
+    def __init__(self, ahead: asyncio.Queue[RunResult | None]) -> None:
+        self._ahead = ahead
+
+    async def result(self, result: RunResult) -> None:
+        await self._ahead.put(result)
+
+    async def kept(self, read: Callable[[], RunResult]) -> None:
+        await self._ahead.put(read())
+
+
+def _prepared(dataset: DatasetPath, config: RunConfig, how: How, *observers: Silent) -> Run:
+    metadata, output_dir = how.get("metadata"), how.get("output_dir")
+    plan = RunPlan(
+        dataset=DatasetConfig(
+            path=Path(dataset), metadata=None if metadata is None else Path(metadata)
+        ),
+        run_config=config,
+        options=how.get("options", RunnerOptions()),
+        output_root=Path(how.get("output_root", "outputs")),
+        output_dir=None if output_dir is None else Path(output_dir),
+    )
+    return Run(plan, how.get("backend"), *observers)
+
+
+def _complete(report: RunReport) -> RunReport:
+    fault = report.fault
+    if isinstance(fault, InterruptedRunError):
+        if fault.exit_code == 128 + signal.SIGTERM:
+            raise SystemExit(fault.exit_code)
+        raise KeyboardInterrupt
+    if fault is not None:
+        raise fault
+    return report
+
+
+def _empty(get: Callable[[], object]) -> None:
+    with suppress(queue.Empty, asyncio.QueueEmpty):
+        while True:
+            get()

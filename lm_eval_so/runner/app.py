@@ -1,0 +1,109 @@
+"""``lm-eval-so``: Hydra composes the config, a run carries it out, the exit code tells."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+
+from lm_eval_so._version import __version__
+from lm_eval_so.runner.composition import (
+    COMPOSITION_ERRORS,
+    explain,
+    hide_secrets,
+    mask_secrets,
+    register,
+    shipped,
+)
+from lm_eval_so.runner.errors import LmEvalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from omegaconf import DictConfig
+
+NOT_CARRIED_OUT = 2
+INTERRUPTED = 130
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def main(arguments: Sequence[str] | None = None, *, again: str | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: Hydra's overrides and flags; those of the process if None.
+        again: The command that goes on with the run; made of the arguments if None.
+
+    Returns:
+        0 every sample ok, 1 some failed, 2 not carried out, 130 Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["--version"]:
+        print(f"lm-eval-so {__version__}")  # noqa: T201 - what was asked for
+        return 0
+    again = again or shlex.join(["lm-eval-so", *mask_secrets(arguments)])
+    codes: list[int] = []
+
+    def job(composed: DictConfig) -> None:
+        from lm_eval_so.runner.job import run_job  # noqa: PLC0415 - not for --help
+
+        codes.append(run_job(composed, again))
+        if codes[-1] >= INTERRUPTED:
+            raise KeyboardInterrupt  # ends a sweep
+
+    wants_traceback = os.environ.get(_FULL_ERROR, "0") != "0"
+    try:
+        with _hydra_process(hide_secrets(arguments)):
+            decorate = hydra.main(
+                version_base="1.3", config_path=str(shipped("conf")), config_name="config"
+            )
+            decorate(job)()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else NOT_CARRIED_OUT
+    except KeyboardInterrupt:
+        return codes[-1] if codes and codes[-1] >= INTERRUPTED else fail("interrupted", INTERRUPTED)
+    except COMPOSITION_ERRORS as error:
+        if wants_traceback:
+            raise
+        return fail(explain(error))
+    except LmEvalError as error:
+        return fail(error)
+    return max(codes, default=0)
+
+
+def fail(sentence: object, code: int = NOT_CARRIED_OUT) -> int:
+    """Says why, and returns the exit code."""
+    print(f"error: {sentence}", file=sys.stderr)  # noqa: T201 - a person reads it
+    return code
+
+
+def script() -> NoReturn:
+    """The console script."""
+    sys.exit(main())
+
+
+@contextmanager
+def _hydra_process(arguments: list[str]) -> Iterator[None]:
+    """What Hydra takes from the process, set for the time it runs."""
+    if sys.version_info >= (3, 14):
+        # Hydra 1.3.8 gives argparse a lazy help text, which 3.14 checks and refuses.
+        argparse.ArgumentParser._check_help = lambda self, action: None  # type: ignore[attr-defined] # noqa: ARG005, SLF001
+    register()
+    before, full_error = sys.argv, os.environ.get(_FULL_ERROR)
+    sys.argv = ["lm-eval-so", *arguments]
+    os.environ[_FULL_ERROR] = "1"  # so that its errors reach us, and not the terminal
+    try:
+        yield
+    finally:
+        sys.argv = before
+        if full_error is None:
+            del os.environ[_FULL_ERROR]
+        else:
+            os.environ[_FULL_ERROR] = full_error
+        GlobalHydra.instance().clear()

@@ -1,0 +1,95 @@
+"""The seam: everything that answers has this shape, and everything around it wraps this shape."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from pydantic import ValidationError
+
+from lm_eval_so.runner.config.schema import Config
+from lm_eval_so.runner.config.secrets import public_options
+from lm_eval_so.runner.config.sentences import invalid
+from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
+
+Send = Callable[[RunRequest], Awaitable[ChatResponse]]
+"""``async def send(request)``: an answer, or a BackendError."""
+
+
+class ChatBackend(ABC):
+    """What answers.
+
+    A backend needs `send` and no more. Opened once with ``async with`` before the first request,
+    closed after the last.
+    """
+
+    options_model: ClassVar[type[Config] | None] = None
+    """Checks ``backend_options``; without one they are taken as they are."""
+
+    operational_options: ClassVar[frozenset[str]] = frozenset()
+    """Names of options that change no answer, or that `endpoint` stands for."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Reads the config; nothing is opened yet.
+
+        Raises:
+            ConfigError: An option is wrong.
+            BackendSetupError: A key, a package or a file is missing.
+        """
+        self.config = config
+        self.options: Any = config.backend_options
+        if self.options_model is not None:
+            self.options = _read(self.options_model, config)
+
+    @property
+    def identity_options(self) -> dict[str, Any]:
+        """The options that are part of a run's identity: no secrets, nothing operational."""
+        options = self.options
+        if isinstance(options, Config):
+            options = options.model_dump(exclude={*self.operational_options})
+        return {
+            name: value
+            for name, value in public_options(options).items()
+            if value is not None and name not in self.operational_options
+        }
+
+    @property
+    def endpoint(self) -> str:
+        """Where the answers come from; a part of each request's key."""
+        return ""
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Parameters that are sent where the config names none; a part of each request's key."""
+        return {}
+
+    @property
+    def secrets(self) -> list[str]:
+        """Values that must not be written anywhere, beside the secrets among the options."""
+        return []
+
+    @abstractmethod
+    async def send(self, request: RunRequest) -> ChatResponse:
+        """Asks once; it is called concurrently.
+
+        Raises:
+            BackendError: There is no answer; anything else counts as a bug and ends the run.
+        """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+
+def _read(model: type[Config], config: RunConfig) -> Config:
+    try:
+        return model.model_validate(config.backend_options)
+    except ValidationError as error:
+        raise invalid(error, "backend.options.", model) from error

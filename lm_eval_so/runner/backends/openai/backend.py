@@ -1,0 +1,134 @@
+"""Chat Completions: the SDK's configuration and exceptions, a body that is sent as it was given."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+import orjson
+
+from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.backends.openai.completion import parse_completion, read_json
+from lm_eval_so.runner.backends.openai.errors import from_vendor, vendor_errors
+from lm_eval_so.runner.backends.openai.options import OpenAIOptions
+from lm_eval_so.runner.backends.openai.stream import Assembly
+from lm_eval_so.runner.config.identity import sent
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from openai import AsyncOpenAI
+
+    from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
+
+_PATH = "/chat/completions"
+_TRACE_HEADER = "X-Client-Request-Id"
+"""OpenAI writes this header into its logs: https://platform.openai.com/docs/api-reference."""
+_LONGEST_TRACE = 512  # characters, by the same page
+_PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+_REQUEST_ID = "x-request-id"
+
+
+class OpenAIBackend(ChatBackend):
+    """OpenAI, or any server that speaks Chat Completions."""
+
+    options: OpenAIOptions
+    options_model = OpenAIOptions
+    operational_options = frozenset(
+        {"api_key", "api_key_env", "base_url", "organization", "project"}
+    )
+    _client: AsyncOpenAI
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        self._key = self.options.key()
+        self._fixed = {
+            "model": config.model,
+            **sent(self.options.request_defaults),
+            **sent(config.parameters),
+        }
+        self._streams = self._fixed.get("stream") is True
+        if self._streams:
+            self._fixed.setdefault("stream_options", {"include_usage": True})
+
+    @property
+    def endpoint(self) -> str:
+        return self.options.endpoint
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        return sent(self.options.request_defaults)
+
+    @property
+    def secrets(self) -> list[str]:
+        return [self._key]
+
+    async def __aenter__(self) -> Self:
+        import httpx2  # noqa: PLC0415 - with the SDK, a second of CPU
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient  # noqa: PLC0415 - as above
+
+        # Concurrency, timeouts and retries are the strategies' affair, so the client has no
+        # bounds of its own; with its usual 100 kept connections it would open new ones all the time.
+        unbounded = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        self._client = AsyncOpenAI(
+            api_key=self._key,
+            base_url=self.options.address,
+            organization=self.options.organization,
+            project=self.options.project,
+            default_headers=self.options.headers,
+            max_retries=0,
+            timeout=None,
+            http_client=DefaultAsyncHttpxClient(limits=unbounded, timeout=None),
+        )
+        self._raised = vendor_errors()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._client.close()
+
+    async def send(self, request: RunRequest) -> ChatResponse:
+        body = orjson.dumps({**self._fixed, "messages": request.messages})
+        headers = {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
+        try:
+            return await (self._stream if self._streams else self._complete)(body, headers)
+        except self._raised as error:
+            raise from_vendor(error) from error
+
+    async def _complete(self, body: bytes, headers: dict[str, str]) -> ChatResponse:
+        from httpx2 import Response  # noqa: PLC0415 - loaded with the client
+
+        answer = await self._client.post(
+            _PATH, cast_to=Response, content=body, options={"headers": headers}
+        )
+        return parse_completion(
+            read_json(answer.content), answer.status_code, answer.headers.get(_REQUEST_ID)
+        )
+
+    async def _stream(self, body: bytes, headers: dict[str, str]) -> ChatResponse:
+        from openai import AsyncStream  # noqa: PLC0415 - loaded with the client
+
+        started = perf_counter()
+        assembly = Assembly()
+        async with await self._client.post(
+            _PATH,
+            cast_to=object,
+            content=body,
+            options={"headers": headers},
+            stream=True,
+            stream_cls=AsyncStream[object],
+        ) as stream:
+            async for chunk in stream:
+                assembly.add(chunk, (perf_counter() - started) * 1000)
+            answer = stream.response
+        response = parse_completion(
+            assembly.completion(), answer.status_code, answer.headers.get(_REQUEST_ID)
+        )
+        return response.model_copy(
+            update={"time_to_first_token_ms": assembly.time_to_first_token_ms}
+        )

@@ -1,0 +1,118 @@
+"""The SDK's exceptions to ours, in one table."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_so.runner.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    BackendError,
+    InvalidResponseError,
+    QuotaExceededError,
+    error_class,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import openai
+
+_LONGEST_BODY = 2000  # characters of a body that is no JSON
+_TOO_MANY_REQUESTS = 429
+_QUOTA = "insufficient_quota"
+
+
+def vendor_errors() -> tuple[type[Exception], ...]:
+    """What the SDK and the wire below it raise, its leaks included."""
+    import httpx2  # noqa: PLC0415 - loaded with the client
+    import openai  # noqa: PLC0415 - loaded with the client
+
+    return (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, json.JSONDecodeError)
+
+
+def from_vendor(error: Exception) -> BackendError:
+    """The error of ours that stands for one of `vendor_errors`."""
+    import httpx2  # noqa: PLC0415 - loaded with the client
+    import openai  # noqa: PLC0415 - loaded with the client
+
+    match error:
+        case openai.APIStatusError():
+            return _from_status(error)
+        case openai.APITimeoutError() | httpx2.TimeoutException():
+            return APITimeoutError(_reason(error))
+        case openai.APIConnectionError() | httpx2.TransportError():
+            return APIConnectionError(_reason(error))
+        case openai.APIError(body=dict() as body):  # an error event within a stream
+            return _from_event(body, str(error))
+        case openai.APIResponseValidationError() | json.JSONDecodeError() | openai.APIError():
+            return InvalidResponseError(f"the answer is no completion: {error}", status_code=200)
+        case httpx2.DecodingError() | httpx2.StreamError():
+            return InvalidResponseError(f"the answer cannot be read: {error}")
+        case _:
+            return BackendError(f"{type(error).__name__}: {error}")
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds the server asked to wait: ``retry-after-ms``, else ``Retry-After`` (RFC 9110, 10.2.3).
+
+    A date is measured from ``now``; one that is past means 0. What cannot be read counts as absent.
+    """
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+    except ValueError:
+        pass
+    value = headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _seconds_until(value, now)
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def _seconds_until(date: str, now: datetime) -> float:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return float("inf")
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+
+
+def _from_status(error: openai.APIStatusError) -> BackendError:
+    body = error.body if isinstance(error.body, dict) else {}
+    message = body.get("message") or body.get("detail") or error.message
+    kind = error_class(error.status_code)
+    if error.status_code == _TOO_MANY_REQUESTS and _QUOTA in (body.get("code"), body.get("type")):
+        kind = QuotaExceededError
+    return kind(
+        str(message),
+        status_code=error.status_code,
+        retry_after=retry_after(error.response.headers, datetime.now(UTC)),
+        details=_details(error, body),
+    )
+
+
+def _details(error: openai.APIStatusError, body: dict[str, Any]) -> dict[str, Any] | None:
+    details = {**body}
+    if not body and error.response.text:
+        details["body"] = error.response.text[:_LONGEST_BODY]
+    if error.request_id:
+        details["request_id"] = error.request_id
+    return details or None
+
+
+def _from_event(body: dict[str, Any], message: str) -> BackendError:
+    code = body.get("code")
+    kind = error_class(code) if isinstance(code, int) else InvalidResponseError
+    return kind(message, status_code=code if isinstance(code, int) else None, details=body)
+
+
+def _reason(error: Exception) -> str:
+    """The SDK says no more than ``Connection error.``; what broke is in the cause."""
+    cause = error.__cause__ or error
+    words = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+    return words

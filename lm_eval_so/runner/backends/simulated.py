@@ -1,0 +1,145 @@
+"""A backend without a network: the rehearsal for a run, and the fake for tests."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+from typing import Annotated, Literal, NoReturn
+
+import orjson
+from pydantic import Field
+
+from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.config.schema import Config
+from lm_eval_so.runner.errors import (
+    APITimeoutError,
+    BackendError,
+    BackendSetupError,
+    ConfigError,
+    InternalServerError,
+    InvalidResponseError,
+    RateLimitError,
+)
+from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TokenUsage
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_MISHAPS = ("rate_limited", "server_error", "timeout", "hang", "garbage", "refusal")
+_REFUSAL = "I'm sorry, but I can't help with that."
+_CHARACTERS_PER_TOKEN = 4
+
+
+class SimulatedOptions(Config):
+    """The comments in ``conf/backend/simulated.yaml`` say what each is."""
+
+    seed: int = 0
+    latency_ms: Annotated[float, Field(ge=0)] = 50
+    latency_sigma: Annotated[float, Field(ge=0)] = 0.3
+    answer: Literal["echo", "fixed", "file"] = "echo"
+    text: str = "OK"
+    answers_path: Path | None = None
+    input_tokens: Annotated[int, Field(ge=0)] | None = None
+    output_tokens: Annotated[int, Field(ge=0)] | None = None
+    rate_limited: Share = 0
+    retry_after: Annotated[float, Field(ge=0)] = 1
+    server_error: Share = 0
+    timeout: Share = 0
+    hang: Share = 0
+    garbage: Share = 0
+    refusal: Share = 0
+
+
+class SimulatedBackend(ChatBackend):
+    """What happens to an attempt depends on the seed, the sample and the attempt's number alone."""
+
+    options: SimulatedOptions
+    options_model = SimulatedOptions
+    operational_options = frozenset({"latency_ms", "latency_sigma", "retry_after"})
+
+    def __init__(
+        self, config: RunConfig, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        super().__init__(config)
+        self._sleep = sleep
+        shares = [getattr(self.options, name) for name in _MISHAPS]
+        if sum(shares) > 1:
+            raise ConfigError(
+                f"backend.options: the shares of {', '.join(_MISHAPS)} add up to {sum(shares):g}, "
+                "which is more than 1"
+            )
+        self._weights = [*shares, 1 - sum(shares)]
+        self._answers = self._read_answers() if self.options.answer == "file" else {}
+
+    @property
+    def endpoint(self) -> str:
+        return "simulated"
+
+    async def send(self, request: RunRequest) -> ChatResponse:
+        options = self.options
+        chance = Random(f"{options.seed}:{request.sample_id}:{request.attempt}")  # noqa: S311 - a rehearsal
+        (mishap,) = chance.choices([*_MISHAPS, None], self._weights)
+        if mishap == "hang":
+            await self._sleep(math.inf)
+        seconds = options.latency_ms / 1000 * math.exp(chance.gauss(0, options.latency_sigma))
+        await self._sleep(seconds)
+        if mishap in (None, "refusal"):
+            return self._response(request, refused=mishap is not None)
+        self._fail(mishap)
+
+    def _fail(self, mishap: str) -> NoReturn:
+        errors: dict[str, BackendError] = {
+            "rate_limited": RateLimitError(
+                "simulated: too many requests",
+                status_code=429,
+                retry_after=self.options.retry_after,
+            ),
+            "server_error": InternalServerError("simulated: server error", status_code=500),
+            "timeout": APITimeoutError("simulated: the server gave up"),
+            "garbage": InvalidResponseError("simulated: no completion", status_code=200),
+        }
+        raise errors[mishap]
+
+    def _response(self, request: RunRequest, *, refused: bool) -> ChatResponse:
+        text = _REFUSAL if refused else self._text(request)
+        asked = sum(len(str(message.get("content") or "")) for message in request.messages)
+        input_tokens, output_tokens = self.options.input_tokens, self.options.output_tokens
+        if input_tokens is None:
+            input_tokens = math.ceil(asked / _CHARACTERS_PER_TOKEN)
+        if output_tokens is None:
+            output_tokens = math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
+        return ChatResponse(
+            text=text,
+            finish_reason="stop",
+            status_code=200,
+            tokens=TokenUsage(
+                input=input_tokens, output=output_tokens, total=input_tokens + output_tokens
+            ),
+            model=request.run_config.model,
+            request_id=f"simulated-{request.request_key[:12]}",
+            raw={"message": {"role": "assistant", "content": None, "refusal": text}}
+            if refused
+            else None,
+        )
+
+    def _text(self, request: RunRequest) -> str:
+        if self.options.answer == "fixed":
+            return self.options.text
+        if self.options.answer == "file":
+            if request.sample_id not in self._answers:
+                raise BackendError(f"{self.options.answers_path} has no answer for this sample")
+            return self._answers[request.sample_id]
+        return str(request.messages[-1].get("content") or "")
+
+    def _read_answers(self) -> dict[str, str]:
+        path = self.options.answers_path
+        if path is None:
+            raise ConfigError("backend.options.answer=file needs backend.options.answers_path")
+        try:
+            rows = [orjson.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
+            return {str(row["id"]): str(row["text"]) for row in rows}
+        except OSError as error:
+            raise BackendSetupError(f"answers {path} cannot be read: {error.strerror}") from error
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise BackendSetupError(
+                f'answers {path}: each line must be {{"id": ..., "text": ...}}'
+            ) from error

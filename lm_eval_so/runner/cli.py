@@ -1,0 +1,142 @@
+"""``python -m lm_eval_so.runner.cli``: flags to overrides; the rest is `app`."""
+
+import argparse
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from lm_eval_so._version import __version__
+from lm_eval_so.runner import app
+from lm_eval_so.runner.composition import mask_secrets, shipped
+from lm_eval_so.runner.errors import ConfigError
+
+_PROGRAM = "lm-eval-runner"
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@-]*")
+_WORDS = {"true", "false", "null", "none", "nan", "inf", "yes", "no", "on", "off"}
+_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", re.ASCII)
+_RUNNER_FLAGS = {
+    "max_concurrency": "requests in flight at once",
+    "timeout": "seconds for one attempt",
+    "max_retries": "further attempts after the first",
+    "rate_limit": "requests per second",
+    "trace_prefix": "trace ids are <prefix>-<sample id>-<8 hex>",
+    "log_level": "DEBUG, INFO, WARNING, ERROR or CRITICAL",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message} (see {_PROGRAM} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the flags; returns the exit code, as `app.main`."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        flags = _parser().parse_args(arguments)
+        overrides = list(_overrides(flags))
+    except ConfigError as error:
+        return app.fail(error)
+    except SystemExit as end:  # --help and --version
+        return end.code if isinstance(end.code, int) else app.NOT_CARRIED_OUT
+    return app.main(overrides, again=shlex.join([_PROGRAM, *mask_secrets(arguments)]))
+
+
+def script() -> NoReturn:
+    """The console script."""
+    sys.exit(main())
+
+
+def override_value(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """A value as Hydra reads it back unchanged: plain where it is plain, else encoded."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    if value is None or isinstance(value, bool | int):
+        return json.dumps(value)
+
+    from lm_eval_so.runner.config.compose import EncodedJson  # noqa: PLC0415 - not for --help
+
+    return EncodedJson.interpolation(value)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=_PROGRAM,
+        allow_abbrev=False,
+        description="Runs a dataset against a model: one result per sample in run_results.jsonl.",
+        epilog="The same with config groups, sweeps and shell completion: lm-eval-so --help",
+    )
+    add = parser.add_argument
+    add("--dataset", metavar="PATH", help="directory with test.jsonl, or a .jsonl file (the toy dataset)")
+    add("--metadata", metavar="FILE", help="metadata.json, where it does not stand beside the samples")
+    add("--backend", metavar="KIND", default="local", help="local (default), openai, simulated, or a package's")
+    add("--model", metavar="NAME", help="any name the backend knows")
+    add("--param", metavar="K=V", action="append", default=[], help="sent to the model; JSON if it parses, else a string; repeat")
+    add("--backend-opt", metavar="K=V", action="append", default=[], help="api_key, base_url (api_base), request_defaults, default_headers, organization, project, ...; repeat")
+    add("--engine", metavar="KIND", default="sync", help="sync (default)")
+    for name, text in _RUNNER_FLAGS.items():
+        add(f"--{name.replace('_', '-')}", metavar="X", help=text)
+    add("--output-dir", metavar="DIR", required=True, help="the run directory (required)")
+    add("--version", action="version", version=f"{_PROGRAM} {__version__}")
+    return parser
+
+
+def _overrides(flags: argparse.Namespace) -> Iterator[str]:
+    if flags.dataset is not None:
+        yield "dataset=path"
+        yield f"dataset.path={override_value(flags.dataset)}"
+    if flags.metadata is not None:
+        yield f"dataset.metadata={override_value(flags.metadata)}"
+    yield from _backend(flags.backend)
+    if flags.model is not None:
+        yield f"model={override_value(flags.model)}"
+    for flag, node in (("param", "params"), ("backend_opt", "backend.options")):
+        for pair in getattr(flags, flag):
+            name, value = _pair(f"--{flag.replace('_', '-')}", pair)
+            yield f"{node}.{name}={override_value(value)}"
+    yield f"engine={override_value(flags.engine)}"
+    for name in _RUNNER_FLAGS:
+        if (value := getattr(flags, name)) is not None:
+            yield f"runner.{name}={override_value(_json_or_text(value))}"
+    yield f"output_dir={override_value(flags.output_dir)}"
+
+
+def _backend(kind: str) -> Iterator[str]:
+    if (shipped("conf") / "backend" / f"{kind}.yaml").is_file() or not _is_installed(kind):
+        yield f"backend={override_value(kind)}"
+    else:
+        yield "backend=custom"
+        yield f"backend.kind={override_value(kind)}"
+
+
+def _is_installed(kind: str) -> bool:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - other people's backends only
+
+    return kind in entry_points(group="lm_eval_so.backends").names
+
+
+def _pair(flag: str, pair: str) -> tuple[str, Any]:
+    name, equals, value = pair.partition("=")
+    if not equals:
+        raise ConfigError(f"{flag} takes NAME=VALUE, got {pair!r}: the '=' is missing")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{flag} {pair!r}: {name!r} is no name")
+    return name, _json_or_text(value)
+
+
+def _json_or_text(value: str) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(value, parse_constant=_no_constant)
+    except ValueError:
+        return value
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(word)
+
+
+if __name__ == "__main__":
+    script()

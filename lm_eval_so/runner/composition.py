@@ -1,0 +1,124 @@
+"""Everything that Hydra needs to know of us, and its errors in our words."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SECRET = re.compile(
+    r"""((?:api_?key|password|secret|token)['"]?\s*[:=]\s*)  # the name; api_key_env does not match
+        ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,}\s]+)       # a quoted value, or a bare one""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_OPTIONS = re.compile(r"^\+{0,2}backend(\.options)?\b")
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+
+
+def shipped(folder: str) -> Path:
+    """``conf`` or ``example``: in the package where it came as a wheel, else beside it."""
+    inside = _PACKAGE / folder
+    return inside if inside.is_dir() else _PACKAGE.parent / folder
+
+
+def register() -> None:
+    """Tells Hydra of the resolvers and of the nodes that take any key. May be called again."""
+    OmegaConf.register_new_resolver("example", _example, replace=True)
+    OmegaConf.register_new_resolver("scratch_dir", _scratch_dir, replace=True)
+    OmegaConf.register_new_resolver("json_value", _json_value, replace=True)
+    nodes = DictConfig({"params": _open_node(), "backend": {"options": _open_node()}})
+    ConfigStore.instance().store(name="open_nodes", node=nodes)
+
+
+def hide_secrets(arguments: Sequence[str]) -> list[str]:
+    """Moves secrets typed as overrides into environment variables, before Hydra sees them.
+
+    Hydra keeps the overrides of a run in its snapshots and repeats them in its errors; an
+    interpolation of a variable is kept unresolved.
+    """
+    return [
+        _SECRET.sub(_into_environment, argument) if _OPTIONS.match(argument) else argument
+        for argument in arguments
+    ]
+
+
+def mask_secrets(arguments: Sequence[str]) -> list[str]:
+    """The arguments as they may be shown."""
+    return [_SECRET.sub(r"\1***", argument) for argument in arguments]
+
+
+def explain(error: Exception) -> str:
+    """One sentence for an error of Hydra, OmegaConf or YAML."""
+    from lm_eval_so.runner.config.sentences import nearest, unknown_key  # noqa: PLC0415 - errors only
+
+    cause = error.__cause__
+    key = getattr(error, "full_key", None) or getattr(cause, "full_key", None)
+    match error:
+        case OverrideParseException():
+            return (
+                f"cannot read the override {error.override!r}: {_first_line(error)} (a value with "
+                "special characters needs quotes that Hydra sees: 'model=\"a=b\"')"
+            )
+        case MissingConfigException() if error.missing_cfg_file and error.options is not None:
+            group, _, name = error.missing_cfg_file.rpartition("/")
+            known = ", ".join(error.options)
+            return f"unknown {group} {name!r}{nearest(name, error.options)} (known: {known})"
+        case yaml.MarkedYAMLError(problem_mark=yaml.Mark() as mark):
+            return f"{mark.name}:{mark.line + 1}: no YAML: {error.problem}"
+        case HydraException() if key and "not in struct" in str(cause):
+            return unknown_key(key)
+        case OmegaConfBaseException() if key:
+            return f"{key}: {_first_line(error)}"
+    return " ".join(line.strip() for line in str(error).splitlines()[:2])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def _open_node() -> DictConfig:
+    return DictConfig({}, flags={"struct": False})
+
+
+def _example(path: str) -> str:
+    return str(shipped("example") / path)
+
+
+@cache
+def _scratch_dir() -> str:
+    """Where Hydra's sweeper insists on leaving its files: gone when the process ends."""
+    path = tempfile.mkdtemp(prefix="lm-eval-so-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def _json_value(encoded: str) -> Any:  # noqa: ANN401 - a string that is JSON within
+    from lm_eval_so.runner.config.compose import EncodedJson  # noqa: PLC0415 - pydantic
+
+    return EncodedJson.resolve(encoded)
+
+
+def _into_environment(match: re.Match[str]) -> str:
+    name, value = match.groups()
+    if value.startswith("${"):
+        return match.group()
+    if value[0] in "'\"":
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    variable = f"LM_EVAL_SO_SECRET_{len([key for key in os.environ if key.startswith('LM_EVAL_SO_SECRET_')])}"
+    os.environ[variable] = value
+    return f"{name}${{oc.env:{variable}}}"

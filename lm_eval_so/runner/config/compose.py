@@ -1,0 +1,102 @@
+"""Where OmegaConf ends: a composed DictConfig goes in, a RunPlan comes out."""
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from lm_eval_so.runner.config.schema import ComposedConfig, RunPlan
+from lm_eval_so.runner.config.sentences import invalid
+from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.models import RunConfig
+
+_NOT_PARAMETERS = {"model": "model=...", "messages": "the dataset"}
+
+
+class EncodedJson(str):
+    """JSON that passed through Hydra unharmed; `plain` opens it."""
+
+    __slots__ = ()
+
+    @classmethod
+    def resolve(cls, encoded: str) -> "EncodedJson":
+        """The resolver ``${json_value:<base64url>}``."""
+        padded = encoded + "=" * (-len(encoded) % 4)
+        return cls(base64.urlsafe_b64decode(padded).decode())
+
+    @classmethod
+    def interpolation(cls, value: object) -> str:
+        """The override value that stands for ``value``, free of characters Hydra would read."""
+        encoded = base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+        return f"${{json_value:{encoded}}}"
+
+
+def plan_from(composed: DictConfig) -> RunPlan:
+    """Validates what Hydra composed.
+
+    Raises:
+        ConfigError: A key or a value is wrong, or a value is missing.
+    """
+    try:
+        tree = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "a value"
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
+    return plan_from_tree(_plain(tree))
+
+
+def plan_from_tree(tree: Any) -> RunPlan:  # noqa: ANN401 - pydantic says what it is
+    """Validates a config that is plain data.
+
+    Raises:
+        ConfigError: As `plan_from`.
+    """
+    try:
+        config = ComposedConfig.model_validate(tree)
+    except ValidationError as error:
+        raise invalid(error) from error
+    _check_parameters(config.params)
+    return RunPlan(
+        dataset=config.dataset,
+        run_config=RunConfig(
+            backend=config.backend.kind,
+            model=_model(config),
+            parameters=config.params,
+            backend_options=config.backend.options,
+            metadata=config.metadata,
+        ),
+        options=config.runner,
+        engine=config.engine,
+        tracking=config.tracking,
+        output_root=config.output_root,
+        output_dir=config.output_dir,
+    )
+
+
+def _model(config: ComposedConfig) -> str:
+    if config.model:
+        return config.model
+    if model_path := config.backend.options.get("model_path"):
+        return Path(str(model_path)).stem  # another file is another model, and is named so
+    if config.backend.default_model:
+        return config.backend.default_model
+    raise ConfigError(f"backend {config.backend.kind!r} needs a model: model=NAME (--model NAME)")
+
+
+def _check_parameters(parameters: Mapping[str, Any]) -> None:
+    for name, owner in _NOT_PARAMETERS.items():
+        if name in parameters:
+            raise ConfigError(f"params.{name} is no parameter: {name} comes from {owner}")
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, EncodedJson):
+        return json.loads(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

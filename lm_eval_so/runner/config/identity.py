@@ -1,0 +1,99 @@
+"""What a run is: the fingerprint that names its directory, and the key of each question."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.models import Message, RunConfig
+
+_PLACEHOLDER = b'"messages":null'
+_EXACT = 2**53  # up to here a float stands for one whole number
+
+
+def canonical_json(value: object) -> bytes:
+    """One text for one meaning: keys sorted, no white space, whole floats as integers.
+
+    The rule for numbers is that of RFC 8785, by which ``0`` and ``0.0`` are written alike.
+
+    Raises:
+        ConfigError: The value has no JSON form, such as NaN or an integer above 64 bits.
+    """
+    try:
+        return orjson.dumps(_whole(value), option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise ConfigError(f"a parameter or option has no JSON form: {error}") from error
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    return value
+
+
+def identity(
+    dataset_id: str, config: RunConfig, endpoint: str, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What decides the answers, as plain data.
+
+    Args:
+        dataset_id: Id of the dataset; its content is not part of it, so that an edited sample is
+            one request and not another directory.
+        endpoint: Where the backend's answers come from.
+        options: The backend's options as far as they change answers.
+    """
+    return {
+        "dataset": dataset_id,
+        "backend": config.backend,
+        "endpoint": endpoint,
+        "model": config.model,
+        "parameters": sent(config.parameters),
+        "backend_options": dict(options),
+    }
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """SHA-256 of the identity, in hex."""
+    return hashlib.sha256(canonical_json(identity)).hexdigest()
+
+
+def sent(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that are sent: a None is not."""
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+class RequestKeys:
+    """Hashes questions: SHA-256 of the canonical JSON of what is sent.
+
+    The part that all samples share is hashed once.
+    """
+
+    def __init__(
+        self, config: RunConfig, endpoint: str, defaults: Mapping[str, Any] | None = None
+    ) -> None:
+        question = {
+            "backend": config.backend,
+            "endpoint": endpoint,
+            "messages": None,
+            "model": config.model,
+            "parameters": {**(defaults or {}), **sent(config.parameters)},
+        }
+        before, _, self._after = canonical_json(question).partition(_PLACEHOLDER)
+        self._before = hashlib.sha256(before + b'"messages":')
+
+    def key(self, messages: list[Message]) -> str:
+        """The request key of a conversation, in hex."""
+        digest = self._before.copy()
+        digest.update(_messages_json(messages))
+        digest.update(self._after)
+        return digest.hexdigest()
+
+
+def _messages_json(messages: list[Message]) -> bytes:
+    return orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)

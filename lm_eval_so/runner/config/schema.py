@@ -1,0 +1,114 @@
+"""The composed config as values: one model a group, closed but where it says otherwise."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from lm_eval_so.runner.models import RunConfig
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Config(BaseModel):
+    """A frozen group of the config; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+
+class DatasetConfig(Config):
+    """Where the samples are.
+
+    Attributes:
+        path: A directory with ``test.jsonl``, or a ``.jsonl`` or ``.jsonl.gz`` file.
+        metadata: ``metadata.json``, where it does not stand beside the samples.
+    """
+
+    path: Path
+    metadata: Path | None = None
+
+
+class BackendConfig(Config):
+    """What answers, and how it is reached."""
+
+    kind: Annotated[str, Field(min_length=1)]
+    default_model: str | None = None
+    options: dict[str, Any] = {}
+
+
+class RunnerOptions(Config):
+    """How the run is carried out; nothing here changes an answer.
+
+    Attributes:
+        max_concurrency: Requests in flight at once.
+        timeout: Seconds for one attempt; waiting for a slot or a limit does not count.
+        max_retries: Further attempts after the first.
+        backoff_initial: Seconds, the bound of the first wait; doubles each time, full jitter.
+        backoff_max: Seconds, the bound of any wait that the server did not ask for.
+        rate_limit: Requests per second.
+        max_failures: Exit code 0 up to this many failed samples; None for however many.
+        drain_timeout: Seconds that a stop waits for what is in flight.
+        trace_prefix: Trace ids are ``<trace_prefix>-<sample id>-<8 hex>``.
+        progress: ``auto`` is a bar on a terminal and a log line now and then elsewhere.
+    """
+
+    max_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 8
+    timeout: Seconds = 60.0
+    max_retries: Annotated[int, Field(ge=0)] = 2
+    backoff_initial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    backoff_max: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    rate_limit: Seconds | None = None
+    max_failures: Annotated[int, Field(ge=0)] | None = 0
+    drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    trace_prefix: Annotated[str, Field(min_length=1, max_length=100)] = "lm-eval-so"
+    log_level: LogLevel = "INFO"
+    progress: Literal["auto", "bar", "log", "none"] = "auto"
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
+
+class EngineConfig(Config):
+    """Who does the work."""
+
+    kind: Literal["sync"] = "sync"
+
+
+class TrackingConfig(Config):
+    """Who is told."""
+
+    kind: Literal["none"] = "none"
+
+
+class ComposedConfig(Config):
+    """What Hydra composed: one attribute a group."""
+
+    dataset: DatasetConfig
+    backend: BackendConfig
+    params: dict[str, Any] = {}
+    runner: RunnerOptions = RunnerOptions()
+    engine: EngineConfig = EngineConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    model: str | None = None
+    metadata: dict[str, Any] = {}
+    output_root: Path = Path("outputs")
+    output_dir: Path | None = None
+
+
+class RunPlan(Config):
+    """A run, declared: what to ask, how to go about it, and where the results go.
+
+    Attributes:
+        output_dir: The run directory; None derives it from ``output_root`` and the identity.
+    """
+
+    dataset: DatasetConfig
+    run_config: RunConfig
+    options: RunnerOptions = RunnerOptions()
+    engine: EngineConfig = EngineConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    output_root: Path = Path("outputs")
+    output_dir: Path | None = None

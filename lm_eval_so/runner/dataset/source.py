@@ -1,0 +1,90 @@
+"""The files of a dataset."""
+
+import gzip
+import io
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from lm_eval_so.runner.config.schema import DatasetConfig
+from lm_eval_so.runner.errors import DatasetError
+from lm_eval_so.runner.models import Value
+
+SAMPLES = "test.jsonl"
+METADATA = "metadata.json"
+_SUFFIXES = (".jsonl.gz", ".jsonl")
+
+
+class DatasetSource(Value):
+    """Where the samples are, and what ``metadata.json`` says of them.
+
+    Attributes:
+        id: ``id`` (or ``dataset_id``) of the metadata, else the name of the directory or file.
+        version: ``version`` of the metadata.
+        metadata: All of ``metadata.json``; empty where there is none.
+    """
+
+    path: Path
+    id: str
+    name: str
+    version: str | None
+    metadata: dict[str, Any]
+
+
+def locate(config: DatasetConfig) -> DatasetSource:
+    """Finds the samples and reads the metadata.
+
+    Raises:
+        DatasetError: A file is missing, or the metadata is no JSON object.
+    """
+    samples, default_id, beside = _samples(config.path)
+    metadata = _metadata(config.metadata, beside)
+    identity = str(metadata.get("id") or metadata.get("dataset_id") or default_id)
+    version = metadata.get("version")
+    return DatasetSource(
+        path=samples,
+        id=identity,
+        name=str(metadata.get("name") or identity),
+        version=None if version is None else str(version),
+        metadata=metadata,
+    )
+
+
+def open_samples(path: Path) -> IO[bytes]:
+    """The lines of a ``.jsonl`` or ``.jsonl.gz`` file, as bytes."""
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.open(path))  # type: ignore[type-var,return-value]
+    return path.open("rb", buffering=1 << 18)
+
+
+def _samples(path: Path) -> tuple[Path, str, Path]:
+    if path.is_dir():
+        name = path.resolve().name
+        for candidate in (path / SAMPLES, path / f"{SAMPLES}.gz"):
+            if candidate.is_file():
+                return candidate, name, path / METADATA
+        raise DatasetError(f"{path} holds no {SAMPLES}")
+    suffix = next((suffix for suffix in _SUFFIXES if path.name.endswith(suffix)), None)
+    if not path.exists():
+        raise DatasetError(f"dataset {path} does not exist")
+    if suffix is None:
+        raise DatasetError(f"dataset {path} is neither a directory nor a .jsonl or .jsonl.gz file")
+    named = path.name.removesuffix(suffix)
+    default_id = path.resolve().parent.name if named == "test" else named
+    return path, default_id, path.with_name(METADATA)
+
+
+def _metadata(named: Path | None, beside: Path) -> dict[str, Any]:
+    if named is None and not beside.is_file():
+        return {}
+    path = named or beside
+    try:
+        metadata = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except OSError as error:
+        raise DatasetError(f"metadata {path} cannot be read: {error.strerror}") from error
+    except orjson.JSONDecodeError as error:
+        raise DatasetError(f"{path}:{error.lineno}: no JSON: {error.msg}") from error
+    if not isinstance(metadata, dict):
+        raise DatasetError(f"{path}: metadata must be a JSON object, got {type(metadata).__name__}")
+    return metadata

@@ -1,0 +1,159 @@
+"""The ``sync`` engine: one process, a fixed pool of workers over a lazy iterator."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from lm_eval_so.runner.config.secrets import public_options
+from lm_eval_so.runner.models import (
+    RecordedConfig,
+    RequestContext,
+    RunConfig,
+    RunRequest,
+    RunResult,
+)
+from lm_eval_so.runner.strategy.retry import Outcome, StoppedError
+from lm_eval_so.runner.strategy.stack import Stack
+
+class Kept(NamedTuple):
+    """A sample that has its answer already: the line at ``offset`` of the results file."""
+
+    offset: int
+
+
+Deliver = Callable[[RunRequest, RunResult], Awaitable[None]]
+Keep = Callable[[Kept], Awaitable[None]]
+
+
+class Stop:
+    """The one way to end a run early: the first reason holds."""
+
+    def __init__(self) -> None:
+        self.reason: BaseException | None = None
+        self.at_once = False
+        self._changed = asyncio.Event()
+
+    def __bool__(self) -> bool:
+        return self.reason is not None
+
+    def request(self, reason: BaseException, *, at_once: bool = False) -> None:
+        """Asks for the end: nothing more is sent; ``at_once``, what is in flight is given up."""
+        self.reason = self.reason or reason
+        self.at_once = self.at_once or at_once
+        self._changed.set()
+
+    async def wait(self) -> None:
+        """Returns at the next request."""
+        await self._changed.wait()
+        self._changed.clear()
+
+
+class Recorder:
+    """Makes RunResults; what all of them share is made once."""
+
+    def __init__(self, dataset_id: str, config: RunConfig) -> None:
+        self._dataset_id = dataset_id
+        self._config = RecordedConfig(
+            backend=config.backend,
+            model=config.model,
+            parameters=config.parameters,
+            backend_options=public_options(config.backend_options),
+        )
+
+    def record(self, request: RunRequest, outcome: Outcome) -> RunResult:
+        """The line that the outcome leaves."""
+        journal, sample, now = request.journal, request.sample, datetime.now(UTC)
+        failed = "timeout" if outcome.timed_out else "error"
+        return RunResult(
+            sample_id=sample.id,
+            dataset_id=self._dataset_id,
+            backend=self._config.backend,
+            trace_id=request.trace_id,
+            status="ok" if outcome.error is None else failed,
+            attempts=journal.number,
+            latency_ms=journal.latency_ms,
+            started_at=journal.first_started_at or now,
+            completed_at=now,
+            request_key=request.request_key,
+            run_config=self._config,
+            request_messages=sample.messages,
+            request_context=RequestContext(
+                sample_tags=sample.tags,
+                sample_metadata=sample.metadata,
+                expected=sample.expected,
+            ),
+            response=outcome.response,
+            error=outcome.error,
+            attempt_log=tuple(journal.attempts) if journal.number > 1 else None,
+        )
+
+
+class SyncEngine:
+    """Sends what is owed and delivers each result as it comes.
+
+    Args:
+        stack: The strategies around the backend.
+        recorder: Makes results of outcomes.
+        deliver: Takes a result; once it returns, the result is safe.
+        keep: Is told of each sample that has its answer.
+        stop: Ends the run early; a fault in the backend or in ``deliver`` requests it too.
+    """
+
+    def __init__(
+        self, stack: Stack, recorder: Recorder, deliver: Deliver, keep: Keep, stop: Stop
+    ) -> None:
+        self._stack = stack
+        self._recorder = recorder
+        self._deliver = deliver
+        self._keep = keep
+        self._stop = stop
+
+    async def run(
+        self, items: Iterator[RunRequest | Kept], *, workers: int, drain_timeout: float
+    ) -> None:
+        """Returns when all is delivered, or the stop has been carried out.
+
+        Args:
+            items: All samples, in dataset order; read as far as there are free workers.
+            workers: Samples under way at once, those that back off included.
+            drain_timeout: Seconds that a stop waits for what is in flight.
+        """
+        async with asyncio.TaskGroup() as group:
+            pool = {group.create_task(self._work(items)) for _ in range(workers)}
+            watcher = group.create_task(self._watch(pool, drain_timeout))
+            await asyncio.wait(pool)
+            watcher.cancel()
+
+    async def _work(self, items: Iterator[RunRequest | Kept]) -> None:
+        try:
+            for item in items:
+                if self._stop:
+                    return
+                if isinstance(item, Kept):
+                    await self._keep(item)
+                    continue
+                outcome = await self._stack.settle(item)
+                await self._deliver(item, self._recorder.record(item, outcome))
+        except StoppedError:
+            return
+        except Exception as fault:  # noqa: BLE001 - raised again once what is in flight is safe
+            self._stop.request(fault)
+
+    async def _watch(self, pool: set[asyncio.Task[None]], drain_timeout: float) -> None:
+        await self._stop.wait()
+        for worker in pool - self._stack.in_flight.tasks:
+            worker.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain_timeout):
+                while not self._stop.at_once:
+                    await self._stop.wait()
+        for worker in pool:
+            worker.cancel()
+
+
+def new_trace_id(prefix: str, sample_id: str) -> str:
+    """``<prefix>-<sample id>-<8 hex>``, new each time."""
+    return f"{prefix}-{sample_id}-{secrets.token_hex(4)}"

@@ -1,0 +1,180 @@
+"""Everything that can go wrong, in one place.
+
+::
+
+    LmEvalError                     the base; its text is one sentence for a person
+    ├── ConfigError                 a key, a value or a flag
+    ├── DatasetError                a file or a line of the dataset
+    ├── StoreError                  the run directory
+    │   ├── RunDirectoryBusyError   another process holds it
+    │   └── ForeignRunError         it belongs to another fingerprint
+    ├── BackendSetupError           a missing key, wheel or model: nothing could be sent
+    └── BackendError                one attempt failed; the only kind that becomes a RunError
+        ├── APIConnectionError      x
+        ├── APITimeoutError         x
+        ├── BadRequestError             400
+        ├── AuthenticationError         401
+        ├── PermissionDeniedError       403
+        ├── NotFoundError               404
+        ├── RequestTimeoutError     x   408
+        ├── ConflictError           x   409
+        ├── UnprocessableEntityError    422
+        ├── RateLimitError          x   429
+        ├── QuotaExceededError          429 that says the quota is spent
+        ├── InternalServerError     x   5xx
+        └── InvalidResponseError    x   200 whose body is no completion
+
+``x`` marks what is tried again. The names are those of the OpenAI SDK where it has one.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class LmEvalError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(LmEvalError):
+    """The configuration cannot be carried out."""
+
+
+class DatasetError(LmEvalError):
+    """The dataset cannot be read, or holds lines that are no samples."""
+
+
+class StoreError(LmEvalError):
+    """The run directory cannot be used or written."""
+
+
+class RunDirectoryBusyError(StoreError):
+    """Another process is running in this directory."""
+
+
+class ForeignRunError(StoreError):
+    """The directory holds the results of another configuration."""
+
+
+class BackendSetupError(LmEvalError):
+    """The backend lacks something it needs before it can send."""
+
+
+class BackendError(LmEvalError):
+    """One attempt failed. Backends raise it, or a subclass, and nothing else.
+
+    Args:
+        message: What the server or the wire said.
+        status_code: HTTP status, where there was one.
+        retryable: Whether the same request may succeed later; the class decides if not given.
+        retry_after: Seconds the server asked to wait.
+        details: Anything else worth keeping, such as the body of the answer.
+    """
+
+    default_retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status_code = status_code
+        self.retryable = self.default_retryable if retryable is None else retryable
+        self.retry_after = retry_after
+        self.details = details
+
+    @property
+    def error_type(self) -> str:
+        """The name this error goes by in a RunResult."""
+        return type(self).__name__
+
+
+class APIConnectionError(BackendError):
+    """No connection, or it broke before the answer was whole."""
+
+    default_retryable = True
+
+
+class APITimeoutError(BackendError):
+    """No answer within the attempt's timeout."""
+
+    default_retryable = True
+
+
+class BadRequestError(BackendError):
+    """400."""
+
+
+class AuthenticationError(BackendError):
+    """401."""
+
+
+class PermissionDeniedError(BackendError):
+    """403."""
+
+
+class NotFoundError(BackendError):
+    """404: the address or the model."""
+
+
+class RequestTimeoutError(BackendError):
+    """408."""
+
+    default_retryable = True
+
+
+class ConflictError(BackendError):
+    """409."""
+
+    default_retryable = True
+
+
+class UnprocessableEntityError(BackendError):
+    """422."""
+
+
+class RateLimitError(BackendError):
+    """429: too many requests or tokens; later it may pass."""
+
+    default_retryable = True
+
+
+class QuotaExceededError(BackendError):
+    """429 with ``insufficient_quota``: waiting does not help."""
+
+
+class InternalServerError(BackendError):
+    """5xx."""
+
+    default_retryable = True
+
+
+class InvalidResponseError(BackendError):
+    """The server said 200, but the body is no completion."""
+
+    default_retryable = True
+
+
+_BY_STATUS: dict[int, type[BackendError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: RequestTimeoutError,
+    409: ConflictError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+}
+_SERVER_ERRORS = 500
+
+
+def error_class(status_code: int) -> type[BackendError]:
+    """The class that stands for an HTTP status."""
+    if status_code >= _SERVER_ERRORS:
+        return InternalServerError
+    return _BY_STATUS.get(status_code, BackendError)

@@ -1,0 +1,240 @@
+"""A run from a plan to its report: everything is opened, checked and closed here, in order."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from functools import partial
+from itertools import chain
+from types import TracebackType
+from typing import Self
+
+import orjson
+
+from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.backends.registry import create_backend
+from lm_eval_so.runner.config.directory import run_directory
+from lm_eval_so.runner.config.identity import RequestKeys, identity
+from lm_eval_so.runner.config.schema import RunPlan
+from lm_eval_so.runner.config.secrets import Redactor, secrets_in
+from lm_eval_so.runner.dataset.check import check
+from lm_eval_so.runner.dataset.reader import read_samples
+from lm_eval_so.runner.dataset.source import locate
+from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine, new_trace_id
+from lm_eval_so.runner.errors import DatasetError, StoreError
+from lm_eval_so.runner.log import run_log
+from lm_eval_so.runner.models import RunRequest, RunResult
+from lm_eval_so.runner.observer import Live, Observer, Started
+from lm_eval_so.runner.report import MetadataWriter, RunReport, verdict
+from lm_eval_so.runner.signals import InterruptedRunError, on_signal
+from lm_eval_so.runner.store.directory import RunDirectory
+from lm_eval_so.runner.strategy.stack import Stack
+from lm_eval_so.runner.summary.summarise import Summary, summarise
+
+_LOG = logging.getLogger(__name__)
+_WORKERS_PER_SLOT = 2
+"""While one worker backs off without a slot, another uses it."""
+_KEPT_PER_TURN = 256
+"""Samples with an answer that are passed over before the event loop gets a turn."""
+
+
+class Run:
+    """One run of one plan.
+
+    Entered as a context, it holds the run directory; `carry_out` does the work.
+
+    Args:
+        plan: What to run.
+        backend: Answers in the place of the one that the plan names.
+        observers: Told what happens.
+
+    Raises:
+        LmEvalError: The backend, the dataset or the run directory cannot be used. Nothing has
+            been sent then, and nothing written but by an earlier run.
+    """
+
+    def __init__(
+        self, plan: RunPlan, backend: ChatBackend | None = None, *observers: Observer
+    ) -> None:
+        self.plan = plan
+        config = plan.run_config
+        self._backend = backend or create_backend(config)
+        self._observers = observers
+        self._source = locate(plan.dataset)
+        self._dataset = check(self._source.path)
+        self._identity = identity(
+            self._source.id, config, self._backend.endpoint, self._backend.identity_options
+        )
+        self._keys = RequestKeys(config, self._backend.endpoint, self._backend.defaults)
+        self.redactor = Redactor([*secrets_in(config.backend_options), *self._backend.secrets])
+        self.directory = RunDirectory(
+            plan.output_dir or run_directory(plan.output_root, self._identity),
+            self._identity,
+            self._dataset.count,
+            self.redactor,
+        )
+        self.stop = Stop()
+        self._stack = Stack(self._backend.send, plan.options, lambda: bool(self.stop))
+        self._recorder = Recorder(self._source.id, config)
+        self._metadata = MetadataWriter(plan, self._source, self._dataset, self._identity)
+        self._exit = ExitStack()
+        self._resumed = self._delivered = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as entered:
+            entered.enter_context(self.directory)
+            entered.enter_context(run_log(self.directory.path, self.redactor))
+            self._exit = entered.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._exit.close()
+
+    async def carry_out(self) -> RunReport:
+        """Sends what is owed and writes every result as it comes.
+
+        Returns:
+            How it ended, a stop and a fault included: what was received is in the file.
+
+        Raises:
+            CancelledError: The caller's task was cancelled; what is in flight is given up.
+        """
+        self._began = time.perf_counter()
+        self.directory.write_metadata(self._metadata.metadata("running"))
+        items = self._items()
+        try:
+            with on_signal(self._interrupt):
+                await self._send_owed(items)
+        except asyncio.CancelledError:
+            self.stop.request(asyncio.CancelledError(), at_once=True)
+            self._finish(items)
+            raise
+        return self._finish(items)
+
+    async def _send_owed(self, items: Iterator[RunRequest | Kept]) -> None:
+        options = self.plan.options
+        for observer in self._observers:
+            observer.started(self._what_started(), self._live)
+        syncing = asyncio.create_task(self.directory.keep_synced())
+        try:
+            first = await self._first_owed(items)
+            if first is None:
+                return  # all is there: neither a server nor a client is needed
+            async with self._backend:
+                engine = SyncEngine(
+                    self._stack, self._recorder, self._deliver, self._keep, self.stop
+                )
+                await engine.run(
+                    chain([first], items),
+                    workers=min(options.max_concurrency * _WORKERS_PER_SLOT, self._dataset.count),
+                    drain_timeout=options.drain_timeout,
+                )
+        except Exception as fault:  # noqa: BLE001 - the report carries it to the caller
+            self.stop.request(fault)
+        finally:
+            syncing.cancel()
+            for observer in self._observers:
+                observer.ended()
+
+    async def _first_owed(self, items: Iterator[RunRequest | Kept]) -> RunRequest | None:
+        for item in items:
+            if isinstance(item, RunRequest):
+                return item
+            await self._keep(item)
+            if self.stop:
+                break
+        return None
+
+    def _items(self) -> Iterator[RunRequest | Kept]:
+        config, prefix = self.plan.run_config, self.plan.options.trace_prefix
+        ledger = self.directory.ledger
+        for index, sample in enumerate(read_samples(self._source.path)):
+            if index == self._dataset.count:
+                raise DatasetError(f"{self._source.path} has grown since the run began")
+            key = self._keys.key(sample.messages)
+            offset = ledger.settle(index, sample.id, key)
+            if offset is None:
+                yield RunRequest(sample, index, config, key, new_trace_id(prefix, sample.id))
+            else:
+                self._resumed += 1
+                yield Kept(offset)
+
+    async def _keep(self, kept: Kept) -> None:
+        for observer in self._observers:
+            await observer.kept(partial(self.directory.stored, kept.offset))
+        if self._resumed % _KEPT_PER_TURN == 0:
+            await asyncio.sleep(0)
+
+    async def _deliver(self, request: RunRequest, result: RunResult) -> None:
+        self.directory.add(request.index, result)
+        self._delivered += 1
+        for observer in self._observers:
+            await observer.result(result)
+
+    def _interrupt(self, signal: InterruptedRunError) -> None:
+        _LOG.warning(
+            "%s: nothing more is sent; waiting up to %g s for %d requests in flight "
+            "(once more to give them up)",
+            signal,
+            self.plan.options.drain_timeout,
+            len(self._stack.in_flight),
+        )
+        self.stop.request(signal, at_once=bool(self.stop))
+
+    def _finish(self, items: Iterator[RunRequest | Kept]) -> RunReport:
+        summary = None
+        if not self.stop.at_once:
+            try:
+                summary = self._put_in_order(items)
+            except Exception as fault:  # noqa: BLE001 - the report carries it to the caller
+                self.stop.request(fault)
+        fault = self.stop.reason
+        state, exit_code = verdict(summary, fault, self.plan.options.max_failures)
+        with suppress(StoreError):  # a full disk has been told of already
+            self.directory.write_metadata(self._metadata.metadata(state, summary, fault))
+        return RunReport(
+            state=state,
+            run_dir=self.directory.path,
+            results_path=self.directory.results_path,
+            metadata_path=self.directory.metadata_path,
+            summary=summary,
+            fault=fault,
+            exit_code=exit_code,
+        )
+
+    def _put_in_order(self, items: Iterator[RunRequest | Kept]) -> Summary:
+        wall_time = time.perf_counter() - self._began
+        for _ in items:
+            pass  # after a stop: finds the stored lines of the samples that were not reached
+        self.directory.put_in_order()
+        with self.directory.results_path.open("rb") as lines:
+            summary = summarise(map(orjson.loads, lines), self._dataset.count)
+        return summary.model_copy(
+            update={
+                "requests": self._stack.in_flight.left,
+                "resumed": self._resumed,
+                "wall_time_s": round(wall_time, 3),
+                "results_per_s": round(self._delivered / wall_time, 3),
+            }
+        )
+
+    def _what_started(self) -> Started:
+        config = self.plan.run_config
+        return Started(
+            title=f"{self._source.id} · {config.backend} · {config.model}",
+            total=self._dataset.count,
+            max_concurrency=self.plan.options.max_concurrency,
+        )
+
+    def _live(self) -> Live:
+        return Live(
+            in_flight=len(self._stack.in_flight),
+            rate_limit=self.plan.options.rate_limit,
+            paused_s=self._stack.pace.paused_s,
+        )

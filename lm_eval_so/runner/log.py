@@ -1,0 +1,70 @@
+"""Logs go to stderr, and to ``run.log`` in the run directory."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from lm_eval_so.runner.config.secrets import Redactor
+
+LOG = "run.log"
+_ROOT = logging.getLogger("lm_eval_so")
+_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class RedactingFormatter(logging.Formatter):
+    """Takes secrets out of messages and tracebacks."""
+
+    def __init__(self, redactor: Redactor, fmt: str = _FORMAT) -> None:
+        super().__init__(fmt)
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor.text(super().format(record))
+
+
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is now: a progress bar puts itself in its place."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """The stream of this moment."""
+        return sys.stderr
+
+
+@contextmanager
+def run_log(directory: Path, redactor: Redactor) -> Iterator[None]:
+    """Appends to ``run.log`` while the context lasts."""
+    handler = logging.FileHandler(directory / LOG, encoding="utf-8", delay=True)
+    handler.setFormatter(RedactingFormatter(redactor))
+    handler.handleError = _ignore  # type: ignore[method-assign]
+    _ROOT.addHandler(handler)
+    try:
+        yield
+    finally:
+        _ROOT.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def show_log(level: str, redactor: Redactor) -> Iterator[None]:
+    """Shows log lines of this level and above on stderr while the context lasts."""
+    handler = StderrHandler()
+    handler.setFormatter(RedactingFormatter(redactor))
+    _ROOT.addHandler(handler)
+    _ROOT.setLevel(level)
+    _ROOT.propagate = False
+    try:
+        yield
+    finally:
+        _ROOT.removeHandler(handler)
+        _ROOT.propagate = True
+
+
+def _ignore(_: logging.LogRecord) -> None:
+    """A full disk ends the run with one sentence from the store, not with one per log line."""

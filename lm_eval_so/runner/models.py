@@ -1,0 +1,274 @@
+"""The values that travel through a run, and the lines that are left of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from typing_extensions import Required, TypedDict
+
+SCHEMA_VERSION = 1
+"""Version of the RunResult line; a reader can tell by it what to expect."""
+
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+Status = Literal["ok", "error", "timeout"]
+
+_SECRET_NAME = re.compile(
+    r"(api_?key|password|secret|token|credentials?|(^|_)auth|authorization|cookie)$"
+)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether an option or header of this name holds a secret; ``api_key_env`` does not."""
+    return _SECRET_NAME.search(name.lower().replace("-", "_")) is not None
+
+
+def _conceal(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: _concealed(name, value) for name, value in options.items()}
+
+
+def _concealed(name: str, value: object) -> object:
+    if isinstance(value, dict):
+        return _conceal(value)
+    return SecretStr(value) if isinstance(value, str) and is_secret_name(name) else value
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+class Value(BaseModel):
+    """A frozen value."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class Message(TypedDict, total=False):
+    """One turn, as Chat Completions takes it; keys not named here are kept and sent."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    role: Required[Role]
+    content: str | list[dict[str, Any]] | None
+    name: str
+    tool_calls: list[dict[str, Any]]
+    tool_call_id: str
+
+
+def _check_content(messages: list[Message]) -> list[Message]:
+    for position, message in enumerate(messages):
+        if "content" not in message and message["role"] != "assistant":
+            raise ValueError(f"messages[{position}] has no content")
+    return messages
+
+
+class TestSample(Value):
+    """One line of ``test.jsonl``; keys not named here are kept in ``model_extra``."""
+
+    model_config = ConfigDict(extra="allow")
+    __test__: ClassVar[bool] = False  # not a test class, whatever pytest reads in the name
+
+    id: Annotated[str, Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1), AfterValidator(_check_content)]
+    expected: Any = None
+    tags: list[str] = []
+    metadata: dict[str, Any] = {}
+
+
+class RunConfig(Value):
+    """What decides the answers.
+
+    Attributes:
+        backend: Kind of the backend: ``openai``, ``local``, ``simulated`` or a third party's.
+        model: Name of the model, as the backend knows it.
+        parameters: Sent to the model as they are; a None is not sent.
+        backend_options: Read by the backend. Secrets in it are concealed at once.
+        metadata: Notes; they change nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)]
+    parameters: dict[str, Any] = {}
+    backend_options: Annotated[dict[str, Any], AfterValidator(_conceal)] = {}
+    metadata: dict[str, Any] = {}
+
+
+class TokenUsage(Value):
+    """Tokens of one answer, as the server counted them."""
+
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+
+
+class ChatResponse(Value):
+    """What a backend answers. An empty ``text`` is an answer.
+
+    Attributes:
+        text: Text of the first choice; its refusal where it has no content.
+        status_code: HTTP status.
+        model: The model that served the request, which may be a dated version of the one asked.
+        request_id: The provider's id of the request.
+        time_to_first_token_ms: With ``stream: true``, from sending to the first piece of text.
+        raw: The whole answer.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    status_code: int | None = None
+    tokens: TokenUsage | None = None
+    model: str | None = None
+    request_id: str | None = None
+    time_to_first_token_ms: Annotated[float | None, Field(exclude_if=_absent)] = None
+    raw: Any = None
+
+
+class RunError(Value):
+    """Why a sample has no answer."""
+
+    error_type: str
+    message: str
+    status_code: int | None = None
+    retryable: bool
+    details: dict[str, Any] | None = None
+
+
+class Attempt(Value):
+    """One request on the wire.
+
+    Attributes:
+        latency_ms: From sending to the answer or the failure.
+        waited_ms: Time before sending, by what was waited for: ``slot``, ``rate_limit``,
+            ``backoff``.
+    """
+
+    started_at: datetime | None
+    latency_ms: float | None
+    waited_ms: dict[str, float]
+    status_code: int | None
+    error_type: str | None
+
+
+class RecordedConfig(Value):
+    """The RunConfig as results keep it: without secrets."""
+
+    backend: str
+    model: str
+    parameters: dict[str, Any]
+    backend_options: dict[str, Any]
+
+
+class RequestContext(Value):
+    """What an evaluator needs beside the answer."""
+
+    sample_tags: list[str]
+    sample_metadata: dict[str, Any]
+    expected: Any
+
+
+class RunResult(Value):
+    """The outcome of one sample: a line of ``run_results.jsonl``.
+
+    Exactly one of ``response`` and ``error`` is set. ``latency_ms`` is the last attempt alone.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    sample_id: str
+    dataset_id: str
+    backend: str
+    trace_id: str
+    status: Status
+    attempts: int
+    latency_ms: float | None
+    started_at: datetime
+    completed_at: datetime
+    request_key: str
+    run_config: RecordedConfig
+    request_messages: list[Message]
+    request_context: RequestContext
+    response: ChatResponse | None
+    error: RunError | None
+    attempt_log: Annotated[tuple[Attempt, ...] | None, Field(exclude_if=_absent)] = None
+
+
+class Journal:
+    """What happened to one sample on its way; the only value that changes, owned by its worker.
+
+    The strategies write into it, and the outermost reads it. Times are wall-clock for a person,
+    durations are monotonic.
+    """
+
+    __slots__ = ("attempts", "first_started_at", "latency_ms", "number", "started_at", "waited_ms")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.attempts: list[Attempt] = []
+        self.first_started_at: datetime | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Starts the next attempt; ``number`` counts them from 1."""
+        self.number += 1
+        self.started_at: datetime | None = None
+        self.latency_ms: float | None = None
+        self.waited_ms: dict[str, float] = {}
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Adds time spent before sending."""
+        self.waited_ms[reason] = round(self.waited_ms.get(reason, 0.0) + seconds * 1000, 3)
+
+    def left(self, moment: datetime) -> None:
+        """Notes that the request goes out now."""
+        self.started_at = moment
+        if self.first_started_at is None:
+            self.first_started_at = moment
+
+    def close(self, *, status_code: int | None = None, error_type: str | None = None) -> None:
+        """Ends the attempt, keeping its record."""
+        self.attempts.append(
+            Attempt(
+                started_at=self.started_at,
+                latency_ms=self.latency_ms,
+                waited_ms=self.waited_ms,
+                status_code=status_code,
+                error_type=error_type,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One sample made ready to send.
+
+    Attributes:
+        index: The sample's place in the dataset, from 0.
+        run_config: The model, its parameters and the backend's options.
+        request_key: SHA-256 of what is sent, in hex; equal keys are the same question.
+        trace_id: Unique in this run; backends send it as a header.
+        attempt: 1 for the first.
+        deadline: Monotonic time at which the attempt times out; None for never.
+    """
+
+    sample: TestSample
+    index: int
+    run_config: RunConfig
+    request_key: str
+    trace_id: str
+    attempt: int = 1
+    deadline: float | None = None
+    journal: Journal = field(default_factory=Journal, compare=False, repr=False)
+
+    @property
+    def sample_id(self) -> str:
+        """The sample's id."""
+        return self.sample.id
+
+    @property
+    def messages(self) -> list[Message]:
+        """The whole conversation, in order."""
+        return self.sample.messages

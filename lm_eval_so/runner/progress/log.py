@@ -1,0 +1,78 @@
+"""Progress where there is no terminal: a log line now and then, and the first failures in full."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from lm_eval_so.runner.models import RunResult
+from lm_eval_so.runner.observer import Live, Started
+from lm_eval_so.runner.progress.tally import Tally
+from lm_eval_so.runner.progress.words import duration, number
+
+_LOG = logging.getLogger(__name__)
+_INTERVAL = 10.0  # seconds
+_FAILURES_SHOWN = 10
+
+
+class LogProgress:
+    """Logs the start, a line every ten seconds if ``lines``, and failures until they are many."""
+
+    def __init__(self, *, lines: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lines = lines
+        self._clock = clock
+        self._failures = 0
+
+    def started(self, started: Started, live: Callable[[], Live]) -> None:
+        """Begins."""
+        _LOG.info("%s: %d samples", started.title, started.total)
+        self._live = live
+        self._tally = Tally(started.total, clock=self._clock)
+        self._last = self._clock()
+
+    async def result(self, result: RunResult) -> None:
+        """Counts, and says what is worth saying."""
+        self._tally.add(result)
+        if result.error is not None:
+            self._failed(result)
+        self._now_and_then()
+
+    async def kept(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
+        """Counts."""
+        self._tally.keep()
+        self._now_and_then()
+
+    def ended(self) -> None:
+        """Says how many were there already."""
+        if self._tally.kept:
+            _LOG.info("%d samples had their answer already", self._tally.kept)
+
+    def _failed(self, result: RunResult) -> None:
+        self._failures += 1
+        if self._failures > _FAILURES_SHOWN or result.error is None:
+            return
+        _LOG.warning(
+            "sample %r failed after %d attempts: %s: %s",
+            result.sample_id,
+            result.attempts,
+            result.error.error_type,
+            result.error.message,
+        )
+        if self._failures == _FAILURES_SHOWN:
+            _LOG.warning("further failures are only counted; the results file has them all")
+
+    def _now_and_then(self) -> None:
+        if not self._lines or self._clock() - self._last < _INTERVAL:
+            return
+        self._last = self._clock()
+        tally, live, (results, tokens) = self._tally, self._live(), self._tally.rates()
+        _LOG.info(
+            "%d/%d done, %d failed, %d in flight, %s results/s, %s tokens/s, %s to go%s",
+            tally.done,
+            tally.total,
+            tally.failed,
+            live.in_flight,
+            number(results),
+            number(tokens),
+            duration(tally.remaining()),
+            f", paused for {duration(live.paused_s)}" if live.paused_s else "",
+        )

@@ -1,0 +1,42 @@
+"""The end of a run: a short table and the paths."""
+
+from rich.console import Console
+from rich.table import Table
+
+from lm_eval_so.runner.progress.words import duration, milliseconds, number
+from lm_eval_so.runner.report import RunReport
+from lm_eval_so.runner.summary.summarise import Summary
+
+
+def print_report(report: RunReport, console: Console) -> None:
+    """Prints the numbers, if there are any, and where the files are."""
+    if report.summary is not None:
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        for label, value in _rows(report.summary):
+            table.add_row(label, value)
+        console.print(table)
+    for label, path in (("results", report.results_path), ("metadata", report.metadata_path)):
+        console.print(f"{label:<9} {path}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _rows(summary: Summary) -> list[tuple[str, str]]:
+    counts = summary.status_counts
+    rows = [("samples", ", ".join(f"{n} {status}" for status, n in counts.items()) or "none")]
+    if summary.resumed:
+        rows.append(("resumed", f"{summary.resumed} had their answer already"))
+    if summary.error_counts:
+        errors = (f"{n} {kind}" for kind, n in summary.error_counts.items())
+        rows.append(("errors", ", ".join(errors)))
+    if latency := summary.latency_ms:
+        values = (f"{name} {milliseconds(latency[name])}" for name in ("p50", "p90", "p99", "max"))
+        rows.append(("latency", ", ".join(values)))
+    if first := summary.time_to_first_token_ms:
+        values = (f"{name} {milliseconds(first[name])}" for name in ("p50", "p90", "p99"))
+        rows.append(("to first token", ", ".join(values)))
+    if summary.tokens["total"]:
+        rows.append(("tokens", "{input:,} in, {output:,} out".format_map(summary.tokens)))
+    sent = f"{summary.requests:,} in {duration(summary.wall_time_s)}"
+    if summary.requests:
+        sent += f", {number(summary.results_per_s)} results/s"
+    rows.append(("requests", sent))
+    return rows

@@ -1,0 +1,29 @@
+"""Numbers as a person reads them."""
+
+_MINUTE, _HOUR = 60, 3600
+_TEN = 10
+
+
+def duration(seconds: float | None) -> str:
+    """``8.2 s``, ``3:07``, ``1:02:45``."""
+    if seconds is None:
+        return "-"
+    if seconds < _TEN:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, _MINUTE)
+    if whole < _HOUR:
+        return f"{minutes}:{rest:02}"
+    return f"{minutes // _MINUTE}:{minutes % _MINUTE:02}:{rest:02}"
+
+
+def milliseconds(value: float) -> str:
+    """``87 ms``, ``1.24 s``."""
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.2f} s"  # noqa: PLR2004 - ms in a second
+
+
+def number(value: float) -> str:
+    """``0.4``, ``12``, ``3,400``."""
+    return f"{value:.1f}" if value < _TEN else f"{value:,.0f}"

@@ -1,0 +1,102 @@
+"""``run_metadata.json``: what was run, on what, with what, and what came of it."""
+
+import platform
+import socket
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from lm_eval_so._version import __version__
+from lm_eval_so.runner.errors import ForeignRunError, StoreError
+from lm_eval_so.runner.store.files import replace_file
+from lm_eval_so.runner.store.results import RESULTS
+
+METADATA = "run_metadata.json"
+_PACKAGES = ("hydra-core", "omegaconf", "openai", "pydantic", "tenacity", "xllamacpp")
+
+
+def write_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:
+    """Replaces the file in one step."""
+    text = orjson.dumps(metadata, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    replace_file(directory / METADATA, [text])
+
+
+def read_metadata(directory: Path) -> dict[str, Any] | None:
+    """What stands in the directory, or None.
+
+    Raises:
+        StoreError: The file is damaged.
+    """
+    path = directory / METADATA
+    try:
+        metadata = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise StoreError(f"{path} cannot be read ({error}); move the directory away") from error
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def check_owner(directory: Path, identity: Mapping[str, Any]) -> None:
+    """Makes sure that the directory is new, or belongs to the same identity.
+
+    Raises:
+        ForeignRunError: It holds something else; the message names the keys that differ.
+    """
+    metadata = read_metadata(directory)
+    if metadata is None:
+        if (directory / RESULTS).exists():
+            raise ForeignRunError(
+                f"{directory} holds a {RESULTS} but no {METADATA}, so whose it is cannot be told; "
+                "choose another output_dir"
+            )
+        return
+    differing = list(_differences(metadata.get("identity") or {}, dict(identity), ""))
+    if differing:
+        raise ForeignRunError(
+            f"{directory} belongs to another configuration: {'; '.join(differing)}; choose another "
+            "output_dir, or leave it out"
+        )
+
+
+def environment() -> dict[str, Any]:
+    """Versions and the machine."""
+    return {
+        "lm_eval_so": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "git_commit": _git_commit(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[str]:
+    found: list[str] = []
+    for key in sorted({*old, *new}):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            found += _differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            found.append(f"{prefix}{key} is {before!r} there and {now!r} here")
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a constant
+    except OSError:
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,180 @@
+"""``run_results.jsonl``: appended to while the run goes on, put in order at its end."""
+
+import mmap
+import os
+from collections.abc import Iterable, Iterator
+from itertools import tee
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import orjson
+
+from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.models import RunResult
+from lm_eval_so.runner.store.files import unwritable
+
+RESULTS = "run_results.jsonl"
+_BLOCK = 1 << 16
+
+
+class StoredLine(NamedTuple):
+    """A whole line of the file, and where it starts."""
+
+    offset: int
+    sample_id: str
+    request_key: str
+    ok: bool
+
+
+class ResultsFile:
+    """The results of one run. One process and one thread write to it.
+
+    Raises:
+        StoreError: The file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(
+                path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
+            )
+            self._size = os.fstat(self._descriptor).st_size
+            self._mend()
+        except OSError as error:
+            raise unwritable(path, error) from error
+        self._unsynced = False
+
+    def scan(self) -> Iterator[StoredLine]:
+        """The lines that are whole; damage is passed over."""
+        offset = 0
+        with self.path.open("rb", buffering=1 << 18) as file:
+            for line in file:
+                found = _read(offset, line)
+                if found:
+                    yield found
+                offset += len(line)
+
+    def append(self, line: bytes) -> int:
+        """Writes a line with one system call, and returns its offset.
+
+        Raises:
+            StoreError: The disk is full or gone; no part of the line is left behind.
+        """
+        offset, data = self._size, line + b"\n"
+        try:
+            if os.write(self._descriptor, data) != len(data):
+                raise OSError(0, "the disk is full")
+        except OSError as error:
+            os.ftruncate(self._descriptor, offset)
+            raise unwritable(self.path, error) from error
+        self._size += len(data)
+        self._unsynced = True
+        return offset
+
+    def sync(self) -> None:
+        """Makes what was appended survive a power cut.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        if not self._unsynced:
+            return
+        self._unsynced = False
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def line_at(self, offset: int) -> bytes:
+        """The line that starts there."""
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            return file.readline()
+
+    def lines_at(self, offsets: Iterable[int]) -> Iterator[bytes]:
+        """The lines that start there, each with its newline."""
+        if not self._size:
+            return
+        with (
+            self.path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines,
+        ):
+            for offset in offsets:
+                yield lines[offset : lines.find(b"\n", offset) + 1]
+
+    def is_just(self, offsets: Iterable[int]) -> bool:
+        """Whether the file holds the lines at ``offsets``, in this order, and no others."""
+        ours, lines = tee(offsets)
+        end = 0
+        for offset, line in zip(ours, self.lines_at(lines), strict=False):
+            if offset != end:
+                return False
+            end += len(line)
+        return end == self._size
+
+    def close(self) -> None:
+        """Gives the file back to the system."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _mend(self) -> None:
+        """Ends the file with a newline: a last line that is torn goes, a whole one stays."""
+        with self.path.open("rb") as file:
+            start = _last_line_start(file, self._size)
+            file.seek(start)
+            tail = file.read()
+        if tail and _read(start, tail):
+            self._size += os.write(self._descriptor, b"\n")
+        elif tail:
+            os.ftruncate(self._descriptor, start)
+            self._size = start
+
+
+def read_results(path: Path | str) -> Iterator[RunResult]:
+    """The results of a run, one at a time.
+
+    Args:
+        path: ``run_results.jsonl``, or the run directory that holds it.
+
+    Raises:
+        StoreError: The file cannot be read, or a line is no RunResult.
+    """
+    file_path = Path(path) / RESULTS if Path(path).is_dir() else Path(path)
+    try:
+        with file_path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield _parse(file_path, number, line)
+    except OSError as error:
+        raise StoreError(f"results {file_path} cannot be read: {error.strerror}") from error
+
+
+def _parse(path: Path, number: int, line: bytes) -> RunResult:
+    try:
+        return RunResult.model_validate_json(line)
+    except ValueError as error:
+        raise StoreError(f"{path}:{number}: no RunResult") from error
+
+
+def _read(offset: int, line: bytes) -> StoredLine | None:
+    try:
+        fields = orjson.loads(line)
+        return StoredLine(
+            offset, fields["sample_id"], fields["request_key"], fields["status"] == "ok"
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+def _last_line_start(file: BinaryIO, size: int) -> int:
+    """Where the bytes after the last newline begin."""
+    end = size
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

@@ -1,0 +1,113 @@
+"""Tries again what may succeed later, and turns what remains an exception into data."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from lm_eval_so.runner.backends.base import Send
+from lm_eval_so.runner.config.schema import RunnerOptions
+from lm_eval_so.runner.errors import APITimeoutError, BackendError
+from lm_eval_so.runner.models import ChatResponse, RunError, RunRequest
+
+
+class StoppedError(Exception):
+    """The run is stopping, and this sample would have been tried again: it stays owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request; exactly one of ``response`` and ``error`` is set."""
+
+    response: ChatResponse | None = None
+    error: RunError | None = None
+    timed_out: bool = False
+
+
+def wait_as_asked(initial: float, longest: float) -> Callable[[RetryCallState], float]:
+    """Seconds to wait: what the server asked for, else exponential with full jitter.
+
+    Full jitter draws from 0 to a bound that doubles each time: "Exponential Backoff And Jitter",
+    AWS Architecture Blog, 2015.
+    """
+    backoff = wait_random_exponential(multiplier=initial, max=longest)
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, BackendError) and error.retry_after is not None:
+            return error.retry_after
+        return backoff(state)
+
+    return wait
+
+
+class Retry:
+    """The outermost strategy: called with a request, it returns an Outcome.
+
+    Raises (when called):
+        StoppedError: The attempt failed and is worth another, but the run is stopping.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        options: RunnerOptions,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._send = send
+        self._stopping = stopping
+        self._retried = AsyncRetrying(
+            stop=stop_after_attempt(options.max_retries + 1),
+            wait=wait_as_asked(options.backoff_initial, options.backoff_max),
+            retry=retry_if_exception(_worth_another),
+            before_sleep=self._before_sleep,
+            sleep=sleep,
+            reraise=True,
+        ).wraps(self._attempt)
+
+    async def __call__(self, request: RunRequest) -> Outcome:
+        try:
+            return Outcome(response=await self._retried(request))
+        except BackendError as error:
+            return Outcome(error=_as_data(error), timed_out=isinstance(error, APITimeoutError))
+
+    async def _attempt(self, request: RunRequest) -> ChatResponse:
+        journal = request.journal
+        try:
+            response = await self._send(replace(request, attempt=journal.number))
+        except BackendError as error:
+            journal.close(status_code=error.status_code, error_type=error.error_type)
+            raise
+        if journal.number > 1:
+            journal.close(status_code=response.status_code)
+        return response
+
+    def _before_sleep(self, state: RetryCallState) -> None:
+        if self._stopping():
+            raise StoppedError
+        journal = state.args[0].journal
+        journal.begin()
+        journal.wait("backoff", state.upcoming_sleep)
+
+
+def _worth_another(error: BaseException) -> bool:
+    return isinstance(error, BackendError) and error.retryable
+
+
+def _as_data(error: BackendError) -> RunError:
+    return RunError(
+        error_type=error.error_type,
+        message=error.message,
+        status_code=error.status_code,
+        retryable=error.retryable,
+        details=None if error.details is None else dict(error.details),
+    )

@@ -1,0 +1,55 @@
+"""Bounds one attempt, and takes its time: the innermost strategy."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from lm_eval_so.runner.backends.base import Send
+from lm_eval_so.runner.errors import APITimeoutError
+from lm_eval_so.runner.models import ChatResponse, RunRequest
+
+
+class InFlight:
+    """The tasks whose request is on the wire now; ``left`` counts all that ever were."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[object]] = set()
+        self.left = 0
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+
+def timeout(
+    send: Send,
+    seconds: float,
+    in_flight: InFlight,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Send:
+    """Wraps ``send`` so that it fails with APITimeoutError after ``seconds``.
+
+    Nothing waits below this point, so the time measured is the server's and the wire's.
+    """
+
+    async def bounded(request: RunRequest) -> ChatResponse:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        journal = request.journal
+        deadline = asyncio.get_running_loop().time() + seconds
+        journal.left(datetime.now(UTC))
+        in_flight.tasks.add(task)
+        in_flight.left += 1
+        started = clock()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await send(replace(request, deadline=deadline))
+        except TimeoutError as error:
+            raise APITimeoutError(f"no answer within {seconds:g} s") from error
+        finally:
+            journal.latency_ms = round((clock() - started) * 1000, 3)
+            in_flight.tasks.discard(task)
+
+    return bounded
