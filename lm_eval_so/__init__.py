@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.backends.base import ChatBackend
     from lm_eval_so.runner.config.schema import RunnerOptions
     from lm_eval_so.runner.errors import BackendError, LmEvalError
-    from lm_eval_so.runner.report import RunReport
     from lm_eval_so.runner.models import (
         ChatResponse,
         Message,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         TestSample,
         TokenUsage,
     )
+    from lm_eval_so.runner.report import RunReport
     from lm_eval_so.runner.store.results import read_results
 
 _HOMES = {

@@ -4,7 +4,7 @@ import asyncio
 import queue
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
 from functools import partial
 from os import PathLike
@@ -70,7 +70,7 @@ async def run_async(dataset: DatasetPath, config: RunConfig, **how: Unpack[How])
 
 async def stream_async(
     dataset: DatasetPath, config: RunConfig, **how: Unpack[How]
-) -> AsyncIterator[RunResult]:
+) -> AsyncGenerator[RunResult, None]:
     """`run`, yielding each result as soon as it is in the file, earlier ones included.
 
     A reader that falls behind slows the run; one that leaves ends it, keeping what was received.

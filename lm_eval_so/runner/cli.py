@@ -70,12 +70,38 @@ def _parser() -> argparse.ArgumentParser:
         epilog="The same with config groups, sweeps and shell completion: lm-eval-so --help",
     )
     add = parser.add_argument
-    add("--dataset", metavar="PATH", help="directory with test.jsonl, or a .jsonl file (the toy dataset)")
-    add("--metadata", metavar="FILE", help="metadata.json, where it does not stand beside the samples")
-    add("--backend", metavar="KIND", default="local", help="local (default), openai, simulated, or a package's")
+    add(
+        "--dataset",
+        metavar="PATH",
+        help="directory with test.jsonl, or a .jsonl file (the toy dataset)",
+    )
+    add(
+        "--metadata",
+        metavar="FILE",
+        help="metadata.json, where it does not stand beside the samples",
+    )
+    add(
+        "--backend",
+        metavar="KIND",
+        default="local",
+        help="local (default), openai, simulated, or a package's",
+    )
     add("--model", metavar="NAME", help="any name the backend knows")
-    add("--param", metavar="K=V", action="append", default=[], help="sent to the model; JSON if it parses, else a string; repeat")
-    add("--backend-opt", metavar="K=V", action="append", default=[], help="api_key, base_url (api_base), request_defaults, default_headers, organization, project, ...; repeat")
+    add(
+        "--param",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="sent to the model; JSON if it parses, else a string; repeat",
+    )
+    add(
+        "--backend-opt",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="api_key, base_url (api_base), request_defaults, default_headers, "
+        "organization, project, ...; repeat",
+    )
     add("--engine", metavar="KIND", default="sync", help="sync (default)")
     for name, text in _RUNNER_FLAGS.items():
         add(f"--{name.replace('_', '-')}", metavar="X", help=text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from functools import cache
@@ -119,6 +120,6 @@ def _into_environment(match: re.Match[str]) -> str:
         return match.group()
     if value[0] in "'\"":
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
-    variable = f"LM_EVAL_SO_SECRET_{len([key for key in os.environ if key.startswith('LM_EVAL_SO_SECRET_')])}"
+    variable = f"LM_EVAL_SO_SECRET_{secrets.token_hex(4)}"
     os.environ[variable] = value
     return f"{name}${{oc.env:{variable}}}"

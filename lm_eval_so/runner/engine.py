@@ -18,6 +18,7 @@ from lm_eval_so.runner.models import (
 from lm_eval_so.runner.strategy.retry import Outcome, StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
 
+
 class Kept(NamedTuple):
     """A sample that has its answer already: the line at ``offset`` of the results file."""
 

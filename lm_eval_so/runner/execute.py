@@ -192,8 +192,8 @@ class Run:
         if not self.stop.at_once:
             try:
                 summary = self._put_in_order(items)
-            except Exception as fault:  # noqa: BLE001 - the report carries it to the caller
-                self.stop.request(fault)
+            except Exception as error:  # noqa: BLE001 - the report carries it to the caller
+                self.stop.request(error)
         fault = self.stop.reason
         state, exit_code = verdict(summary, fault, self.plan.options.max_failures)
         with suppress(StoreError):  # a full disk has been told of already

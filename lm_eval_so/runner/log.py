@@ -37,12 +37,18 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         return sys.stderr
 
 
+class _QuietFileHandler(logging.FileHandler):
+    """A full disk ends the run with one sentence from the store, not with one per log line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        del record
+
+
 @contextmanager
 def run_log(directory: Path, redactor: Redactor) -> Iterator[None]:
     """Appends to ``run.log`` while the context lasts."""
-    handler = logging.FileHandler(directory / LOG, encoding="utf-8", delay=True)
+    handler = _QuietFileHandler(directory / LOG, encoding="utf-8", delay=True)
     handler.setFormatter(RedactingFormatter(redactor))
-    handler.handleError = _ignore  # type: ignore[method-assign]
     _ROOT.addHandler(handler)
     try:
         yield
@@ -64,7 +70,3 @@ def show_log(level: str, redactor: Redactor) -> Iterator[None]:
     finally:
         _ROOT.removeHandler(handler)
         _ROOT.propagate = True
-
-
-def _ignore(_: logging.LogRecord) -> None:
-    """A full disk ends the run with one sentence from the store, not with one per log line."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Required
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
-from typing_extensions import Required, TypedDict
+from typing_extensions import TypedDict
 
 SCHEMA_VERSION = 1
 """Version of the RunResult line; a reader can tell by it what to expect."""

@@ -47,6 +47,4 @@ def _installed(kind: str) -> object:
     if kind in points.names:
         return points[kind].load()
     known = known_kinds()
-    raise ConfigError(
-        f"unknown backend {kind!r}{nearest(kind, known)} (known: {', '.join(known)})"
-    )
+    raise ConfigError(f"unknown backend {kind!r}{nearest(kind, known)} (known: {', '.join(known)})")

@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import Field
@@ -82,11 +82,11 @@ class SimulatedBackend(ChatBackend):
             await self._sleep(math.inf)
         seconds = options.latency_ms / 1000 * math.exp(chance.gauss(0, options.latency_sigma))
         await self._sleep(seconds)
-        if mishap in (None, "refusal"):
-            return self._response(request, refused=mishap is not None)
-        self._fail(mishap)
+        if mishap not in (None, "refusal"):
+            raise self._error(mishap)
+        return self._response(request, refused=mishap is not None)
 
-    def _fail(self, mishap: str) -> NoReturn:
+    def _error(self, mishap: str) -> BackendError:
         errors: dict[str, BackendError] = {
             "rate_limited": RateLimitError(
                 "simulated: too many requests",
@@ -97,7 +97,7 @@ class SimulatedBackend(ChatBackend):
             "timeout": APITimeoutError("simulated: the server gave up"),
             "garbage": InvalidResponseError("simulated: no completion", status_code=200),
         }
-        raise errors[mishap]
+        return errors[mishap]
 
     def _response(self, request: RunRequest, *, refused: bool) -> ChatResponse:
         text = _REFUSAL if refused else self._text(request)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
 from lm_eval_so.runner.config.schema import ComposedConfig, RunPlan
@@ -46,6 +46,8 @@ def plan_from(composed: DictConfig) -> RunPlan:
         tree = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "a value"
+        if isinstance(error, MissingMandatoryValue):
+            raise ConfigError(f"{key} is missing: {key}=...") from error
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     return plan_from_tree(_plain(tree))
 

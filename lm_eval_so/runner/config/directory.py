@@ -15,7 +15,7 @@ _LONGEST = 255  # bytes, of one name on ext4, APFS and NTFS alike
 
 
 def safe_name(text: str, longest: int = _LONGEST) -> str:
-    """The text as a file name: slashes, colons and blanks become ``-``, at most ``longest`` bytes."""
+    """The text as a file name of at most ``longest`` bytes; slashes and colons become ``-``."""
     name = _UNSAFE.sub("-", text).strip("-. ")
     if _RESERVED.fullmatch(name):
         name = f"_{name}"

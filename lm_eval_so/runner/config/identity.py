@@ -45,6 +45,7 @@ def identity(
     Args:
         dataset_id: Id of the dataset; its content is not part of it, so that an edited sample is
             one request and not another directory.
+        config: The model and its parameters.
         endpoint: Where the backend's answers come from.
         options: The backend's options as far as they change answers.
     """

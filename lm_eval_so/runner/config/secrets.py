@@ -18,9 +18,7 @@ _SHORTEST = 4
 def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options without what is secret in them: safe to write."""
     return {
-        name: _public(value)
-        for name, value in options.items()
-        if not isinstance(value, SecretStr)
+        name: _public(value) for name, value in options.items() if not isinstance(value, SecretStr)
     }
 
 

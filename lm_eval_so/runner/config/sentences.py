@@ -66,13 +66,15 @@ def explain(error: ValidationError, prefix: str = "", known: Iterable[str] | Non
     return "; ".join(dict.fromkeys(_sentence(detail, prefix, keys) for detail in details))
 
 
-def invalid(error: ValidationError, prefix: str = "", model: type[BaseModel] | None = None) -> ConfigError:
+def invalid(
+    error: ValidationError, prefix: str = "", model: type[BaseModel] | None = None
+) -> ConfigError:
     """The ConfigError for values a model refused."""
     known = None if model is None else known_keys(model, prefix)
     return ConfigError(explain(error, prefix, known))
 
 
-def _sentence(detail: ErrorDetails, prefix: str, known: list[str] | None) -> str:
+def _sentence(detail: ErrorDetails, prefix: str, known: list[str] | None) -> str:  # noqa: PLR0911 - a table
     kind, value = detail["type"], detail["input"]
     location = (part for part in detail["loc"] if not str(part).startswith("function-"))
     key = prefix + ".".join(str(part) for part in location)

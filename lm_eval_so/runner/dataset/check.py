@@ -1,7 +1,6 @@
 """The first pass: every line is a sample, every id is new; counted and hashed on the way."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from lm_eval_so.runner.compact import CompactMap
@@ -65,5 +64,4 @@ def _fault(path: Path, line: Line, first_lines: CompactMap) -> str | None:
 
 def _id_at(path: Path, number: int) -> str | None:
     """Looks at the line itself: two ids can share a hash."""
-    lines: Iterator[Line] = read_lines(path)
-    return next((parse_sample(line).id for line in lines if line.number == number), None)
+    return next((parse_sample(line).id for line in read_lines(path) if line.number == number), None)

@@ -54,7 +54,7 @@ def locate(config: DatasetConfig) -> DatasetSource:
 def open_samples(path: Path) -> IO[bytes]:
     """The lines of a ``.jsonl`` or ``.jsonl.gz`` file, as bytes."""
     if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path))  # type: ignore[type-var,return-value]
+        return io.BufferedReader(gzip.open(path))
     return path.open("rb", buffering=1 << 18)
 
 

@@ -13,7 +13,8 @@ class Ledger:
     """Where the line of each sample stands in the results file.
 
     A stored line counts for a sample when both the id and the request key are the same; an answer
-    settles it, a failure is kept until there is something newer.
+    settles it, a failure is kept until there is something newer. Samples are named by their place
+    in the dataset, from 0.
     """
 
     def __init__(self, stored: Iterable[StoredLine], count: int) -> None:
@@ -24,11 +25,7 @@ class Ledger:
         self.settled = 0
 
     def settle(self, index: int, sample_id: str, request_key: str) -> int | None:
-        """The offset of the sample's stored answer, or None where it is owed.
-
-        Args:
-            index: The sample's place in the dataset, from 0.
-        """
+        """The offset of the stored answer to this sample, or None where it is owed."""
         found = self._stored.get((sample_id, request_key))
         if found is None:
             return None

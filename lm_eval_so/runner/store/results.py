@@ -63,8 +63,9 @@ class ResultsFile:
         """
         offset, data = self._size, line + b"\n"
         try:
-            if os.write(self._descriptor, data) != len(data):
-                raise OSError(0, "the disk is full")
+            written = os.write(self._descriptor, data)
+            if written < len(data):  # as much as the disk had room for; the rest says why
+                os.write(self._descriptor, data[written:])
         except OSError as error:
             os.ftruncate(self._descriptor, offset)
             raise unwritable(self.path, error) from error

@@ -36,7 +36,7 @@ class LocalOptions(Config):
     model_path: Path | None = None
     context_length: Annotated[int, Field(ge=64)] = 2048
     n_parallel: Annotated[int, Field(ge=1, le=256)] = 4
-    request_defaults: dict[str, Any] = {"max_tokens": 256}
+    request_defaults: dict[str, Any] = Field(default={"max_tokens": 256})
 
 
 class LocalBackend(ChatBackend):
@@ -87,7 +87,7 @@ class LocalBackend(ChatBackend):
         return await self._client.send(request)
 
     async def _serve(self) -> str:
-        log = self._exit.enter_context(tempfile.TemporaryFile())
+        log = self._exit.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         # In a session of its own, since Ctrl-C reaches every process of the terminal's, and the
         # server has to answer what is in flight.
         child = await asyncio.create_subprocess_exec(

@@ -28,7 +28,7 @@ def main() -> None:
     params.cache_ram_mib = 0  # by default up to 8 GiB of past prompts
     params.verbosity = -1
     server = Server(params)
-    print(server.listening_address, file=address_pipe, flush=True)  # noqa: T201 - the protocol
+    print(server.listening_address, file=address_pipe, flush=True)
     sys.stdin.read()
     os._exit(0)  # nothing is worth the time the engine takes to tidy up
 

@@ -68,8 +68,8 @@ class OpenAIBackend(ChatBackend):
         import httpx2  # noqa: PLC0415 - with the SDK, a second of CPU
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient  # noqa: PLC0415 - as above
 
-        # Concurrency, timeouts and retries are the strategies' affair, so the client has no
-        # bounds of its own; with its usual 100 kept connections it would open new ones all the time.
+        # Concurrency, timeouts and retries are the strategies' affair, so the client has no bounds
+        # of its own; with its usual 100 kept connections it would open new ones all the time.
         unbounded = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         self._client = AsyncOpenAI(
             api_key=self._key,

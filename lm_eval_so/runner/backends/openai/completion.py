@@ -23,7 +23,9 @@ def read_json(body: bytes) -> object:
     except orjson.JSONDecodeError:
         pass
     try:
-        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
+        return orjson.loads(
+            json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
+        )
     except (ValueError, RecursionError) as error:
         raise _invalid(f"no JSON ({error})", body.decode(errors="replace")) from error
 

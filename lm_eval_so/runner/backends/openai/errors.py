@@ -43,21 +43,22 @@ def from_vendor(error: Exception) -> BackendError:
         case openai.APIStatusError():
             return _from_status(error)
         case openai.APITimeoutError() | httpx2.TimeoutException():
-            return APITimeoutError(_reason(error))
+            found: BackendError = APITimeoutError(_reason(error))
         case openai.APIConnectionError() | httpx2.TransportError():
-            return APIConnectionError(_reason(error))
+            found = APIConnectionError(_reason(error))
         case openai.APIError(body=dict() as body):  # an error event within a stream
-            return _from_event(body, str(error))
-        case openai.APIResponseValidationError() | json.JSONDecodeError() | openai.APIError():
-            return InvalidResponseError(f"the answer is no completion: {error}", status_code=200)
-        case httpx2.DecodingError() | httpx2.StreamError():
-            return InvalidResponseError(f"the answer cannot be read: {error}")
+            found = _from_event(body, str(error))
+        case openai.APIError() | json.JSONDecodeError() | httpx2.DecodingError():
+            found = InvalidResponseError(f"the answer is no completion: {error}", status_code=200)
+        case httpx2.StreamError():
+            found = APIConnectionError(_reason(error))
         case _:
-            return BackendError(f"{type(error).__name__}: {error}")
+            found = BackendError(f"{type(error).__name__}: {error}")
+    return found
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds the server asked to wait: ``retry-after-ms``, else ``Retry-After`` (RFC 9110, 10.2.3).
+    """Seconds the server asked to wait: ``retry-after-ms``, else ``Retry-After`` of RFC 9110.
 
     A date is measured from ``now``; one that is past means 0. What cannot be read counts as absent.
     """
@@ -114,5 +115,4 @@ def _from_event(body: dict[str, Any], message: str) -> BackendError:
 def _reason(error: Exception) -> str:
     """The SDK says no more than ``Connection error.``; what broke is in the cause."""
     cause = error.__cause__ or error
-    words = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
-    return words
+    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.config.secrets import without_userinfo
@@ -28,8 +28,8 @@ class OpenAIOptions(Config):
     base_url: str | None = None
     organization: str | None = None
     project: str | None = None
-    default_headers: dict[str, SecretStr | str] = {}
-    request_defaults: dict[str, Any] = {}
+    default_headers: dict[str, SecretStr | str] = Field(default={})
+    request_defaults: dict[str, Any] = Field(default={})
 
     @model_validator(mode="before")
     @classmethod

@@ -26,7 +26,9 @@ class Assembly:
             InvalidResponseError: It is no chunk.
         """
         if not isinstance(chunk, dict) or not isinstance(chunk.get("choices", []), list):
-            raise InvalidResponseError(f"the stream holds something that is no chunk: {chunk!r:.200}")
+            raise InvalidResponseError(
+                f"the stream holds something that is no chunk: {chunk!r:.200}"
+            )
         self._head.update({key: chunk[key] for key in _HEAD if chunk.get(key) is not None})
         for choice in chunk.get("choices", []):
             delta = choice.get("delta") or {}
