@@ -63,9 +63,9 @@ class ResultsFile:
         """
         offset, data = self._size, line + b"\n"
         try:
-            written = os.write(self._descriptor, data)
-            if written < len(data):  # as much as the disk had room for; the rest says why
-                os.write(self._descriptor, data[written:])
+            rest = data[os.write(self._descriptor, data) :]
+            while rest:  # the disk had room for a part; the next call says why
+                rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
             os.ftruncate(self._descriptor, offset)
             raise unwritable(self.path, error) from error

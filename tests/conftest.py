@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.fake_openai import FakeOpenAI
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test meets the developer's keys, or writes into the checkout."""
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "LM_EVAL_SO_", "HYDRA_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as fake:
+        yield fake
+
+
+@pytest.fixture
+def make_dataset(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a dataset of ``count`` samples, ``question <n>`` each."""
+
+    def make(count: int, name: str = "numbers", **changed: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        rows = [
+            {"id": f"s{n}", "messages": [{"role": "user", "content": f"question {n}"}]}
+            for n in range(count)
+        ]
+        for row in rows:
+            if row["id"] in changed:
+                row["messages"] = [{"role": "user", "content": changed[str(row["id"])]}]
+        (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / "metadata.json").write_text(json.dumps({"id": name, "version": "1"}))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``lm-eval-so`` (or another module) in a process of its own."""
+
+    def run(
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        module: str = "app",
+        **options: Any,  # noqa: ANN401 - subprocess.run's own
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*program(module), *arguments],
+            env={**os.environ, **(env or {})},
+            cwd=options.pop("cwd", tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=110,
+            **options,
+        )
+
+    return run
+
+
+def program(module: str = "app") -> list[str]:
+    """How a process of its own is started."""
+    if module == "app":
+        return [str(Path(sys.executable).with_name("lm-eval-so"))]
+    return [sys.executable, "-m", f"lm_eval_so.runner.{module}"]
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The lines of a results file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,187 @@
+"""An OpenAI-compatible server on a real socket, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request, as it arrived."""
+
+    body: dict[str, Any]
+    headers: dict[str, str]
+    at: float
+
+    @property
+    def question(self) -> str:
+        """The content of the last message."""
+        return self.body["messages"][-1]["content"]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server does with a request; the default is a completion that echoes the question."""
+
+    text: str | None = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    reset: bool = False
+    hang: bool = False
+    latency: float = 0.0
+    message: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def echo(question: str) -> str:
+    return f"echo: {question}"
+
+
+class FakeOpenAI:
+    """Answers ``/v1/chat/completions``; `requests` keeps what arrived, `answered` what left."""
+
+    def __init__(self, behave: Callable[[Received, int], Reply] | None = None) -> None:
+        self.behave = behave or (lambda _received, _nth: Reply())
+        self.requests: list[Received] = []
+        self.answered: Counter[str] = Counter()
+        self.in_flight = self.most_in_flight = 0
+        self.connections: set[object] = set()
+        self._asked: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._up.wait(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a client needs in its environment."""
+        return {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": "sk-fake-key-0123456789"}
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._run())
+        self._loop.close()
+
+    async def _run(self) -> None:
+        self._closing = asyncio.Event()
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_post("/v1/chat/completions", self._completions)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._up.set()
+        await self._closing.wait()
+        await runner.cleanup()
+
+    async def _completions(self, request: web.Request) -> web.StreamResponse:
+        received = Received(json.loads(await request.read()), dict(request.headers), time.time())
+        self.requests.append(received)
+        self.connections.add(request.transport)
+        question = json.dumps(received.body["messages"], sort_keys=True)
+        self._asked[question] += 1
+        reply = self.behave(received, self._asked[question])
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self._reply(request, received, reply, question)
+        finally:
+            self.in_flight -= 1
+
+    async def _reply(
+        self, request: web.Request, received: Received, reply: Reply, question: str
+    ) -> web.StreamResponse:
+        await asyncio.sleep(reply.latency)
+        if reply.hang:
+            await asyncio.sleep(600)
+        if reply.reset:
+            assert request.transport is not None
+            request.transport.abort()
+        elif reply.status == 200 and reply.body is None:
+            self.answered[question] += 1
+        if received.body.get("stream") and reply.status == 200 and reply.body is None:
+            return await self._stream(request, received, reply)
+        body = reply.body
+        if body is None:
+            body = json.dumps(self._body(received, reply)).encode()
+        headers = {"x-request-id": f"req-{len(self.requests)}", **reply.headers}
+        return web.Response(
+            status=reply.status, body=body, headers=headers, content_type="application/json"
+        )
+
+    def _body(self, received: Received, reply: Reply) -> dict[str, Any]:
+        if reply.status != 200:
+            return {"error": {"message": reply.text or "no", "code": None, **reply.extra}}
+        text = reply.text if reply.text is not None else echo(received.question)
+        choice = {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": text, **reply.message},
+        }
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "model": f"{received.body['model']}-2026-01-01",
+            "system_fingerprint": "fp_1",
+            "choices": [choice | {"index": n} for n in range(received.body.get("n", 1))],
+            "usage": usage,
+            **reply.extra,
+        }
+
+    async def _stream(
+        self, request: web.Request, received: Received, reply: Reply
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"content-type": "text/event-stream", "x-request-id": "req-stream"}
+        )
+        await response.prepare(request)
+        text = reply.text if reply.text is not None else echo(received.question)
+        head = {"id": "chatcmpl-1", "model": f"{received.body['model']}-2026-01-01"}
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+        deltas += [{"content": character} for character in text]
+        for delta in deltas:
+            await self._event(response, head | {"choices": [{"index": 0, "delta": delta}]})
+        last = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        await self._event(response, head | {"choices": [last]})
+        if (received.body.get("stream_options") or {}).get("include_usage"):
+            usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+            await self._event(response, head | {"choices": [], "usage": usage})
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    @staticmethod
+    async def _event(response: web.StreamResponse, event: dict[str, Any]) -> None:
+        await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
