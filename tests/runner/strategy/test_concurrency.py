@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm_eval_so.runner.errors import InternalServerError
+from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+def request(name: str = "s", *, attempt: int = 1) -> RunRequest:
+    sample = TestSample(id=name, messages=[{"role": "user", "content": "q"}])
+    asked = RunRequest(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
+    return replace(asked, attempt=attempt)
+
+
+async def turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+Job = tuple[int, int, str]  # turns until it comes, turns it takes, how it ends
+JOBS = st.lists(
+    st.tuples(st.integers(0, 8), st.integers(0, 5), st.sampled_from(["ok", "raise", "cancel"])),
+    max_size=20,
+)
+
+
+@given(st.integers(1, 4), JOBS)
+def test_never_more_at_once_than_allowed_and_no_slot_is_lost(limit: int, jobs: list[Job]) -> None:
+    slots = Slots(limit)
+    ended: Counter[str] = Counter()
+    most = now = 0
+
+    async def send(asked: RunRequest) -> ChatResponse:
+        nonlocal most, now
+        _, takes, end = jobs[int(asked.sample_id)]
+        now += 1
+        most = max(most, now)
+        try:
+            await turns(takes)
+        finally:
+            now -= 1
+        if end == "raise":
+            raise InternalServerError("no")
+        return ChatResponse(text="")
+
+    limited = concurrency(send, slots)
+
+    async def one(number: int) -> None:
+        comes, takes, end = jobs[number]
+        await turns(comes)
+        task = asyncio.ensure_future(limited(request(str(number), attempt=1 + number % 2)))
+        if end == "cancel":
+            await turns(takes + number % 3)
+            task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            ended[type(task.exception()).__name__] += 1
+
+    async def main() -> None:
+        await asyncio.gather(*[one(number) for number in range(len(jobs))])
+        assert slots.taken == 0
+        await asyncio.wait_for(
+            asyncio.gather(*[slots.acquire(retry=False) for _ in range(limit)]), 1
+        )
+
+    asyncio.run(main())
+    assert most <= limit
+    assert ended["InternalServerError"] == sum(end == "raise" for _, _, end in jobs)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 8])
+def test_all_slots_are_used(limit: int) -> None:
+    inside = 0
+    full = asyncio.Event()
+
+    async def send(_: RunRequest) -> ChatResponse:
+        nonlocal inside
+        inside += 1
+        if inside == limit:
+            full.set()
+        await full.wait()
+        return ChatResponse(text="")
+
+    async def main() -> None:
+        limited = concurrency(send, Slots(limit))
+        await asyncio.wait_for(asyncio.gather(*[limited(request()) for _ in range(limit)]), 5)
+
+    asyncio.run(main())
+    assert inside == limit
+
+
+def served(order: list[RunRequest]) -> list[str]:
+    """Who gets the one slot, when all wait for it in this order."""
+    seen: list[str] = []
+    gate = asyncio.Event()
+
+    async def send(asked: RunRequest) -> ChatResponse:
+        await gate.wait()
+        seen.append(asked.sample_id)
+        return ChatResponse(text="")
+
+    async def main() -> None:
+        limited = concurrency(send, Slots(1))
+        tasks = [asyncio.ensure_future(limited(asked)) for asked in order]
+        await turns(3)
+        gate.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    return seen
+
+
+def test_those_who_wait_are_served_in_order() -> None:
+    assert served([request(name) for name in "abcde"]) == list("abcde")
+
+
+def test_a_retry_goes_before_first_attempts_and_retries_among_themselves_in_order() -> None:
+    first = [request(name) for name in "abc"]
+    again = [request(name, attempt=number) for number, name in enumerate("xyz", start=2)]
+    assert served([*first, *again]) == ["a", "x", "y", "z", "b", "c"]
+
+
+def waiting(slots: Slots, number: int) -> list[asyncio.Future[None]]:
+    return [asyncio.ensure_future(slots.acquire(retry=False)) for _ in range(number)]
+
+
+async def _cancelled_in_the_queue(slots: Slots) -> None:
+    one, other = waiting(slots, 2)
+    await turns(2)
+    one.cancel()
+    await turns(2)
+    assert one.cancelled()
+    slots.release()
+    await asyncio.wait_for(other, 1)
+
+
+async def _cancelled_once_the_slot_was_handed_over(slots: Slots) -> None:
+    one, other = waiting(slots, 2)
+    await turns(2)
+    slots.release()
+    one.cancel()
+    await asyncio.wait_for(other, 1)
+    assert one.cancelled()
+
+
+async def _cancelled_just_before_a_slot_is_freed(slots: Slots) -> None:
+    one, other = waiting(slots, 2)
+    await turns(2)
+    one.cancel()
+    slots.release()
+    await asyncio.wait_for(other, 1)
+    await asyncio.wait([one])
+    assert one.cancelled(), one.exception()
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param(_cancelled_in_the_queue, id="in-the-queue"),
+        pytest.param(_cancelled_once_the_slot_was_handed_over, id="just-handed-over"),
+        pytest.param(_cancelled_just_before_a_slot_is_freed, id="just-before-one-is-freed"),
+    ],
+)
+def test_who_is_cancelled_while_waiting_ends_cancelled_and_keeps_no_slot(
+    scene: Callable[[Slots], Awaitable[None]],
+) -> None:
+    async def main() -> None:
+        slots = Slots(1)
+        await slots.acquire(retry=False)
+        await scene(slots)
+        slots.release()
+        assert slots.taken == 0
+
+    asyncio.run(main())
+
+
+def test_the_journal_tells_the_wait_for_a_slot() -> None:
+    now = 5.0
+
+    def clock() -> float:
+        return now
+
+    async def main() -> list[dict[str, float]]:
+        slots = Slots(1)
+        await slots.acquire(retry=False)
+
+        async def send(_: RunRequest) -> ChatResponse:
+            return ChatResponse(text="")
+
+        limited = concurrency(send, slots, clock=clock)
+        asked = [request(), request()]
+        tasks = [asyncio.ensure_future(limited(one)) for one in asked]
+        await turns(2)
+        nonlocal now
+        now += 1.25
+        slots.release()
+        await asyncio.gather(*tasks)
+        return [one.journal.waited_ms for one in asked]
+
+    assert asyncio.run(main()) == [{"slot": 1250}, {"slot": 1250}]

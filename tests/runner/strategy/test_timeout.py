@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lm_eval_so.runner.errors import APITimeoutError, BackendError, InternalServerError
+from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.strategy.timeout import InFlight, timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Send = Callable[[RunRequest], Awaitable[ChatResponse]]
+
+
+def request() -> RunRequest:
+    sample = TestSample(id="s", messages=[{"role": "user", "content": "q"}])
+    return RunRequest(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
+
+
+async def answer(_: RunRequest) -> ChatResponse:
+    return ChatResponse(text="fine")
+
+
+async def for_ever(_: RunRequest) -> ChatResponse:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def outage(_: RunRequest) -> ChatResponse:
+    raise InternalServerError("down")
+
+
+async def bug(_: RunRequest) -> ChatResponse:
+    raise ValueError("bug")
+
+
+def ticking(*times: float) -> Callable[[], float]:
+    return iter(times).__next__
+
+
+def test_an_attempt_without_an_answer_ends_after_the_timeout() -> None:
+    in_flight, asked = InFlight(), request()
+    with pytest.raises(APITimeoutError, match=r"^no answer within 0\.02 s$") as raised:
+        asyncio.run(timeout(for_ever, 0.02, in_flight)(asked))  # type: ignore[arg-type]
+    assert raised.value.retryable
+    assert asked.journal.latency_ms is not None
+    assert 20 <= asked.journal.latency_ms < 2000
+    assert len(in_flight) == 0
+
+
+@pytest.mark.parametrize(
+    ("send", "error"),
+    [(answer, None), (outage, BackendError), (bug, ValueError)],
+    ids=["answer", "failure", "bug"],
+)
+def test_the_latency_is_measured_however_the_attempt_ends(
+    send: Send, error: type[Exception] | None
+) -> None:
+    asked, in_flight = request(), InFlight()
+    bounded = timeout(send, 60, in_flight, clock=ticking(100.0, 101.2345678))
+    if error is None:
+        asyncio.run(bounded(asked))  # type: ignore[arg-type]
+    else:
+        with pytest.raises(error):
+            asyncio.run(bounded(asked))  # type: ignore[arg-type]
+    assert asked.journal.latency_ms == 1234.568
+    assert (len(in_flight), in_flight.left) == (0, 1)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 60.0])
+def test_the_backend_is_told_the_deadline(seconds: float) -> None:
+    async def main() -> tuple[float, float | None]:
+        seen: list[float | None] = []
+
+        async def send(asked: RunRequest) -> ChatResponse:
+            seen.append(asked.deadline)
+            return ChatResponse(text="")
+
+        before = asyncio.get_running_loop().time()
+        await timeout(send, seconds, InFlight())(request())
+        return before, seen[0]
+
+    before, deadline = asyncio.run(main())
+    assert deadline == pytest.approx(before + seconds, abs=0.25)
+
+
+def test_the_journal_tells_when_the_request_left_in_utc() -> None:
+    asked = request()
+    before = datetime.now(UTC)
+    asyncio.run(timeout(answer, 60, InFlight())(asked))  # type: ignore[arg-type]
+    assert asked.journal.started_at is not None
+    assert before <= asked.journal.started_at <= datetime.now(UTC)
+    assert asked.journal.started_at.utcoffset() == timedelta(0)
+    first = asked.journal.first_started_at
+    asked.journal.begin()
+    asyncio.run(timeout(answer, 60, InFlight())(asked))  # type: ignore[arg-type]
+    assert asked.journal.first_started_at == first, "the first attempt's"
+
+
+def test_a_cancelled_attempt_is_cancelled_and_no_timeout() -> None:
+    async def main() -> None:
+        in_flight = InFlight()
+        task = asyncio.ensure_future(timeout(for_ever, 60, in_flight)(request()))
+        await asyncio.sleep(0)
+        assert in_flight.tasks == {task}
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert not in_flight.tasks
+
+    asyncio.run(main())
+
+
+def test_all_that_are_on_the_wire_are_known() -> None:
+    async def main() -> None:
+        gate, in_flight = asyncio.Event(), InFlight()
+
+        async def send(_: RunRequest) -> ChatResponse:
+            await gate.wait()
+            return ChatResponse(text="")
+
+        bounded = timeout(send, 60, in_flight)
+        tasks = [asyncio.ensure_future(bounded(request())) for _ in range(7)]
+        await asyncio.sleep(0)
+        assert in_flight.tasks == set(tasks)
+        gate.set()
+        await asyncio.gather(*tasks)
+        assert (len(in_flight), in_flight.left) == (0, 7)
+
+    asyncio.run(main())
