@@ -74,8 +74,8 @@ class TestSample(Value):
     id: Annotated[str, Field(min_length=1)]
     messages: Annotated[list[Message], Field(min_length=1), AfterValidator(_check_content)]
     expected: Any = None
-    tags: list[str] = []
-    metadata: dict[str, Any] = {}
+    tags: Annotated[list[str], Field(default_factory=list)]
+    metadata: Annotated[dict[str, Any], Field(default_factory=dict)]
 
 
 class RunConfig(Value):

@@ -84,7 +84,8 @@ class RunDirectory:
 
     def stored(self, offset: int) -> RunResult:
         """The result that stands at an offset of the results file."""
-        return RunResult.model_validate_json(self._results.line_at(offset))
+        (line,) = self._results.lines_at([offset])
+        return RunResult.model_validate_json(line)
 
     def write_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replaces ``run_metadata.json``.

@@ -31,9 +31,7 @@ class Slots:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release()  # the slot was handed over in the same moment
-            else:
-                queue.remove(turn)
-            raise
+            raise  # a cancelled turn is passed over when its time comes
 
     def release(self) -> None:
         """Hands the slot to who waits, or frees it."""

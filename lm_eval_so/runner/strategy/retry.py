@@ -72,13 +72,26 @@ class Retry:
             before_sleep=self._before_sleep,
             sleep=sleep,
             reraise=True,
-        ).wraps(self._attempt)
+        ).wraps(self._again)
 
     async def __call__(self, request: RunRequest) -> Outcome:
         try:
-            return Outcome(response=await self._retried(request))
+            return Outcome(response=await self._answer(request))
         except BackendError as error:
             return Outcome(error=_as_data(error), timed_out=isinstance(error, APITimeoutError))
+
+    async def _answer(self, request: RunRequest) -> ChatResponse:
+        """The first attempt is made without tenacity, which costs more than all else together."""
+        try:
+            return await self._attempt(request)
+        except BackendError as error:
+            return await self._retried(request, [error])
+
+    async def _again(self, request: RunRequest, failed: list[BackendError]) -> ChatResponse:
+        """What tenacity calls: at first it is told of the attempt that has been made."""
+        if failed:
+            raise failed.pop()
+        return await self._attempt(request)
 
     async def _attempt(self, request: RunRequest) -> ChatResponse:
         journal = request.journal

@@ -71,9 +71,7 @@ class Scene:
         return self.starts
 
 
-@pytest.mark.parametrize(
-    ("rate", "number"), [(0.5, 4), (1, 10), (10, 50), (3, 7)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("rate", "number"), [(0.5, 4), (1, 10), (10, 50), (3, 7)], ids=str)
 def test_n_starts_at_rate_r_are_spaced_evenly_over_n_minus_1_over_r(
     rate: float, number: int
 ) -> None:

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm_eval_so.runner import errors
+from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
+from lm_eval_so.runner.backends.openai.errors import from_vendor, retry_after, vendor_errors
+from lm_eval_so.runner.errors import BackendError
+from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from support.fake_openai import FakeOpenAI, Reply
+
+NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
+REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/chat/completions")
+
+
+async def send(address: str, **parameters: object) -> ChatResponse:
+    reached = {"base_url": address, "api_key": "sk-fake-0123456789"}
+    config = RunConfig(backend="openai", model="m", parameters=parameters, backend_options=reached)
+    sample = TestSample(id="s0", messages=[{"role": "user", "content": "q"}])
+    async with OpenAIBackend(config) as backend:
+        return await backend.send(RunRequest(sample, 0, config, "key", "trace"))
+
+
+def failure(server: FakeOpenAI, reply: Reply) -> BackendError:
+    server.behave = lambda _received, _nth: reply
+    with pytest.raises(BackendError) as raised:
+        asyncio.run(send(server.base_url))
+    assert len(server.requests) == 1
+    return raised.value
+
+
+STATUSES = {
+    400: ("BadRequestError", False),
+    401: ("AuthenticationError", False),
+    402: ("BackendError", False),
+    403: ("PermissionDeniedError", False),
+    404: ("NotFoundError", False),
+    408: ("RequestTimeoutError", True),
+    409: ("ConflictError", True),
+    418: ("BackendError", False),
+    422: ("UnprocessableEntityError", False),
+    429: ("RateLimitError", True),
+    500: ("InternalServerError", True),
+    502: ("InternalServerError", True),
+    503: ("InternalServerError", True),
+    504: ("InternalServerError", True),
+    529: ("InternalServerError", True),
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_each_status_has_its_error(server: FakeOpenAI, status: int) -> None:
+    found = failure(server, Reply(status=status, text="the reason"))
+    assert (found.error_type, found.retryable) == STATUSES[status]
+    assert (found.status_code, found.message) == (status, "the reason")
+    assert found.details is not None
+    assert found.details["request_id"] == "req-1"
+
+
+@pytest.mark.parametrize("field", ["code", "type"])
+def test_a_429_that_says_the_quota_is_spent_is_no_rate_limit(
+    server: FakeOpenAI, field: str
+) -> None:
+    extra = {"error": {"message": "spent", field: "insufficient_quota"}}
+    found = failure(server, Reply(status=429, body=json.dumps(extra).encode()))
+    assert found.error_type == "QuotaExceededError"
+    assert not found.retryable
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"message": "why"}}',
+        b'{"message": "why"}',
+        b'{"detail": "why"}',
+        b'{"error": "why"}',
+        b"<html>why</html>",
+        b"why \xff\xfe",
+    ],
+    ids=["openai", "flat", "fastapi", "text", "html", "no-utf8"],
+)
+def test_what_the_server_said_is_kept(server: FakeOpenAI, body: bytes) -> None:
+    found = failure(server, Reply(status=500, body=body))
+    assert found.error_type == "InternalServerError"
+    assert found.message
+    assert "why" in json.dumps([found.message, found.details])
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "2"}, 2),
+        ({"Retry-After": "0.25"}, 0.25),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "20", "Retry-After": "9"}, 0.02),
+        ({}, None),
+        ({"Retry-After": "soon"}, None),
+    ],
+    ids=["seconds", "fraction", "ms", "ms-first", "absent", "unreadable"],
+)
+def test_the_wait_asked_for_is_read_off_the_answer(
+    server: FakeOpenAI, headers: dict[str, str], seconds: float | None
+) -> None:
+    assert failure(server, Reply(status=429, headers=headers)).retry_after == seconds
+
+
+def test_a_date_on_the_wire_is_a_wait(server: FakeOpenAI) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    found = failure(server, Reply(status=503, headers={"Retry-After": later}))
+    assert found.retry_after is not None
+    assert 90 < found.retry_after <= 100
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "Sun, 01 Nov 2026 12:00:30 GMT"}, 30),
+        ({"retry-after": "Sun, 01 Nov 2026 11:00:00 GMT"}, 0),
+        ({"retry-after": "Sunday, 01-Nov-26 12:00:30 GMT"}, 30),
+        ({"retry-after": "Sun Nov  1 12:00:30 2026"}, 30),
+        ({"retry-after": "Sun, 01 Nov 2026 13:00:00 +0100"}, 0),
+        ({"retry-after": "-5"}, 0),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": "Sun, 99 Nov 2026 12:00:00 GMT"}, None),
+        ({"retry-after": "Sun, 01 Nov 99999999999999999999 12:00:00 GMT"}, None),
+        ({"retry-after-ms": "-1"}, 0),
+        ({"retry-after-ms": "x", "retry-after": "3"}, 3),
+        ({"retry-after-ms": "nan", "retry-after": "3"}, 3),
+        ({"retry-after-ms": "inf", "retry-after": "3"}, 3),
+    ],
+    ids=lambda value: "+".join(value.values()) if isinstance(value, dict) else None,
+)
+def test_every_form_of_retry_after_is_understood_or_counts_as_absent(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert retry_after(headers, NOW) == seconds
+
+
+@given(st.fixed_dictionaries({}, optional={"retry-after": st.text(), "retry-after-ms": st.text()}))
+def test_no_retry_after_can_break_a_run(headers: dict[str, str]) -> None:
+    seconds = retry_after(headers, NOW)
+    assert seconds is None or 0 <= seconds < float("inf")
+
+
+def of_status(kind: type[openai.APIStatusError], status: int) -> openai.APIStatusError:
+    return kind("no", response=httpx2.Response(status, request=REQUEST), body=None)
+
+
+VENDOR: dict[str, tuple[Exception, str]] = {
+    "OpenAIError": (openai.OpenAIError("no"), "BackendError"),
+    "APIError": (openai.APIError("no", REQUEST, body=None), "InvalidResponseError"),
+    "APIStatusError": (of_status(openai.APIStatusError, 408), "RequestTimeoutError"),
+    "APITimeoutError": (openai.APITimeoutError(REQUEST), "APITimeoutError"),
+    "APIConnectionError": (openai.APIConnectionError(request=REQUEST), "APIConnectionError"),
+    "APIResponseValidationError": (
+        openai.APIResponseValidationError(httpx2.Response(200, request=REQUEST), None),
+        "InvalidResponseError",
+    ),
+    **{
+        kind.__name__: (of_status(kind, status), kind.__name__)
+        for kind, status in [
+            (openai.BadRequestError, 400),
+            (openai.AuthenticationError, 401),
+            (openai.PermissionDeniedError, 403),
+            (openai.NotFoundError, 404),
+            (openai.ConflictError, 409),
+            (openai.UnprocessableEntityError, 422),
+            (openai.RateLimitError, 429),
+            (openai.InternalServerError, 503),
+        ]
+    },
+}
+NOT_FROM_A_CHAT_COMPLETION = {
+    *("OAuthError",),  # workload identity, which no option of ours turns on
+    *("LengthFinishReasonError", "ContentFilterFinishReasonError"),  # `parse` alone
+    *("WebSocketQueueFullError", "WebSocketConnectionClosedError"),  # the realtime API
+}
+
+
+def test_every_exception_of_the_sdk_has_a_counterpart_of_ours() -> None:
+    exported = {
+        name
+        for name in openai.__all__
+        if isinstance(kind := getattr(openai, name), type) and issubclass(kind, openai.OpenAIError)
+    }
+    assert exported == set(VENDOR) | NOT_FROM_A_CHAT_COMPLETION
+
+
+@pytest.mark.parametrize("name", VENDOR)
+def test_the_counterpart_is_the_one_in_our_table(name: str) -> None:
+    raised, expected = VENDOR[name]
+    found = from_vendor(raised)
+    assert isinstance(raised, vendor_errors())
+    assert type(found) is getattr(errors, expected)
+    assert found.message
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (httpx2.ReadTimeout("t"), "APITimeoutError"),
+        (httpx2.ReadError("r"), "APIConnectionError"),
+        (httpx2.RemoteProtocolError("p"), "APIConnectionError"),
+        (httpx2.DecodingError("d"), "InvalidResponseError"),
+        (httpx2.StreamClosed(), "APIConnectionError"),
+        (json.JSONDecodeError("j", "", 0), "InvalidResponseError"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_leaks_through_the_sdk_has_a_counterpart_too(raised: Exception, expected: str) -> None:
+    assert isinstance(raised, vendor_errors())
+    assert from_vendor(raised).error_type == expected
+
+
+def wire(answer: bytes, **parameters: object) -> BackendError:
+    """The failure when a server writes these bytes and hangs up."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        await reader.readexactly(length)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async def main() -> BackendError:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(BackendError) as raised:
+                await send(f"http://127.0.0.1:{port}/v1", **parameters)
+            return raised.value
+
+    return asyncio.run(main())
+
+
+def head(*headers: str) -> bytes:
+    return "\r\n".join(["HTTP/1.1 200 OK", *headers, "", ""]).encode()
+
+
+CHUNK = b'data: {"choices": [{"index": 0, "delta": {"content": "half"}}]}\n\n'
+STREAM = head("Content-Type: text/event-stream", "Content-Length: 5000")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "parameters"),
+    [
+        pytest.param(b"", "APIConnectionError", {}, id="no-byte"),
+        pytest.param(b"HTTP/1.1 2", "APIConnectionError", {}, id="half-a-head"),
+        pytest.param(b"SSH-2.0-OpenSSH\r\n\r\n", "APIConnectionError", {}, id="no-http"),
+        pytest.param(
+            head("Content-Length: 1000") + b'{"choices": [', "APIConnectionError", {}, id="cut"
+        ),
+        pytest.param(
+            head("Content-Type: text/plain", "Content-Length: 4") + b"fine",
+            "InvalidResponseError",
+            {},
+            id="text-plain",
+        ),
+        pytest.param(
+            head("Content-Encoding: gzip", "Content-Length: 4") + b"fine",
+            "APIConnectionError",
+            {},
+            id="no-gzip",
+        ),
+        pytest.param(STREAM + CHUNK, "APIConnectionError", {"stream": True}, id="stream-cut"),
+    ],
+)
+def test_a_wire_that_breaks_is_worth_another_try(
+    answer: bytes, expected: str, parameters: dict[str, Any]
+) -> None:
+    found = wire(answer, **parameters)
+    assert found.error_type == expected
+    assert found.retryable
+    assert found.message
+
+
+def test_a_reset_is_a_connection_error(server: FakeOpenAI) -> None:
+    found = failure(server, Reply(reset=True))
+    assert (found.error_type, found.status_code) == ("APIConnectionError", None)
+
+
+def test_nobody_listening_is_a_connection_error_that_says_so() -> None:
+    with pytest.raises(errors.APIConnectionError, match="ConnectError"):
+        asyncio.run(send("http://127.0.0.1:9/v1"))

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm_eval_so.runner.store.ledger import Ledger
+from lm_eval_so.runner.store.results import StoredLine
+
+
+def stored(offset: int, sample_id: str, key: str = "k", *, ok: bool = True) -> StoredLine:
+    return StoredLine(offset, sample_id, key, ok)
+
+
+def test_nothing_stored_is_all_owed() -> None:
+    ledger = Ledger([], 3)
+    assert [ledger.settle(n, f"s{n}", "k") for n in range(3)] == [None] * 3
+    assert ledger.settled == 0
+    assert list(ledger.offsets()) == []
+
+
+def test_an_answer_settles_its_sample() -> None:
+    ledger = Ledger([stored(0, "a"), stored(100, "b")], 2)
+    assert ledger.settle(0, "b", "k") == 100
+    assert ledger.settle(1, "a", "k") == 0
+    assert ledger.settled == 2
+    assert list(ledger.offsets()) == [100, 0]
+    assert list(ledger.leftovers()) == []
+
+
+def test_another_question_of_the_same_sample_is_owed() -> None:
+    ledger = Ledger([stored(0, "a", "old")], 1)
+    assert ledger.settle(0, "a", "new") is None
+    assert list(ledger.offsets()) == []
+    assert list(ledger.leftovers()) == [0], "in case it is asked again"
+
+
+def test_the_same_question_of_another_sample_is_owed() -> None:
+    assert Ledger([stored(0, "a")], 1).settle(0, "b", "k") is None
+
+
+def test_a_failure_is_tried_again_and_kept_until_there_is_something_newer() -> None:
+    ledger = Ledger([stored(50, "a", ok=False)], 1)
+    assert ledger.settle(0, "a", "k") is None
+    assert ledger.settled == 0
+    assert list(ledger.offsets()) == [50]
+    ledger.add(0, 90, ok=True)
+    assert list(ledger.offsets()) == [90]
+    assert ledger.settled == 1
+    assert list(ledger.leftovers()) == []
+
+
+def test_a_failure_of_another_question_is_no_leftover() -> None:
+    ledger = Ledger([stored(50, "a", "old", ok=False)], 1)
+    assert ledger.settle(0, "a", "new") is None
+    assert list(ledger.leftovers()) == []
+
+
+def test_of_two_answers_to_one_question_the_later_is_taken() -> None:
+    ledger = Ledger([stored(0, "a"), stored(70, "a")], 1)
+    assert ledger.settle(0, "a", "k") == 70
+
+
+def test_a_later_answer_takes_the_place_of_a_failure() -> None:
+    ledger = Ledger([stored(0, "a", ok=False), stored(70, "a")], 1)
+    assert ledger.settle(0, "a", "k") == 70
+
+
+def test_a_later_failure_does_not_take_the_place_of_an_answer() -> None:
+    ledger = Ledger([stored(0, "a"), stored(70, "a", ok=False)], 1)
+    assert ledger.settle(0, "a", "k") == 0
+
+
+LINES = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from("xy")), max_size=12, unique=True
+).flatmap(
+    lambda pairs: st.tuples(
+        st.just(pairs), st.lists(st.booleans(), min_size=len(pairs), max_size=len(pairs))
+    )
+)
+
+
+@given(LINES, st.permutations("abcdef"), st.data())
+def test_owed_is_wanted_minus_kept(
+    lines: tuple[list[tuple[str, str]], list[bool]], wanted: list[str], data: st.DataObject
+) -> None:
+    kept = {pair: (place * 10, ok) for place, (pair, ok) in enumerate(zip(*lines, strict=True))}
+    ledger = Ledger((StoredLine(at, *pair, ok) for pair, (at, ok) in kept.items()), len(wanted))
+    end = 1000
+    expected: list[int] = []
+    for index, sample_id in enumerate(wanted):
+        key = data.draw(st.sampled_from("xyz"))
+        at, ok = kept.get((sample_id, key), (None, False))
+        assert ledger.settle(index, sample_id, key) == (at if ok else None)
+        if not ok and data.draw(st.booleans()):
+            end += 10
+            at = end
+            ledger.add(index, end, ok=True)
+        if at is not None:
+            expected.append(at)
+    assert list(ledger.offsets()) == expected
+    leftovers = set(ledger.leftovers())
+    answers = {at for at, ok in kept.values() if ok}
+    assert leftovers == answers - set(expected)
+
+
+def test_a_hundred_thousand_samples_take_a_few_machine_words_each() -> None:
+    count = 100_000
+    ledger = Ledger((stored(n * 10, str(n)) for n in range(count)), count)
+    assert [ledger.settle(n, str(n), "k") for n in range(count)] == list(range(0, count * 10, 10))
+    words = [ledger._offsets, ledger._stored._hashes, ledger._stored._values]
+    assert sum(array.itemsize * len(array) for array in words) < 64 * count
