@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 import pytest
@@ -59,7 +59,7 @@ class Parrot(ChatBackend):
 class Gated(Parrot):
     """Answers the first sample; the others wait until the gate is open."""
 
-    async def __aenter__(self) -> Gated:
+    async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
         self.gate = asyncio.Event()
         return self
@@ -324,7 +324,8 @@ class Waits(Parrot):
 
 backend = Waits()
 try:
-    run(sys.argv[1], CONFIG, backend=backend, output_dir="run", options=RunnerOptions(max_concurrency=5))
+    five = RunnerOptions(max_concurrency=5)
+    run(sys.argv[1], CONFIG, backend=backend, output_dir="run", options=five)
 except KeyboardInterrupt:
     print("interrupted", len(backend.sent))
 """

@@ -128,12 +128,15 @@ def test_there_is_a_task_per_worker_and_none_per_sample() -> None:
 
 @pytest.mark.parametrize("fault", [ValueError("bug"), KeyError("k")], ids=repr)
 def test_a_fault_in_the_backend_ends_the_run_and_keeps_what_is_in_flight(fault: Exception) -> None:
-    broken = asyncio.Event()
+    all_there, broken = asyncio.Event(), asyncio.Event()
 
     async def send(request: RunRequest) -> ChatResponse:
         if request.sample_id == "s2":
+            await all_there.wait()
             broken.set()
             raise fault
+        if request.sample_id == "s3":
+            all_there.set()
         await broken.wait()
         await asyncio.sleep(0.05)
         return ChatResponse(text="fine")

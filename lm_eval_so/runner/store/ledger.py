@@ -20,7 +20,9 @@ class Ledger:
     def __init__(self, stored: Iterable[StoredLine], count: int) -> None:
         self._stored = CompactMap()
         for line in stored:
-            self._stored[line.sample_id, line.request_key] = line.offset << 1 | line.ok
+            question = line.sample_id, line.request_key
+            if line.ok or not (self._stored.get(question) or 0) & 1:
+                self._stored[question] = line.offset << 1 | line.ok
         self._offsets = array("q", [_OWED]) * count
         self.settled = 0
 

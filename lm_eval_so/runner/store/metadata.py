@@ -55,7 +55,8 @@ def check_owner(directory: Path, identity: Mapping[str, Any]) -> None:
                 "choose another output_dir"
             )
         return
-    differing = list(_differences(metadata.get("identity") or {}, dict(identity), ""))
+    owner = metadata.get("identity")
+    differing = _differences(owner if isinstance(owner, dict) else {}, identity, "")
     if differing:
         raise ForeignRunError(
             f"{directory} belongs to another configuration: {'; '.join(differing)}; choose another "

@@ -80,10 +80,11 @@ class ResultsFile:
         """
         if not self._unsynced:
             return
-        self._unsynced = False
+        self._unsynced = False  # before: what is appended meanwhile counts for the next time
         try:
             os.fsync(self._descriptor)
         except OSError as error:
+            self._unsynced = True
             raise unwritable(self.path, error) from error
 
     def lines_at(self, offsets: Iterable[int]) -> Iterator[bytes]:
@@ -150,11 +151,13 @@ def _parse(path: Path, number: int, line: bytes) -> RunResult:
 def _read(offset: int, line: bytes) -> StoredLine | None:
     try:
         fields = orjson.loads(line)
-        return StoredLine(
+        found = StoredLine(
             offset, fields["sample_id"], fields["request_key"], fields["status"] == "ok"
         )
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
+    whole = isinstance(found.sample_id, str) and isinstance(found.request_key, str)
+    return found if whole else None
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.errors import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _LONGEST_BODY = 2000  # characters of a body that is no JSON
 _TOO_MANY_REQUESTS = 429
 _QUOTA = "insufficient_quota"
+_LEAKS = (json.JSONDecodeError, UnicodeDecodeError)  # of a body or a chunk that is garbage
 
 
 def vendor_errors() -> tuple[type[Exception], ...]:
@@ -31,7 +33,7 @@ def vendor_errors() -> tuple[type[Exception], ...]:
     import httpx2  # noqa: PLC0415 - loaded with the client
     import openai  # noqa: PLC0415 - loaded with the client
 
-    return (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, json.JSONDecodeError)
+    return (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, *_LEAKS)
 
 
 def from_vendor(error: Exception) -> BackendError:
@@ -48,7 +50,12 @@ def from_vendor(error: Exception) -> BackendError:
             found = APIConnectionError(_reason(error))
         case openai.APIError(body=dict() as body):  # an error event within a stream
             found = _from_event(body, str(error))
-        case openai.APIError() | json.JSONDecodeError() | httpx2.DecodingError():
+        case (
+            openai.APIError()
+            | httpx2.DecodingError()
+            | json.JSONDecodeError()
+            | UnicodeDecodeError()
+        ):
             found = InvalidResponseError(f"the answer is no completion: {error}", status_code=200)
         case httpx2.StreamError():
             found = APIConnectionError(_reason(error))
@@ -62,24 +69,29 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
     A date is measured from ``now``; one that is past means 0. What cannot be read counts as absent.
     """
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    except ValueError:
-        pass
+    milliseconds = _finite(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return max(0.0, milliseconds / 1000)
     value = headers.get("retry-after", "")
-    try:
-        seconds = float(value)
-    except ValueError:
+    seconds = _finite(value)
+    if seconds is None:
         seconds = _seconds_until(value, now)
-    return max(0.0, seconds) if seconds < float("inf") else None
+    return None if seconds is None else max(0.0, seconds)
 
 
-def _seconds_until(date: str, now: datetime) -> float:
+def _finite(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _seconds_until(date: str, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
-        return float("inf")
+    except (ValueError, OverflowError):
+        return None
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
 
 

@@ -25,10 +25,14 @@ class Assembly:
         Raises:
             InvalidResponseError: It is no chunk.
         """
-        if not isinstance(chunk, dict) or not isinstance(chunk.get("choices", []), list):
+        try:
+            self._add(chunk, elapsed_ms)
+        except (AttributeError, TypeError) as error:  # something is not of the type it should be
             raise InvalidResponseError(
                 f"the stream holds something that is no chunk: {chunk!r:.200}"
-            )
+            ) from error
+
+    def _add(self, chunk: Any, elapsed_ms: float) -> None:  # noqa: ANN401 - whatever came
         self._head.update({key: chunk[key] for key in _HEAD if chunk.get(key) is not None})
         for choice in chunk.get("choices", []):
             delta = choice.get("delta") or {}
@@ -37,7 +41,7 @@ class Assembly:
             ):
                 self.time_to_first_token_ms = round(elapsed_ms, 3)
             whole = self._choices.setdefault(
-                choice.get("index", 0), {"message": {"role": "assistant", "content": None}}
+                _index(choice, 0), {"message": {"role": "assistant", "content": None}}
             )
             _merge(whole["message"], delta)
             _merge(whole, {key: choice.get(key) for key in ("finish_reason", "logprobs")})
@@ -76,11 +80,21 @@ def _merge(whole: dict[str, Any], piece: dict[str, Any]) -> None:
 def _merge_calls(whole: dict[str, Any], calls: list[dict[str, Any]]) -> None:
     known = whole["tool_calls"] = whole.get("tool_calls") or []
     for call in calls:
-        index = call.get("index", len(known))
+        index = _index(call, len(known))
         while len(known) <= index:
             known.append({})
         _merge(known[index], {key: value for key, value in call.items() if key != "index"})
 
+
+def _index(piece: dict[str, Any], default: int) -> int:
+    index = piece.get("index", default)
+    if not isinstance(index, int) or not 0 <= index <= _HIGHEST_INDEX:
+        raise TypeError(index)
+    return index
+
+
+_HIGHEST_INDEX = 1000
+"""OpenAI allows 128 choices and as many tools; beyond this it is garbage."""
 
 _NAMES = frozenset({"role", "id", "type", "name", "finish_reason"})
 """Strings that come whole, and again in some servers' every chunk."""

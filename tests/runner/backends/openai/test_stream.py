@@ -259,3 +259,12 @@ def test_an_error_event_within_a_stream_is_an_error(
     assert type(raised.value) is kind
     assert raised.value.details == error
     assert raised.value.retryable
+
+
+@pytest.mark.parametrize("index", [-1, 10**9], ids=str)
+def test_an_index_out_of_all_bounds_fails_the_sample_and_takes_no_memory(
+    server: FakeOpenAI, index: int
+) -> None:
+    call = {"choices": [{"delta": {"tool_calls": [{"index": index}]}}]}
+    with pytest.raises(InvalidResponseError):
+        ask(server, events(delta(content="half"), call))
