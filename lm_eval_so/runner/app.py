@@ -18,6 +18,7 @@ from lm_eval_so.runner.composition import (
     explain,
     hide_secrets,
     mask_secrets,
+    overrides_first,
     register,
     shipped,
 )
@@ -49,17 +50,20 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
         return 0
     again = again or shlex.join(["lm-eval-so", *mask_secrets(arguments)])
     codes: list[int] = []
+    composing = True
 
     def job(composed: DictConfig) -> None:
         from lm_eval_so.runner.job import run_job  # noqa: PLC0415 - not for --help
 
+        nonlocal composing
+        composing = False
         codes.append(run_job(composed, again))
         if codes[-1] >= INTERRUPTED:
             raise KeyboardInterrupt  # ends a sweep
 
     wants_traceback = os.environ.get(_FULL_ERROR, "0") != "0"
     try:
-        with _hydra_process(hide_secrets(arguments)):
+        with _hydra_process(overrides_first(hide_secrets(arguments))):
             decorate = hydra.main(
                 version_base="1.3", config_path=str(shipped("conf")), config_name="config"
             )
@@ -68,9 +72,9 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
         return end.code if isinstance(end.code, int) else NOT_CARRIED_OUT
     except KeyboardInterrupt:
         return codes[-1] if codes and codes[-1] >= INTERRUPTED else fail("interrupted", INTERRUPTED)
-    except COMPOSITION_ERRORS as error:
-        if wants_traceback:
-            raise
+    except (*COMPOSITION_ERRORS, ValueError) as error:
+        if wants_traceback or not (composing or isinstance(error, COMPOSITION_ERRORS)):
+            raise  # a ValueError is Hydra's only while it composes
         return fail(explain(error))
     except LmEvalError as error:
         return fail(error)

@@ -28,6 +28,10 @@ _SECRET = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _OPTIONS = re.compile(r"^\+{0,2}backend(\.options)?\b")
+_VALUE_FLAGS = {"-cn", "--config-name", "-cp", "--config-path", "-cd", "--config-dir"} | {
+    *("-p", "--package", "-c", "--cfg", "-i"),
+}
+_INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
@@ -44,6 +48,18 @@ def register() -> None:
     OmegaConf.register_new_resolver("json_value", _json_value, replace=True)
     nodes = DictConfig({"params": _open_node(), "backend": {"options": _open_node()}})
     ConfigStore.instance().store(name="open_nodes", node=nodes)
+
+
+def overrides_first(arguments: Sequence[str]) -> list[str]:
+    """The overrides, then the flags: argparse takes positional arguments only in one place."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    pending = ""
+    for argument in arguments:
+        is_value = pending in _VALUE_FLAGS or (pending == "--info" and argument in _INFO_TOPICS)
+        (flags if is_value or argument.startswith("-") else overrides).append(argument)
+        pending = "" if is_value else argument
+    return [*overrides, *flags]
 
 
 def hide_secrets(arguments: Sequence[str]) -> list[str]:

@@ -1,8 +1,9 @@
 """What is wrong with a config, in sentences that name the key, the value and the way out."""
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -28,9 +29,15 @@ _WANTED = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
     "list_type": "a list",
     "string_too_short": "a non-empty string",
+    "too_short": "a non-empty list",
 }
+_WANT = "\x00"
+_BRANCH = re.compile(r"function-.*|(str|int|float|bool|list|dict|literal|constrained-\w+)(\[.*\])?")
+"""What pydantic puts into a location for itself: validators, and the branches of a union."""
 
 
 def known_keys(model: type[BaseModel] = ComposedConfig, prefix: str = "") -> Iterator[str]:
@@ -59,11 +66,29 @@ def unknown_key(key: str, known: Iterable[str] | None = None) -> str:
     return f"unknown key {key!r}{hint}"
 
 
-def explain(error: ValidationError, prefix: str = "", known: Iterable[str] | None = None) -> str:
-    """One sentence an error; keys start with ``prefix``."""
+def explain(
+    error: ValidationError,
+    prefix: str = "",
+    known: Iterable[str] | None = None,
+    whole: str = "the config",
+) -> str:
+    """One sentence for each key that is wrong.
+
+    Args:
+        error: What a model refused.
+        prefix: Keys start with it.
+        known: Keys that could have been meant; those of the config if None.
+        whole: What the value as a whole is called.
+    """
     keys = None if known is None else list(known)
-    details = error.errors(include_url=False, include_context=True)
-    return "; ".join(dict.fromkeys(_sentence(detail, prefix, keys) for detail in details))
+    wanted: dict[str, list[str]] = {}  # by the sentence around it: a union wants one of several
+    for detail in error.errors(include_url=False, include_context=True):
+        sentence, want = _sentence(detail, prefix, keys, whole)
+        wanted.setdefault(sentence, []).append(want)
+    return "; ".join(
+        sentence.replace(_WANT, " or ".join(dict.fromkeys(wants)))
+        for sentence, wants in wanted.items()
+    )
 
 
 def invalid(
@@ -74,22 +99,27 @@ def invalid(
     return ConfigError(explain(error, prefix, known))
 
 
-def _sentence(detail: ErrorDetails, prefix: str, known: list[str] | None) -> str:  # noqa: PLR0911 - a table
+def _sentence(
+    detail: ErrorDetails, prefix: str, known: list[str] | None, whole: str
+) -> tuple[str, str]:
+    """The sentence, with a gap for what is wanted, and what fills it."""
     kind, value = detail["type"], detail["input"]
-    location = (part for part in detail["loc"] if not str(part).startswith("function-"))
-    key = prefix + ".".join(str(part) for part in location)
+    parts = [str(part) for part in detail["loc"] if not _BRANCH.fullmatch(str(part))]
+    key = prefix + ".".join(parts) or whole
     if kind == "extra_forbidden":
-        return unknown_key(key, known)
+        return unknown_key(key, known), ""
     if kind == "missing":
-        return f"{key} is missing"
-    context = detail.get("ctx", {})
+        return f"{key} is missing", ""
+    if kind == "value_error":
+        return f"{key}: {detail['ctx']['error']}", ""
+    want = _wanted(kind, detail.get("ctx", {}))
+    if want is None:
+        return f"{key}: {detail['msg']}, got {value!r}", ""
+    return f"{key} must be {_WANT}, got {value!r}", want
+
+
+def _wanted(kind: str, context: dict[str, Any]) -> str | None:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"{key} must be {words} {context[name]}, got {value!r}"
-    if kind == "literal_error":
-        return f"{key} must be {context['expected']}, got {value!r}"
-    if kind == "value_error":
-        return f"{key}: {context['error']}"
-    if kind in _WANTED:
-        return f"{key} must be {_WANTED[kind]}, got {value!r}"
-    return f"{key}: {detail['msg']}, got {value!r}"
+        return f"{words} {context[name]:g}"
+    return context["expected"] if kind == "literal_error" else _WANTED.get(kind)

@@ -51,7 +51,7 @@ def parse_sample(line: Line) -> TestSample:
         if error.errors()[0]["type"] == "json_invalid":
             reason = error.errors()[0]["ctx"]["error"]
             raise ValueError(f"no JSON: {reason}") from error
-        raise ValueError(explain(error)) from error
+        raise ValueError(explain(error, known=(), whole="a sample")) from error
 
 
 def read_samples(path: Path) -> Iterator[TestSample]:

@@ -1,0 +1,221 @@
+"""Broken datasets and configs: one clear sentence each, and nothing is sent."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lm_eval_so.runner import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.fake_openai import FakeOpenAI
+
+GOOD = json.dumps({"id": "a", "messages": [{"role": "user", "content": "hi"}]})
+
+
+def sample(**changed: object) -> str:
+    return json.dumps({"id": "b", "messages": [{"role": "user", "content": "hi"}], **changed})
+
+
+@pytest.fixture
+def refused(
+    server: FakeOpenAI, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Runs a command line that must be refused, and gives what the terminal shows."""
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> str:
+        code = app.main(["backend=openai", "model=m", "output_dir=run", *arguments])
+        shown = capsys.readouterr()
+        assert code == 2
+        assert shown.out == ""
+        assert "Traceback" not in shown.err
+        assert server.requests == []
+        return shown.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        pytest.param("{", ":2: no JSON: EOF while parsing", id="torn"),
+        pytest.param("hello", ":2: no JSON: expected value", id="text"),
+        pytest.param("[1, 2]", ":2: a sample must be a mapping", id="array"),
+        pytest.param("null", ":2: a sample must be a mapping", id="null"),
+        pytest.param('{"messages": []}', ":2: id is missing", id="no-id"),
+        pytest.param('{"id": "b"}', ":2: messages is missing", id="no-messages"),
+        pytest.param(sample(id=""), ":2: id must be a non-empty string", id="empty-id"),
+        pytest.param(sample(id=7), ":2: id must be a string, got 7", id="number-as-id"),
+        pytest.param(sample(id="a"), ":2: duplicate id 'a', first on line 1", id="duplicate"),
+        pytest.param(
+            sample(messages=[]), ":2: messages must be a non-empty list, got []", id="no-message"
+        ),
+        pytest.param(sample(messages="hi"), ":2: messages must be a list", id="text-as-messages"),
+        pytest.param(sample(messages=["hi"]), ":2: messages.0 must be a mapping", id="no-turn"),
+        pytest.param(
+            sample(messages=[{"role": "robot", "content": "x"}]),
+            ":2: messages.0.role must be 'system'",
+            id="unknown-role",
+        ),
+        pytest.param(
+            sample(messages=[{"content": "x"}]), ":2: messages.0.role is missing", id="no-role"
+        ),
+        pytest.param(
+            sample(messages=[{"role": "user"}]), "messages[0] has no content", id="no-content"
+        ),
+        pytest.param(
+            sample(messages=[{"role": "user", "content": 7}]),
+            ":2: messages.0.content must be a string or a list, got 7",
+            id="7",
+        ),
+        pytest.param(sample(tags="vip"), ":2: tags must be a list", id="text-as-tags"),
+        pytest.param(sample(metadata=[]), ":2: metadata must be a mapping", id="list-as-metadata"),
+        pytest.param('{"id": "b\x01"}', ":2: no JSON: control character", id="control-character"),
+        pytest.param(GOOD + GOOD, ":2: no JSON: trailing characters", id="two-on-a-line"),
+    ],
+)
+def test_a_broken_line_is_named_with_its_file(
+    refused: Callable[..., str],
+    tmp_path: Path,
+    lines: str,
+    sentence: str,
+) -> None:
+    path = tmp_path / "test.jsonl"
+    path.write_text(f"{GOOD}\n{lines}\n")
+    shown = refused("dataset=path", f"dataset.path={path}")
+    assert shown.startswith(f"error: {path}:2: ")
+    assert sentence in shown
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "sentence"),
+    [
+        pytest.param({}, "absent", "dataset absent does not exist", id="absent"),
+        pytest.param({"d/x": b""}, "d", "d holds no test.jsonl", id="no-test.jsonl"),
+        pytest.param({"test.jsonl": b""}, "test.jsonl", "holds no samples", id="empty"),
+        pytest.param({"test.jsonl": b"\n \n\n"}, "test.jsonl", "holds no samples", id="blank"),
+        pytest.param({"data.csv": b"id\n"}, "data.csv", "neither a directory nor", id="csv"),
+        pytest.param({"t.jsonl": b"\xff\xfe\x00"}, "t.jsonl", "t.jsonl:1: no JSON", id="utf16"),
+        pytest.param({"t.jsonl.gz": b"plain"}, "t.jsonl.gz", "cannot be read", id="no-gzip"),
+        pytest.param(
+            {"t.jsonl.gz": gzip.compress(GOOD.encode() * 99)[:-9]},
+            "t.jsonl.gz",
+            "t.jsonl.gz",
+            id="torn-gzip",
+        ),
+        pytest.param(
+            {"d/test.jsonl": GOOD.encode(), "d/metadata.json": b"{\n\n x"},
+            "d",
+            "metadata.json:3: no JSON",
+            id="metadata-no-json",
+        ),
+        pytest.param(
+            {"d/test.jsonl": GOOD.encode(), "d/metadata.json": b"[]"},
+            "d",
+            "metadata must be a JSON object, got list",
+            id="metadata-list",
+        ),
+    ],
+)
+def test_a_broken_file_is_named(
+    refused: Callable[..., str],
+    tmp_path: Path,
+    files: dict[str, bytes],
+    path: str,
+    sentence: str,
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    shown = refused("dataset=path", f"dataset.path={path}")
+    assert sentence in shown
+    assert shown.startswith("error: ")
+    assert shown.count("\n") == 1
+
+
+def test_ten_broken_lines_are_told_at_once_and_no_more(
+    refused: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "test.jsonl"
+    path.write_text("{}\n" * 50)
+    shown = refused("dataset=path", f"dataset.path={path}")
+    assert shown.count(f"{path}:") == 10
+    assert "stopped looking after 10" in shown
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["runner.max_concurrency=0"], "runner.max_concurrency must be at least 1, got 0"),
+        (["runner.timeout=-1"], "runner.timeout must be greater than 0, got -1"),
+        (["runner.timeout=nan"], "runner.timeout must be a finite number"),
+        (["runner.max_retries=-1"], "runner.max_retries must be at least 0, got -1"),
+        (["runner.rate_limit=0"], "runner.rate_limit must be greater than 0, got 0"),
+        (["runner.max_retries=two"], "runner.max_retries must be a whole number, got 'two'"),
+        (["runner.log_level=LOUD"], "runner.log_level must be 'DEBUG', 'INFO'"),
+        (
+            ["runner.max_concurency=4"],
+            "unknown key 'runner.max_concurency'; did you mean 'runner.max_concurrency'?",
+        ),
+        (["runnr.timeout=4"], "unknown key 'runnr'; did you mean 'runner'?"),
+        (["modle=x"], "unknown key 'modle'; did you mean 'model'?"),
+        (["backend=opnai"], "unknown backend 'opnai'; did you mean 'openai'?"),
+        (["dataset=toy"], "unknown dataset 'toy'"),
+        (["engine=ray"], "unknown engine 'ray'"),
+        (["params=greddy"], "unknown params 'greddy'; did you mean 'greedy'?"),
+        (["backend.kind=nope"], "unknown backend 'nope'"),
+        (["backend.options.base_url=host:80"], "base_url: must start with http:// or https://"),
+        (["backend.options.api_kee_env=X"], "did you mean 'backend.options.api_key_env'?"),
+        (["backend.options.api_key_env=NO_SUCH"], "set the variable NO_SUCH"),
+        (["params.messages=[]"], "params.messages is no parameter"),
+        (["model=a=b=c"], "cannot read the override 'model=a=b=c'"),
+        (["model="], "needs a model"),
+        (["dataset=path"], "dataset.path is missing"),
+        (["runner=7"], "Got int"),
+        (["params.a=${oc.env:NO_SUCH_VARIABLE}"], "NO_SUCH_VARIABLE"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_broken_config_is_one_sentence_with_the_key(
+    refused: Callable[..., str],
+    overrides: list[str],
+    sentence: str,
+) -> None:
+    shown = refused(*overrides)
+    assert sentence in shown
+    assert shown.startswith("error: ")
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("runner: [", "mine.yaml:2: no YAML"),
+        ("runner:\n  tiemout: 3\n", "unknown key 'runner.tiemout'; did you mean 'runner.timeout'?"),
+        ("# @package _global_\nrunner:\n  timeout: soon\n", "runner.timeout must be a number"),
+    ],
+    ids=["no-yaml", "unknown-key", "wrong-type"],
+)
+def test_a_broken_file_of_the_users_own_is_one_sentence(
+    refused: Callable[..., str],
+    tmp_path: Path,
+    text: str,
+    sentence: str,
+) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    if "@package" not in text:
+        text = "# @package _global_\n" + text
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(text)
+    shown = refused("--config-dir", str(tmp_path / "conf"), "experiment=mine")
+    assert sentence in shown
+    assert shown.count("\n") == 1

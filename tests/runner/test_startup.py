@@ -1,0 +1,70 @@
+"""What a command that sends nothing must not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "aiohttp",
+    "asyncio",
+    "httpx2",
+    "mlflow",
+    "openai",
+    "pydantic",
+    "rich",
+    "tenacity",
+    "xllamacpp",
+}
+LOADED = """
+import sys
+from lm_eval_so.runner.{module} import main
+code = main(sys.argv[1:])
+print("loaded:", *{{name.partition(".")[0] for name in sys.modules}})
+sys.exit(code)
+"""
+
+
+def loaded(module: str, *arguments: str) -> set[str]:
+    """Top-level modules that the command has imported when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(module=module), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("app", ["--help"]),
+        ("app", ["--cfg", "job"]),
+        ("app", ["--cfg", "job", "backend=openai", "model=m", "params.top_p=0.9"]),
+        ("app", ["--info", "defaults"]),
+        ("app", ["--version"]),
+        ("cli", ["--help"]),
+        ("cli", ["--version"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_what_sends_nothing_loads_nothing_heavy(module: str, arguments: list[str]) -> None:
+    assert loaded(module, *arguments) & HEAVY == set()
+
+
+def test_a_run_without_a_network_loads_no_client() -> None:
+    found = loaded("app", "backend=simulated", "runner.progress=none")
+    assert "pydantic" in found
+    assert found & {"openai", "httpx2", "aiohttp", "mlflow", "xllamacpp"} == set()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import lm_eval_so, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert set(done.stdout.split()) & {*HEAVY, "hydra", "omegaconf"} == set()
