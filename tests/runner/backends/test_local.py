@@ -94,6 +94,20 @@ def test_the_server_goes_away_with_the_run(number: signal.Signals, tmp_path: Pat
     assert process.returncode == (130 if number is signal.SIGINT else -number)
 
 
+def test_the_server_goes_away_with_a_parent_that_never_read_its_address() -> None:
+    settings = {"model_path": str(find_model(None)), "alias": "m", "context_length": 64}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "lm_eval_so.runner.backends.local.server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdout.close()
+    child.communicate(orjson.dumps(settings | {"n_parallel": 1}) + b"\n", timeout=30)
+    assert child.returncode == 0
+
+
 def test_another_gguf_file_is_another_identity(tmp_path: Path) -> None:
     original = find_model(None)
     copy = tmp_path / "tuned.gguf"

@@ -28,9 +28,13 @@ def main() -> None:
     params.cache_ram_mib = 0  # by default up to 8 GiB of past prompts
     params.verbosity = -1
     server = Server(params)
-    print(server.listening_address, file=address_pipe, flush=True)
-    sys.stdin.read()
-    os._exit(0)  # nothing is worth the time the engine takes to tidy up
+    try:
+        print(server.listening_address, file=address_pipe, flush=True)
+        sys.stdin.read()
+    except BrokenPipeError:  # the parent went away before it read the address
+        pass
+    finally:
+        os._exit(0)  # nothing is worth the time the engine takes to tidy up, if it ever ends
 
 
 if __name__ == "__main__":
