@@ -1,0 +1,51 @@
+"""Every file in conf/ composes, and is a valid plan."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from lm_eval_so.runner.backends.registry import known_kinds
+from lm_eval_so.runner.composition import register, shipped
+from lm_eval_so.runner.config.compose import plan_from
+from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan
+
+CONF = shipped("conf")
+CHOICES = sorted(
+    f"{path.parent.name}={path.stem}" for path in CONF.rglob("*.yaml") if path.parent != CONF
+)
+NEEDED = {
+    "dataset=path": ["dataset.path=somewhere"],
+    "backend=openai": ["model=m"],
+    "backend=custom": ["model=m", "backend.kind=mine"],
+}
+
+
+def plan(*overrides: str) -> RunPlan:
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return plan_from(compose("config", list(overrides)))
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_file_is_a_valid_plan(choice: str) -> None:
+    found = plan(choice, *NEEDED.get(choice, []))
+    assert found.run_config.model
+    assert found.run_config.backend in {*known_kinds(), "mine"}
+
+
+def test_the_files_are_the_groups_of_the_design() -> None:
+    assert {choice.partition("=")[0] for choice in CHOICES} == {
+        *("dataset", "backend", "params", "runner", "engine", "tracking", "experiment")
+    }
+    trees = {path: yaml.safe_load(path.read_text()) or {} for path in CONF.rglob("*.yaml")}
+    assert [path for path, tree in trees.items() if "hydra" in tree] == [CONF / "config.yaml"]
+
+
+def test_python_and_the_command_line_have_the_same_defaults() -> None:
+    assert plan().options == RunnerOptions()
+
+
+def test_no_file_names_a_target() -> None:
+    assert not [path for path in CONF.rglob("*.yaml") if "_target_" in path.read_text()]
