@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shlex
 import sys
@@ -100,12 +101,15 @@ def _hydra_process(arguments: list[str]) -> Iterator[None]:
         argparse.ArgumentParser._check_help = lambda self, action: None  # type: ignore[attr-defined] # noqa: ARG005, SLF001
     register()
     before, full_error = sys.argv, os.environ.get(_FULL_ERROR)
+    handlers, level = logging.root.handlers[:], logging.root.level
     sys.argv = ["lm-eval-so", *arguments]
     os.environ[_FULL_ERROR] = "1"  # so that its errors reach us, and not the terminal
     try:
         yield
     finally:
         sys.argv = before
+        logging.root.handlers[:] = handlers  # --info sets up logging of its own
+        logging.root.setLevel(level)
         if full_error is None:
             del os.environ[_FULL_ERROR]
         else:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,6 +165,12 @@ def test_questions_are_answered(
     out = capsys.readouterr().out
     for text in shown:
         assert text in out
+
+
+def test_no_question_changes_the_logging_of_who_asks() -> None:
+    before = logging.root.handlers[:]
+    main(["--info", "defaults"])
+    assert logging.root.handlers == before
 
 
 def test_help_shows_three_examples(capsys: pytest.CaptureFixture[str]) -> None:

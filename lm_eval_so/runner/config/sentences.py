@@ -121,5 +121,5 @@ def _sentence(
 def _wanted(kind: str, context: dict[str, Any]) -> str | None:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"{words} {context[name]:g}"
+        return f"{words} {context[name]:.12g}"
     return context["expected"] if kind == "literal_error" else _WANTED.get(kind)

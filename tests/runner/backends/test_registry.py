@@ -121,8 +121,8 @@ def test_a_built_in_kind_is_made_of_its_options() -> None:
     ("options", "sentence"),
     [
         ({"sede": 1}, "unknown key 'backend.options.sede'; did you mean 'backend.options.seed'?"),
-        ({"hang": 2}, "backend.options.hang must be at most 1.0, got 2"),
-        ({"latency_ms": -1}, "backend.options.latency_ms must be at least 0.0, got -1"),
+        ({"hang": 2}, "backend.options.hang must be at most 1, got 2"),
+        ({"latency_ms": -1}, "backend.options.latency_ms must be at least 0, got -1"),
         (
             {"answer": "poem"},
             "backend.options.answer must be 'echo', 'fixed' or 'file', got 'poem'",
