@@ -23,7 +23,7 @@ _SECRET_NAME = re.compile(
 
 def is_secret_name(name: str) -> bool:
     """Whether an option or header of this name holds a secret; ``api_key_env`` does not."""
-    return _SECRET_NAME.search(name.lower().replace("-", "_")) is not None
+    return _SECRET_NAME.search(str(name).lower().replace("-", "_")) is not None
 
 
 def _conceal(options: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +33,8 @@ def _conceal(options: dict[str, Any]) -> dict[str, Any]:
 def _concealed(name: str, value: object) -> object:
     if isinstance(value, dict):
         return _conceal(value)
+    if isinstance(value, list):
+        return [_concealed(name, item) for item in value]
     return SecretStr(value) if isinstance(value, str) and is_secret_name(name) else value
 
 

@@ -1,6 +1,7 @@
 """What a run is: the fingerprint that names its directory, and the key of each question."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,8 +33,10 @@ def _whole(value: object) -> object:
         return {key: _whole(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_whole(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
-        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise TypeError(f"{value} is no JSON number")
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
     return value
 
 

@@ -2,9 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
@@ -13,6 +13,9 @@ from lm_eval_so.runner.models import RunError
 MASK = "***"
 _SHORTEST_IN_RECORDS = 8  # "test" or "ollama" as a key must not be cut out of an answer
 _SHORTEST = 4
+
+
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
 def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,30 +28,38 @@ def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def _public(value: object) -> object:
     if isinstance(value, Mapping):
         return public_options(value)
+    if isinstance(value, list):
+        return [_public(item) for item in value if not isinstance(item, SecretStr)]
     return without_userinfo(value) if isinstance(value, str) else value
 
 
 def without_userinfo(url: str) -> str:
     """``https://user:password@host/v1`` without the part before the ``@``."""
-    if "://" not in url or "@" not in url:
-        return url
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return _USERINFO.sub("", url)
 
 
 def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
     """Every secret the options hold or name: values, variables named by ``*_env``, passwords."""
     for name, value in options.items():
-        if name.endswith("_env"):
+        if str(name).endswith("_env"):
             yield os.environ.get(str(value), "")
-        elif isinstance(value, SecretStr):
-            secret = value.get_secret_value()
-            yield secret
-            yield from secret.split()[1:]  # the token of "Bearer <token>"
-        elif isinstance(value, Mapping):
-            yield from secrets_in(value)
-        elif isinstance(value, str) and without_userinfo(value) != value:
-            yield urlsplit(value).password or ""
+        else:
+            yield from _secrets_of(value)
+
+
+def _secrets_of(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        secret = value.get_secret_value()
+        yield secret
+        yield from secret.split()[1:]  # the token of "Bearer <token>"
+    elif isinstance(value, Mapping):
+        yield from secrets_in(value)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets_of(item)
+    elif isinstance(value, str):
+        for found in _USERINFO.findall(value):
+            yield found[:-1].partition(":")[2]
 
 
 class Redactor:
@@ -71,7 +82,16 @@ class Redactor:
 
     def error(self, error: RunError) -> RunError:
         """The error without any secret in its message or details."""
-        return RunError.model_validate_json(self.text(error.model_dump_json()))
+        return error.model_copy(
+            update={"message": self.text(error.message), "details": self._clean(error.details)}
+        )
+
+    def _clean(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self._clean(name): self._clean(item) for name, item in value.items()}
+        return [self._clean(item) for item in value] if isinstance(value, list) else value
 
     def record(self, line: bytes) -> bytes:
         """A JSON line without any secret long enough to be one."""
