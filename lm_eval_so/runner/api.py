@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from lm_eval_so.runner import event_loop
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan
 from lm_eval_so.runner.execute import Run
@@ -59,7 +60,7 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunRepor
         KeyboardInterrupt: Ctrl-C, after what was in flight has been written.
     """
     with _prepared(dataset, config, how) as prepared:
-        return _complete(asyncio.run(prepared.carry_out()))
+        return _complete(event_loop.run(prepared.carry_out()))
 
 
 async def run_async(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
@@ -115,7 +116,7 @@ def stream(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> Itera
 
     def work() -> None:
         try:
-            asyncio.run(forward())
+            event_loop.run(forward())
             ahead.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where it is read
             ahead.put(error)

@@ -10,7 +10,8 @@
     │   └── ForeignRunError         it belongs to another fingerprint
     ├── BackendSetupError           a missing key, wheel or model: nothing could be sent
     └── BackendError                one attempt failed; the only kind that becomes a RunError
-        ├── APIConnectionError      x
+        ├── APIConnectionError      x   broke before the answer was whole
+        │   └── EndpointUnreachableError    no connection at all: nothing was sent
         ├── APITimeoutError         x
         ├── BadRequestError             400
         ├── AuthenticationError         401
@@ -67,18 +68,20 @@ class BackendError(LmEvalError):
         status_code: HTTP status, where there was one.
         retryable: Whether the same request may succeed later; the class decides if not given.
         retry_after: Seconds the server asked to wait.
+        headers: Of the answer; those that tell limits teach the limiter.
         details: Anything else worth keeping, such as the body of the answer.
     """
 
     default_retryable: ClassVar[bool] = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each may be given alone
         self,
         message: str,
         *,
         status_code: int | None = None,
         retryable: bool | None = None,
         retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
@@ -86,6 +89,7 @@ class BackendError(LmEvalError):
         self.status_code = status_code
         self.retryable = self.default_retryable if retryable is None else retryable
         self.retry_after = retry_after
+        self.headers = headers
         self.details = details
 
     @property
@@ -98,6 +102,10 @@ class APIConnectionError(BackendError):
     """No connection, or it broke before the answer was whole."""
 
     default_retryable = True
+
+
+class EndpointUnreachableError(APIConnectionError):
+    """Nobody takes connections at the address, so that nothing was sent."""
 
 
 class APITimeoutError(BackendError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from lm_eval_so.runner import event_loop
 from lm_eval_so.runner.config.compose import plan_from
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.execute import Run
@@ -44,7 +44,7 @@ def run_job(composed: DictConfig, again: str) -> int:
             Run(plan, None, *_observers(plan.options)) as run,
             show_log(plan.options.log_level, run.redactor),
         ):
-            report = asyncio.run(run.carry_out())
+            report = event_loop.run(run.carry_out())
             print_report(report, Console())
             _explain(report, again)
             return report.exit_code

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 
 import aiohttp
 import orjson
@@ -16,7 +15,7 @@ import orjson
 async def main(dataset: str, base_url: str, results: str, concurrency: int) -> None:
     url = f"{base_url}/chat/completions"
     headers = {"Authorization": "Bearer key", "Content-Type": "application/json"}
-    with Path(dataset).open("rb") as lines, Path(results).open("wb", buffering=0) as out:
+    with open(dataset, "rb") as lines, open(results, "wb", buffering=0) as out:  # noqa: ASYNC230, PTH123
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
 

@@ -77,7 +77,7 @@ class Provider:
         self.count = 0
         self.statuses: dict[int, int] = {}
         self.first = self.last = 0.0
-        self.chance = random.Random(7)  # noqa: S311 - a fake
+        self.chance = random.Random(7)
 
     def bucket(self, per_minute: float) -> Bucket | None:
         return Bucket(per_minute, self.behaviour.burst_s) if per_minute else None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tenacity import (
     AsyncRetrying,
@@ -96,7 +96,7 @@ class Retry:
     async def _attempt(self, request: RunRequest) -> ChatResponse:
         journal = request.journal
         try:
-            response = await self._send(replace(request, attempt=journal.number))
+            response = await self._send(request.with_(attempt=journal.number))
         except BackendError as error:
             journal.close(status_code=error.status_code, error_type=error.error_type)
             raise

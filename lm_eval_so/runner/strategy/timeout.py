@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from lm_eval_so.runner.backends.base import Send
@@ -45,7 +44,7 @@ def timeout(
         started = clock()
         try:
             async with asyncio.timeout_at(deadline):
-                return await send(replace(request, deadline=deadline))
+                return await send(request.with_(deadline=deadline))
         except TimeoutError as error:
             raise APITimeoutError(f"no answer within {seconds:g} s") from error
         finally:

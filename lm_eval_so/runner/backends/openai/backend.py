@@ -10,9 +10,10 @@ import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.openai.completion import parse_completion, read_json
-from lm_eval_so.runner.backends.openai.errors import from_vendor, vendor_errors
+from lm_eval_so.runner.backends.openai.errors import from_status, from_vendor, vendor_errors
 from lm_eval_so.runner.backends.openai.options import OpenAIOptions
 from lm_eval_so.runner.backends.openai.stream import Assembly
+from lm_eval_so.runner.backends.openai.transport import Transport
 from lm_eval_so.runner.config.identity import sent
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _TRACE_HEADER = "X-Client-Request-Id"
 """OpenAI writes this header into its logs: https://platform.openai.com/docs/api-reference."""
 _LONGEST_TRACE = 512  # characters, by the same page
 _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
-_REQUEST_ID = "x-request-id"
 
 
 class OpenAIBackend(ChatBackend):
@@ -82,6 +82,7 @@ class OpenAIBackend(ChatBackend):
             http_client=DefaultAsyncHttpxClient(limits=unbounded, timeout=None),
         )
         self._raised = vendor_errors()
+        self._transport = await Transport(self._client, _PATH).__aenter__()
         return self
 
     async def __aexit__(
@@ -90,45 +91,39 @@ class OpenAIBackend(ChatBackend):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._transport.__aexit__(kind, error, traceback)
         await self._client.close()
 
     async def send(self, request: RunRequest) -> ChatResponse:
         body = orjson.dumps({**self._fixed, "messages": request.messages})
         headers = {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
-        try:
-            return await (self._stream if self._streams else self._complete)(body, headers)
-        except self._raised as error:
-            raise from_vendor(error) from error
-
-    async def _complete(self, body: bytes, headers: dict[str, str]) -> ChatResponse:
-        from httpx2 import Response  # noqa: PLC0415 - loaded with the client
-
-        answer = await self._client.post(
-            _PATH, cast_to=Response, content=body, options={"headers": headers}
-        )
-        return parse_completion(
-            read_json(answer.content), answer.status_code, answer.headers.get(_REQUEST_ID)
-        )
+        if self._streams:
+            return await self._stream(body, headers)
+        answer = await self._transport.post(body, headers)
+        if not answer.ok:
+            raise from_status(*answer)
+        return parse_completion(read_json(answer.body), answer.status, answer.headers)
 
     async def _stream(self, body: bytes, headers: dict[str, str]) -> ChatResponse:
         from openai import AsyncStream  # noqa: PLC0415 - loaded with the client
 
         started = perf_counter()
         assembly = Assembly()
-        async with await self._client.post(
-            _PATH,
-            cast_to=object,
-            content=body,
-            options={"headers": headers},
-            stream=True,
-            stream_cls=AsyncStream[object],
-        ) as stream:
-            async for chunk in stream:
-                assembly.add(chunk, (perf_counter() - started) * 1000)
-            answer = stream.response
-        response = parse_completion(
-            assembly.completion(), answer.status_code, answer.headers.get(_REQUEST_ID)
-        )
+        try:
+            async with await self._client.post(
+                _PATH,
+                cast_to=object,
+                content=body,
+                options={"headers": headers},
+                stream=True,
+                stream_cls=AsyncStream[object],
+            ) as stream:
+                async for chunk in stream:
+                    assembly.add(chunk, (perf_counter() - started) * 1000)
+                answer = stream.response
+        except self._raised as error:
+            raise from_vendor(error) from error
+        response = parse_completion(assembly.completion(), answer.status_code, answer.headers)
         return response.model_copy(
             update={"time_to_first_token_ms": assembly.time_to_first_token_ms}
         )

@@ -1,6 +1,7 @@
 """A completion's body to a ChatResponse. A 200 that is no completion is an error, not an answer."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -30,7 +31,7 @@ def read_json(body: bytes) -> object:
         raise _invalid(f"no JSON ({error})", body.decode(errors="replace")) from error
 
 
-def parse_completion(body: object, status_code: int, request_id: str | None) -> ChatResponse:
+def parse_completion(body: object, status_code: int, headers: Mapping[str, str]) -> ChatResponse:
     """The first choice as text, all of it as ``raw``.
 
     Raises:
@@ -50,7 +51,8 @@ def parse_completion(body: object, status_code: int, request_id: str | None) -> 
         status_code=status_code,
         tokens=_tokens(body.get("usage")),
         model=model if isinstance(model, str) else None,
-        request_id=request_id,
+        request_id=headers.get("x-request-id"),
+        headers=headers,
         raw=body,
     )
 

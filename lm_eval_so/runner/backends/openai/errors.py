@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from lm_eval_so.runner.backends.openai.completion import read_json
 from lm_eval_so.runner.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -20,9 +21,9 @@ from lm_eval_so.runner.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import openai
 
 _LONGEST_BODY = 2000  # characters of a body that is no JSON
+REQUEST_ID = "x-request-id"
 _TOO_MANY_REQUESTS = 429
 _QUOTA = "insufficient_quota"
 _LEAKS = (json.JSONDecodeError, UnicodeDecodeError)  # of a body or a chunk that is garbage
@@ -43,7 +44,7 @@ def from_vendor(error: Exception) -> BackendError:
 
     match error:
         case openai.APIStatusError():
-            return _from_status(error)
+            return from_status(error.status_code, error.response.headers, error.response.content)
         case openai.APITimeoutError() | httpx2.TimeoutException():
             found: BackendError = APITimeoutError(_reason(error))
         case openai.APIConnectionError() | httpx2.TransportError():
@@ -95,27 +96,33 @@ def _seconds_until(date: str, now: datetime) -> float | None:
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
 
 
-def _from_status(error: openai.APIStatusError) -> BackendError:
-    body = error.body if isinstance(error.body, dict) else {}
-    message = body.get("message") or body.get("detail") or error.message
-    kind = error_class(error.status_code)
-    if error.status_code == _TOO_MANY_REQUESTS and _QUOTA in (body.get("code"), body.get("type")):
+def from_status(status_code: int, headers: Mapping[str, str], body: bytes) -> BackendError:
+    """The error of ours that stands for an answer that is no 2xx."""
+    fields, text = _error_fields(body), body.decode(errors="replace")[:_LONGEST_BODY]
+    kind = error_class(status_code)
+    if status_code == _TOO_MANY_REQUESTS and _QUOTA in (fields.get("code"), fields.get("type")):
         kind = QuotaExceededError
+    details = dict(fields) or ({"body": text} if text else {})
+    if request_id := headers.get(REQUEST_ID):
+        details["request_id"] = request_id
+    message = fields.get("message") or fields.get("detail") or text or f"HTTP {status_code}"
     return kind(
         str(message),
-        status_code=error.status_code,
-        retry_after=retry_after(error.response.headers, datetime.now(UTC)),
-        details=_details(error, body),
+        status_code=status_code,
+        retry_after=retry_after(headers, datetime.now(UTC)),
+        headers=headers,
+        details=details or None,
     )
 
 
-def _details(error: openai.APIStatusError, body: dict[str, Any]) -> dict[str, Any] | None:
-    details = {**body}
-    if not body and error.response.text:
-        details["body"] = error.response.text[:_LONGEST_BODY]
-    if error.request_id:
-        details["request_id"] = error.request_id
-    return details or None
+def _error_fields(body: bytes) -> dict[str, Any]:
+    try:
+        fields = read_json(body)
+    except BackendError:
+        return {}
+    if isinstance(fields, dict):
+        fields = fields.get("error", fields)
+    return fields if isinstance(fields, dict) else {}
 
 
 def _from_event(body: dict[str, Any], message: str) -> BackendError:

@@ -120,7 +120,7 @@ CALLS = [{"id": "c1", "type": "function", "function": {"name": "f", "arguments":
     ],
 )
 def test_an_answer_is_an_answer_even_if_it_is_empty(message: dict[str, Any], text: str) -> None:
-    answer = parse_completion(whole(message), 200, None)
+    answer = parse_completion(whole(message), 200, {})
     assert answer.text == text
     assert answer.raw == whole(message)
 
@@ -152,14 +152,14 @@ def test_an_empty_text_comes_over_the_wire_as_an_answer(server: FakeOpenAI) -> N
     ids=["null", "text", "list", "empty", "partly", "no-total", "wrong-types"],
 )
 def test_usage_is_taken_as_far_as_it_goes(usage: object, tokens: TokenUsage | None) -> None:
-    assert parse_completion(whole(usage=usage), 200, None).tokens == tokens
-    assert parse_completion(whole(), 200, None).tokens is None
+    assert parse_completion(whole(usage=usage), 200, {}).tokens == tokens
+    assert parse_completion(whole(), 200, {}).tokens is None
 
 
 def test_fields_of_other_types_are_left_out_and_kept_in_raw() -> None:
     body = whole(model=7)
     body["choices"][0]["finish_reason"] = {"type": "stop"}
-    answer = parse_completion(body, 200, None)
+    answer = parse_completion(body, 200, {})
     assert (answer.model, answer.finish_reason) == (None, None)
     assert answer.raw == body
 
@@ -263,7 +263,7 @@ JSON = st.recursive(
 def test_whatever_the_body_says_it_is_an_answer_or_a_backend_error(body: object) -> None:
     text = json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")
     try:
-        answer = parse_completion(read_json(text), 200, None)
+        answer = parse_completion(read_json(text), 200, {})
     except BackendError as error:
         assert error.message  # noqa: PT017 - either is right
     else:

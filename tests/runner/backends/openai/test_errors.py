@@ -293,5 +293,5 @@ def test_a_reset_is_a_connection_error(server: FakeOpenAI) -> None:
 
 
 def test_nobody_listening_is_a_connection_error_that_says_so() -> None:
-    with pytest.raises(errors.APIConnectionError, match="ConnectError"):
+    with pytest.raises(errors.EndpointUnreachableError, match="ClientConnectorError"):
         asyncio.run(send("http://127.0.0.1:9/v1"))
