@@ -75,7 +75,13 @@ class Run:
             self.redactor,
         )
         self.stop = Stop()
-        self._stack = Stack(self._backend.send, plan.options, lambda: bool(self.stop))
+        self._stack = Stack(
+            self._backend.send,
+            plan.options,
+            lambda: bool(self.stop),
+            scope=self._backend.limit_scope,
+            parameters={**self._backend.defaults, **config.parameters},
+        )
         self._recorder = Recorder(self._source.id, config)
         self._metadata = MetadataWriter(plan, self._source, self._dataset, self._identity)
         self._exit = ExitStack()

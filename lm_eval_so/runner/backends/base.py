@@ -59,6 +59,14 @@ class ChatBackend(ABC):
         return ""
 
     @property
+    def limit_scope(self) -> str | None:
+        """Names whom the provider's limits count against: an endpoint, a model and a key.
+
+        Runs in one process that name the same keep the limits together; None keeps them alone.
+        """
+        return None
+
+    @property
     def defaults(self) -> dict[str, Any]:
         """Parameters that are sent where the config names none; a part of each request's key."""
         return {}

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lm_eval_so.runner.models import RunConfig
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Positive
 
 
 class Config(BaseModel):
@@ -46,7 +47,9 @@ class RunnerOptions(Config):
         max_retries: Further attempts after the first.
         backoff_initial: Seconds, the bound of the first wait; doubles each time, full jitter.
         backoff_max: Seconds, the bound of any wait that the server did not ask for.
-        rate_limit: Requests per second.
+        rate_limit: Requests per second, evenly spaced.
+        requests_per_minute: Requests per minute; up to 0.8 seconds' worth start at once.
+        tokens_per_minute: Tokens per minute, those of prompts and answers together.
         max_failures: Exit code 0 up to this many failed samples; None for however many.
         drain_timeout: Seconds that a stop waits for what is in flight.
         trace_prefix: Trace ids are ``<trace_prefix>-<sample id>-<8 hex>``.
@@ -58,7 +61,9 @@ class RunnerOptions(Config):
     max_retries: Annotated[int, Field(ge=0)] = 2
     backoff_initial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
     backoff_max: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
-    rate_limit: Seconds | None = None
+    rate_limit: Positive | None = None
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
     max_failures: Annotated[int, Field(ge=0)] | None = 0
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     trace_prefix: Annotated[str, Field(min_length=1, max_length=100)] = "lm-eval-so"

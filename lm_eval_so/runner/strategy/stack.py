@@ -5,14 +5,16 @@ or for the pace is never charged to the sample. Retry is outermost, so that back
 slot, and one place turns exceptions into data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
-from lm_eval_so.runner.strategy.rate_limit import Pace, rate_limit
+from lm_eval_so.runner.strategy.rate_limit import pace_for, rate_limit
 from lm_eval_so.runner.strategy.retry import Retry
 from lm_eval_so.runner.strategy.timeout import InFlight, timeout
+from lm_eval_so.runner.strategy.tokens import TokenEstimate
 
 
 class Stack:
@@ -20,13 +22,23 @@ class Stack:
 
     Args:
         stopping: Whether the run is stopping, so that nothing is tried again.
+        scope: Names who shares the provider's limits; see `ChatBackend.limit_scope`.
+        parameters: What is sent to the model, for an estimate of the tokens.
     """
 
-    def __init__(self, send: Send, options: RunnerOptions, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        send: Send,
+        options: RunnerOptions,
+        stopping: Callable[[], bool],
+        *,
+        scope: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
         self.in_flight = InFlight()
         self.slots = Slots(options.max_concurrency)
-        self.pace = Pace(options.rate_limit)
+        self.pace = pace_for(scope, options)
         send = timeout(send, options.timeout, self.in_flight)
-        send = rate_limit(send, self.pace)
+        send = rate_limit(send, self.pace, TokenEstimate(parameters or {}))
         send = concurrency(send, self.slots)
         self.settle = Retry(send, options, stopping=stopping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -55,6 +56,12 @@ class OpenAIBackend(ChatBackend):
     @property
     def endpoint(self) -> str:
         return self.options.endpoint
+
+    @property
+    def limit_scope(self) -> str:
+        options = self.options
+        parts = (self._key, self.endpoint, self.config.model, options.organization, options.project)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
     def defaults(self) -> dict[str, Any]:
