@@ -80,6 +80,7 @@ class Run:
             plan.options,
             lambda: bool(self.stop),
             scope=self._backend.limit_scope,
+            takes_at_once=self._backend.takes_at_once,
             parameters={**self._backend.defaults, **config.parameters},
         )
         self._recorder = Recorder(self._source.id, config)
@@ -112,7 +113,7 @@ class Run:
             CancelledError: The caller's task was cancelled; what is in flight is given up.
         """
         self._began = time.perf_counter()
-        self.directory.write_metadata(self._metadata.metadata("running"))
+        self.directory.write_metadata(self._metadata.metadata("running", self._stack.record()))
         items = self._items()
         try:
             with on_signal(self._interrupt):
@@ -138,7 +139,7 @@ class Run:
                 )
                 await engine.run(
                     chain([first], items),
-                    workers=min(options.max_concurrency * _WORKERS_PER_SLOT, self._dataset.count),
+                    workers=min(options.most_at_once * _WORKERS_PER_SLOT, self._dataset.count),
                     drain_timeout=options.drain_timeout,
                 )
         except Exception as fault:  # noqa: BLE001 - the report carries it to the caller
@@ -203,7 +204,9 @@ class Run:
         fault = self.stop.reason
         state, exit_code = verdict(summary, fault, self.plan.options.max_failures)
         with suppress(StoreError):  # a full disk has been told of already
-            self.directory.write_metadata(self._metadata.metadata(state, summary, fault))
+            self.directory.write_metadata(
+                self._metadata.metadata(state, self._stack.record(), summary, fault)
+            )
         return RunReport(
             state=state,
             run_dir=self.directory.path,
@@ -235,12 +238,12 @@ class Run:
         return Started(
             title=f"{self._source.id} · {config.backend} · {config.model}",
             total=self._dataset.count,
-            max_concurrency=self.plan.options.max_concurrency,
         )
 
     def _live(self) -> Live:
         return Live(
             in_flight=len(self._stack.in_flight),
+            concurrency=self._stack.slots.limit,
             rate_limit=self.plan.options.rate_limit,
             paused_s=self._stack.pace.paused_s,
         )

@@ -11,13 +11,13 @@ class Started(Value):
 
     title: str
     total: int
-    max_concurrency: int
 
 
 class Live(Value):
     """What goes on at this moment."""
 
     in_flight: int
+    concurrency: int
     rate_limit: float | None
     paused_s: float
 

@@ -1,7 +1,7 @@
 """How a run ended: for the caller, and for ``run_metadata.json``."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -102,9 +102,13 @@ class MetadataWriter:
         }
 
     def metadata(
-        self, state: State, summary: Summary | None = None, fault: BaseException | None = None
+        self,
+        state: State,
+        found_out: Mapping[str, Any],
+        summary: Summary | None = None,
+        fault: BaseException | None = None,
     ) -> dict[str, Any]:
-        """The file's content in this state."""
+        """The file's content in this state; ``found_out`` is what the strategies tell."""
         return {
             "schema_version": SCHEMA_VERSION,
             "state": state,
@@ -112,5 +116,6 @@ class MetadataWriter:
             "started_at": self._started_at,
             "ended_at": None if state == "running" else datetime.now(UTC),
             **self._head,
+            **found_out,
             "summary": None if summary is None else summary.model_dump(),
         }

@@ -156,8 +156,11 @@ def test_ten_broken_lines_are_told_at_once_and_no_more(
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["runner.max_concurrency=0"], "runner.max_concurrency must be at least 1, got 0"),
-        (["runner.max_concurrency=100001"], "must be at most 100000, got 100001"),
+        (
+            ["runner.max_concurrency=0"],
+            "runner.max_concurrency must be at least 1 or 'auto', got 0",
+        ),
+        (["runner.max_concurrency=100001"], "must be at most 100000 or 'auto', got 100001"),
         (["runner.timeout=-1"], "runner.timeout must be greater than 0, got -1"),
         (["runner.timeout=nan"], "runner.timeout must be a finite number"),
         (["runner.max_retries=-1"], "runner.max_retries must be at least 0, got -1"),

@@ -180,7 +180,7 @@ def test_flags_and_overrides_meet_in_one_run(
         (["--backend", "opnai"], "unknown backend 'opnai'; did you mean 'openai'?"),
         (["--engine", "ray"], "unknown engine 'ray'"),
         (["--timeout", "soon"], "runner.timeout must be a number, got 'soon'"),
-        (["--max-concurrency", "0"], "runner.max_concurrency must be at least 1, got 0"),
+        (["--max-concurrency", "0"], "runner.max_concurrency must be at least 1 or 'auto', got 0"),
         (["--log-level", "loud"], "runner.log_level must be 'DEBUG'"),
         (["--dataset", "nowhere"], "dataset nowhere does not exist"),
         (["--metadata", "nowhere.json"], "metadata nowhere.json cannot be read"),

@@ -59,6 +59,11 @@ class ChatBackend(ABC):
         return ""
 
     @property
+    def takes_at_once(self) -> int | None:
+        """Requests that ``max_concurrency: auto`` sends at once; None finds out."""
+        return None
+
+    @property
     def limit_scope(self) -> str | None:
         """Names whom the provider's limits count against: an endpoint, a model and a key.
 

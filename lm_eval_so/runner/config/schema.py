@@ -1,9 +1,9 @@
 """The composed config as values: one model a group, closed but where it says otherwise."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lm_eval_so.runner.models import RunConfig
 
@@ -38,11 +38,28 @@ class BackendConfig(Config):
     options: dict[str, Any] = {}
 
 
+class AutoConcurrency(Config):
+    """Bounds of ``max_concurrency: auto``, in requests at once."""
+
+    start: Annotated[int, Field(ge=1)] = 8
+    min: Annotated[int, Field(ge=1)] = 1
+    max: Annotated[int, Field(ge=1, le=100_000)] = 256
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.min <= self.start <= self.max:
+            raise ValueError(
+                f"min <= start <= max must hold, got {self.min}, {self.start}, {self.max}"
+            )
+        return self
+
+
 class RunnerOptions(Config):
     """How the run is carried out; nothing here changes an answer.
 
     Attributes:
-        max_concurrency: Requests in flight at once.
+        max_concurrency: Requests in flight at once; ``auto`` finds out how many are taken.
+        auto: Bounds of ``auto``.
         timeout: Seconds for one attempt; waiting for a slot or a limit does not count.
         max_retries: Further attempts after the first.
         backoff_initial: Seconds, the bound of the first wait; doubles each time, full jitter.
@@ -56,7 +73,8 @@ class RunnerOptions(Config):
         progress: ``auto`` is a bar on a terminal and a log line now and then elsewhere.
     """
 
-    max_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 8
+    max_concurrency: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = "auto"
+    auto: AutoConcurrency = AutoConcurrency()
     timeout: Seconds = 60.0
     max_retries: Annotated[int, Field(ge=0)] = 2
     backoff_initial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
@@ -69,6 +87,11 @@ class RunnerOptions(Config):
     trace_prefix: Annotated[str, Field(min_length=1, max_length=100)] = "lm-eval-so"
     log_level: LogLevel = "INFO"
     progress: Literal["auto", "bar", "log", "none"] = "auto"
+
+    @property
+    def most_at_once(self) -> int:
+        """Requests that may be in flight at once, at the most."""
+        return self.auto.max if self.max_concurrency == "auto" else self.max_concurrency
 
     @field_validator("log_level", mode="before")
     @classmethod

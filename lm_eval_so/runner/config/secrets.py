@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import orjson
 from pydantic import SecretStr
 
 from lm_eval_so.runner.models import RunError
@@ -68,34 +69,41 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         words = sorted({word for word in secrets if len(word) >= _SHORTEST}, key=len, reverse=True)
         self._words = words
+        self._long_words = [word for word in words if len(word) >= _SHORTEST_IN_RECORDS]
         self._record_words = [
-            json.dumps(word, ensure_ascii=False)[1:-1].encode()
-            for word in words
-            if len(word) >= _SHORTEST_IN_RECORDS
+            json.dumps(word, ensure_ascii=False)[1:-1].encode() for word in self._long_words
         ]
 
     def text(self, text: str) -> str:
         """The text without any secret."""
-        for word in self._words:
-            text = text.replace(word, MASK)
-        return text
+        return _masked(text, self._words)
 
     def error(self, error: RunError) -> RunError:
         """The error without any secret in its message or details."""
         return error.model_copy(
-            update={"message": self.text(error.message), "details": self._clean(error.details)}
+            update={
+                "message": self.text(error.message),
+                "details": self._clean(error.details, self._words),
+            }
         )
-
-    def _clean(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {self._clean(name): self._clean(item) for name, item in value.items()}
-        return [self._clean(item) for item in value] if isinstance(value, list) else value
 
     def record(self, line: bytes) -> bytes:
         """A JSON line without any secret long enough to be one."""
-        for word in self._record_words:
-            if word in line:
-                line = line.replace(word, MASK.encode())
-        return line
+        if not any(word in line for word in self._record_words):
+            return line
+        return orjson.dumps(self._clean(orjson.loads(line), self._long_words))
+
+    def _clean(self, value: Any, words: list[str]) -> Any:  # noqa: ANN401 - any JSON value
+        if isinstance(value, str):
+            return _masked(value, words)
+        if isinstance(value, dict):
+            return {
+                _masked(str(name), words): self._clean(item, words) for name, item in value.items()
+            }
+        return [self._clean(item, words) for item in value] if isinstance(value, list) else value
+
+
+def _masked(text: str, words: list[str]) -> str:
+    for word in words:
+        text = text.replace(word, MASK)
+    return text

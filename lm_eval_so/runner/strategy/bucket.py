@@ -7,72 +7,63 @@ _SHADE = 0.01  # by which a learned rate is undercut, since clocks and roundings
 
 
 class Bucket:
-    """A token bucket in which later units can be reserved: who comes first goes first.
-
-    Reservations move the bucket's clock ahead of the real one, so that the level is always that of
-    the moment of the last start.
+    """A token bucket.
 
     Args:
         per_second: Units that come back a second.
+        now: Seconds, on any clock; the bucket is full then.
         learned: Whether the limit was told by the provider, whose bucket can be of any size.
     """
 
     def __init__(self, per_second: float, now: float, *, learned: bool = False) -> None:
         self.per_second = per_second
         self.learned = learned
-        self.capacity = max(1.0, per_second * _BURST_S)
-        self.started = 0.0
-        self._level = self.capacity
+        self._capacity = max(1.0, per_second * _BURST_S)
+        self._level = self._capacity
         self._at = now
-        self._reserved = 0.0
-        self._latest = -1.0
+        self._started = 0.0
+        self._latest_mark = 0.0
 
-    def ready_at(self, now: float, amount: float) -> float:
-        """When ``amount`` may start; an amount above all that the bucket holds needs it full."""
-        level = self._level_at(now)
-        missing = min(amount, self.capacity) - level
-        return max(now, self._at) + max(0.0, missing) / self.per_second
+    def wait(self, now: float, amount: float) -> float:
+        """Seconds until ``amount`` may start; more than the bucket holds needs it full."""
+        missing = min(amount, self._capacity) - self._refill(now)
+        return max(0.0, missing / self.per_second)
 
-    def reserve(self, start: float, amount: float) -> None:
-        """Takes ``amount`` at ``start``, a time that `ready_at` gave."""
-        self._level = self._level_at(start) - amount
-        self._at = max(start, self._at)
-        self._reserved += amount
+    def take(self, now: float, amount: float) -> float:
+        """Takes ``amount``; returns a mark to `learn` with."""
+        self._refill(now)
+        self._level -= amount
+        self._started += amount
+        return self._started
 
-    def begin(self, amount: float) -> float:
-        """What was reserved starts now; returns a mark to `learn` with."""
-        self._reserved -= amount
-        self.started += amount
-        return self.started
-
-    def give_back(self, amount: float, *, reserved: bool = False) -> None:
+    def give_back(self, amount: float) -> None:
         """Returns units that were not used; a negative amount takes what was used beyond."""
-        self._level = min(self.capacity, self._level + amount)
-        if reserved:
-            self._reserved -= amount
+        self._level = min(self._capacity, self._level + amount)
 
     def learn(
-        self, per_second: float, remaining: float, mark: float, began: float, now: float
+        self, per_second: float, remaining: float, *, mark: float, began: float, now: float
     ) -> None:
         """Takes over what an answer told.
 
         Args:
             per_second: The rate.
             remaining: Units left when the answer was made.
-            mark: What `begin` returned for the request.
+            mark: What `take` returned for the request.
             began: When the request started.
             now: When its answer came.
         """
-        if mark < self._latest:
-            return  # an answer to a later request has told more
-        self._latest = mark
+        if mark < self._latest_mark:
+            return  # the answer to a later request has told more
+        self._latest_mark = mark
         self.per_second = per_second * (1 - _SHADE)
-        self.capacity = max(self.capacity, remaining)
-        since = per_second * (now - began)
-        usable = remaining - 1 - self.capacity * _SPARE - (self.started - mark) + since
-        self._level = min(usable, self.capacity) - self._reserved
+        self._capacity = max(self._capacity, remaining)
+        taken_since, come_back = self._started - mark, per_second * (now - began)
+        level = remaining - 1 - self._capacity * _SPARE - taken_since + come_back
+        self._level = min(level, self._capacity)
         self._at = now
 
-    def _level_at(self, moment: float) -> float:
-        refilled = max(0.0, moment - self._at) * self.per_second
-        return min(self.capacity, self._level + refilled)
+    def _refill(self, now: float) -> float:
+        elapsed = max(0.0, now - self._at)
+        self._level = min(self._capacity, self._level + elapsed * self.per_second)
+        self._at = now
+        return self._level

@@ -25,8 +25,8 @@ class Turn(NamedTuple):
     Attributes:
         began: When, on the pace's clock.
         waited: Seconds.
-        tokens: Reserved; 0 where no limit on tokens is known.
-        marks: What `Bucket.begin` returned, by unit.
+        tokens: Taken, by estimate; 0 where no limit on tokens is known.
+        marks: What `Bucket.take` returned, by unit.
     """
 
     began: float
@@ -35,63 +35,53 @@ class Turn(NamedTuple):
     marks: Mapping[str, float]
 
 
+class Limits:
+    """What is known of the limits on one endpoint, model and key; runs share it."""
+
+    def __init__(self) -> None:
+        self.next_start = 0.0
+        self.paused_until = 0.0
+        self.buckets: dict[str, Bucket] = {}
+
+
 class Pace:
-    """When the next request may start, for one endpoint, model and key.
+    """When the next request of a run may start; who comes first goes first.
 
     Args:
         rate: Requests per second, evenly spaced; None for no such limit.
+        per_minute: Limits on ``requests`` and ``tokens``; one that is None is learned.
+        limits: Shared with other runs.
     """
 
     def __init__(
         self,
         rate: float | None = None,
         *,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
+        per_minute: Mapping[str, float | None] | None = None,
+        limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._interval = 1 / rate if rate else 0.0
+        self._limits = limits or Limits()
         self._clock = clock
         self._sleep = sleep
-        self._next_start = 0.0
-        self._paused_until = 0.0
-        self._buckets: dict[str, Bucket] = {}
-        self.set_limits(rate, requests_per_minute, tokens_per_minute)
-
-    def set_limits(
-        self,
-        rate: float | None,
-        requests_per_minute: float | None,
-        tokens_per_minute: float | None,
-    ) -> None:
-        """Configures the limits; what was learned stays where nothing is configured."""
-        self._interval = 1 / rate if rate else 0.0
-        for unit, limit in (("requests", requests_per_minute), ("tokens", tokens_per_minute)):
-            known = self._buckets.get(unit)
-            if limit is None:
-                if known and not known.learned:
-                    del self._buckets[unit]
-            elif known is None or known.per_second != limit / _MINUTE:
-                self._buckets[unit] = Bucket(limit / _MINUTE, self._clock())
+        self._turnstile = asyncio.Lock()
+        for unit, limit in (per_minute or {}).items():
+            self._configure(unit, limit)
 
     @property
-    def limits(self) -> dict[str, float]:
-        """The limits in force, in units per minute."""
-        return {
-            f"{unit}_per_minute": round(bucket.per_second * _MINUTE, 1)
-            for unit, bucket in self._buckets.items()
-        }
+    def per_minute(self) -> dict[str, float]:
+        """The limits in force, by unit."""
+        buckets = self._limits.buckets.items()
+        return {unit: round(bucket.per_second * _MINUTE, 1) for unit, bucket in buckets}
 
     @property
     def counts_tokens(self) -> bool:
         """Whether a limit on tokens is known."""
-        return "tokens" in self._buckets
+        return "tokens" in self._limits.buckets
 
-    async def turn(self, tokens: float = 0.0) -> float:
-        """Returns when the caller may start, with the seconds it waited."""
-        return (await self.start(tokens)).waited
-
-    async def start(self, tokens: float) -> Turn:
+    async def turn(self, tokens: float = 0.0) -> Turn:
         """Returns when the caller may start.
 
         Args:
@@ -99,55 +89,67 @@ class Pace:
         """
         arrived = now = self._clock()
         amounts = {"requests": 1.0, "tokens": tokens}
-        while True:
-            start = max(now, self._next_start, self._paused_until)
-            buckets = list(self._buckets.items())
-            for unit, bucket in buckets:
-                start = max(start, bucket.ready_at(now, amounts[unit]))
-            self._next_start = start + self._interval
-            for unit, bucket in buckets:
-                bucket.reserve(start, amounts[unit])
-            try:
-                while now < start:
-                    await self._sleep(start - now)
+        if self._turnstile.locked() or self._wait(now, amounts):
+            async with self._turnstile:
+                now = self._clock()
+                while (wait := self._wait(now, amounts)) > 0:
+                    await self._sleep(wait)
                     now = self._clock()
-            except asyncio.CancelledError:
-                self._give_back(buckets, amounts)
-                raise
-            if now >= self._paused_until:
-                marks = {unit: bucket.begin(amounts[unit]) for unit, bucket in buckets}
-                return Turn(now, now - arrived, tokens, marks)
-            self._give_back(buckets, amounts)
+                return self._start(arrived, now, amounts)
+        return self._start(arrived, now, amounts)
 
     def correct(self, turn: Turn, tokens: float | None) -> None:
-        """Exchanges the estimate for what the answer took."""
-        bucket = self._buckets.get("tokens")
-        if bucket and "tokens" in turn.marks and tokens is not None:
+        """Exchanges the estimate for what the answer took.
+
+        What a provider tells counts that already.
+        """
+        bucket = self._limits.buckets.get("tokens")
+        if bucket and "tokens" in turn.marks and tokens is not None and not bucket.learned:
             bucket.give_back(turn.tokens - tokens)
 
     def learn(self, turn: Turn, headers: Mapping[str, str]) -> None:
         """Takes over the limits that an answer tells, where none is configured."""
         for unit, told in read_limits(headers).items():
-            bucket = self._buckets.get(unit)
             now = self._clock()
+            bucket = self._limits.buckets.get(unit)
             if bucket is None:
-                bucket = self._buckets[unit] = Bucket(told.per_second, now, learned=True)
+                bucket = Bucket(told.per_second, now, learned=True)
+                self._limits.buckets[unit] = bucket
             if bucket.learned:
-                bucket.learn(*told, turn.marks.get(unit, 0.0), turn.began, now)
+                mark = turn.marks.get(unit, 0.0)
+                bucket.learn(*told, mark=mark, began=turn.began, now=now)
 
     @property
     def paused_s(self) -> float:
         """Seconds of pause still to come."""
-        return max(0.0, self._paused_until - self._clock())
+        return max(0.0, self._limits.paused_until - self._clock())
 
     def pause(self, seconds: float) -> None:
         """Nobody starts within the next ``seconds``; the longest pause asked for holds."""
-        self._paused_until = max(self._paused_until, self._clock() + seconds)
+        self._limits.paused_until = max(self._limits.paused_until, self._clock() + seconds)
 
-    @staticmethod
-    def _give_back(buckets: list[tuple[str, Bucket]], amounts: Mapping[str, float]) -> None:
-        for unit, bucket in buckets:
-            bucket.give_back(amounts[unit], reserved=True)
+    def _configure(self, unit: str, limit: float | None) -> None:
+        """The latest run's limits hold for all that share them; what was learned stays."""
+        known = self._limits.buckets.get(unit)
+        if limit is None:
+            if known and not known.learned:
+                del self._limits.buckets[unit]
+        elif known is None or known.learned or known.per_second != limit / _MINUTE:
+            self._limits.buckets[unit] = Bucket(limit / _MINUTE, self._clock())
+
+    def _wait(self, now: float, amounts: Mapping[str, float]) -> float:
+        limits = self._limits
+        wait = max(limits.next_start, limits.paused_until) - now
+        for unit, bucket in limits.buckets.items():
+            wait = max(wait, bucket.wait(now, amounts[unit]))
+        return max(0.0, wait)
+
+    def _start(self, arrived: float, now: float, amounts: Mapping[str, float]) -> Turn:
+        limits = self._limits
+        limits.next_start = max(now, limits.next_start) + self._interval
+        buckets = limits.buckets.items()
+        marks = {unit: bucket.take(now, amounts[unit]) for unit, bucket in buckets}
+        return Turn(now, now - arrived, amounts["tokens"], marks)
 
 
 def rate_limit(send: Send, pace: Pace, estimate: TokenEstimate | None = None) -> Send:
@@ -159,7 +161,7 @@ def rate_limit(send: Send, pace: Pace, estimate: TokenEstimate | None = None) ->
 
     async def paced(request: RunRequest) -> ChatResponse:
         size = tokens.size(request) if pace.counts_tokens else 0
-        turn = await pace.start(tokens.of(size))
+        turn = await pace.turn(tokens.of(size))
         if turn.waited:
             request.journal.wait("rate_limit", turn.waited)
         try:
@@ -180,16 +182,22 @@ def rate_limit(send: Send, pace: Pace, estimate: TokenEstimate | None = None) ->
     return paced
 
 
-_SHARED: dict[str, Pace] = {}
+_SHARED: dict[str, Limits] = {}
 
 
 def pace_for(scope: str | None, options: RunnerOptions) -> Pace:
-    """The pace of an endpoint, model and key; runs in one process that share them share it.
+    """The pace of a run.
 
     Args:
-        scope: Names them; None is shared with nobody.
-        options: The limits that are configured. The latest run's hold for all that share.
+        scope: Names the endpoint, model and key; runs in one process that name the same share
+            their limits. None shares with nobody.
+        options: The limits that are configured.
     """
-    pace = Pace() if scope is None else _SHARED.setdefault(scope, Pace())
-    pace.set_limits(options.rate_limit, options.requests_per_minute, options.tokens_per_minute)
-    return pace
+    return Pace(
+        options.rate_limit,
+        per_minute={
+            "requests": options.requests_per_minute,
+            "tokens": options.tokens_per_minute,
+        },
+        limits=None if scope is None else _SHARED.setdefault(scope, Limits()),
+    )

@@ -22,11 +22,11 @@ def refused(changed: dict[str, Any]) -> ValidationError:
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
-        ("max_concurrency", 0, "must be at least 1, got 0"),
-        ("max_concurrency", 100_001, "must be at most 100000, got 100001"),
-        ("max_concurrency", 1.5, "must be a whole number, got 1.5"),
-        ("max_concurrency", "many", "must be a whole number, got 'many'"),
-        ("max_concurrency", None, "must be a whole number, got None"),
+        ("max_concurrency", 0, "must be at least 1 or 'auto', got 0"),
+        ("max_concurrency", 100_001, "must be at most 100000 or 'auto', got 100001"),
+        ("max_concurrency", 1.5, "must be a whole number or 'auto', got 1.5"),
+        ("max_concurrency", "many", "must be a whole number or 'auto', got 'many'"),
+        ("max_concurrency", None, "must be a whole number or 'auto', got None"),
         ("timeout", 0, "must be greater than 0, got 0"),
         ("timeout", "soon", "must be a number, got 'soon'"),
         ("timeout", float("inf"), "must be a finite number, got inf"),

@@ -58,7 +58,7 @@ class Scene:
 
     async def arrive(self, at: float = 0.0) -> None:
         await self.time.sleep(at)
-        waited = await self.pace.turn()
+        waited = (await self.pace.turn()).waited
         self.starts.append(self.time.now - self.began)
         assert waited == pytest.approx(self.starts[-1] - at)
 

@@ -87,6 +87,7 @@ def test_an_answer_ends_the_attempts() -> None:
     ("name", "attempts"),
     [
         ("APIConnectionError", 3),
+        ("EndpointUnreachableError", 3),
         ("APITimeoutError", 3),
         ("RequestTimeoutError", 3),
         ("ConflictError", 3),

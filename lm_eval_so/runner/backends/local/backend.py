@@ -57,6 +57,10 @@ class LocalBackend(ChatBackend):
         return f"gguf:{self._model_path.name}:{model_digest(self._model_path)}"
 
     @property
+    def takes_at_once(self) -> int:
+        return self.options.n_parallel
+
+    @property
     def defaults(self) -> dict[str, Any]:
         return sent(self.options.request_defaults)
 

@@ -48,7 +48,7 @@ class Transport:
         from multidict import CIMultiDict  # noqa: PLC0415 - as above
         from yarl import URL  # noqa: PLC0415 - as above
 
-        self._target = URL(self._url)
+        self._target = URL(self._url).with_user(None)  # the key is what authorises
         headers: CIMultiDict[str] = CIMultiDict()
         for name, value in self._headers.items():
             # The SDK marks what is left out with an object, and its telemetry is of no use here.
