@@ -9,6 +9,7 @@
     │   ├── RunDirectoryBusyError   another process holds it
     │   └── ForeignRunError         it belongs to another fingerprint
     ├── BackendSetupError           a missing key, wheel or model: nothing could be sent
+    ├── BackendUnusableError        a wrong key or model, a spent quota, a server that is away
     └── BackendError                one attempt failed; the only kind that becomes a RunError
         ├── APIConnectionError      x   broke before the answer was whole
         │   └── EndpointUnreachableError    no connection at all: nothing was sent
@@ -58,6 +59,10 @@ class ForeignRunError(StoreError):
 
 class BackendSetupError(LmEvalError):
     """The backend lacks something it needs before it can send."""
+
+
+class BackendUnusableError(LmEvalError):
+    """No sample can be answered until something outside is mended; what is owed stays owed."""
 
 
 class BackendError(LmEvalError):

@@ -22,7 +22,7 @@ from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine, new_trace_id
-from lm_eval_so.runner.errors import DatasetError, StoreError
+from lm_eval_so.runner.errors import BackendUnusableError, DatasetError, StoreError
 from lm_eval_so.runner.log import run_log
 from lm_eval_so.runner.models import RunRequest, RunResult
 from lm_eval_so.runner.observer import Live, Observer, Started
@@ -76,12 +76,10 @@ class Run:
         )
         self.stop = Stop()
         self._stack = Stack(
-            self._backend.send,
+            self._backend,
             plan.options,
-            lambda: bool(self.stop),
-            scope=self._backend.limit_scope,
-            takes_at_once=self._backend.takes_at_once,
-            parameters={**self._backend.defaults, **config.parameters},
+            stopping=lambda: bool(self.stop),
+            give_up=self._give_up,
         )
         self._recorder = Recorder(self._source.id, config)
         self._metadata = MetadataWriter(plan, self._source, self._dataset, self._identity)
@@ -183,6 +181,9 @@ class Run:
         self._delivered += 1
         for observer in self._observers:
             await observer.result(result)
+
+    def _give_up(self, error: BackendUnusableError) -> None:
+        self.stop.request(BackendUnusableError(self.redactor.text(str(error))))
 
     def _interrupt(self, signal: InterruptedRunError) -> None:
         _LOG.warning(

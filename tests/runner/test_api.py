@@ -280,7 +280,8 @@ def test_a_stream_yields_the_results_of_an_earlier_run_too(make_dataset: Make) -
 def test_a_reader_that_falls_behind_slows_the_run(make_dataset: Make) -> None:
     async def main() -> int:
         backend = Parrot()
-        results = stream_async(make_dataset(4000), CONFIG, backend=backend)
+        how = RunnerOptions(max_concurrency=8)
+        results = stream_async(make_dataset(4000), CONFIG, backend=backend, options=how)
         async with aclosing(results):
             await anext(results)
             for _ in range(200):

@@ -271,16 +271,80 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(
     assert_all_answered(tmp_path / "run" / "run_results.jsonl", 200)
 
 
-def test_a_server_that_is_not_there_fails_each_sample_with_its_reason(
+def refuses(status: int, **error: str) -> Callable[[Received, int], Reply]:
+    return lambda _received, _nth: Reply(status=status, text="the reason", extra=error)
+
+
+@pytest.mark.parametrize(
+    ("behave", "sentence"),
+    [
+        pytest.param(
+            refuses(401), "the reason: check the key in the variable OPENAI_API_KEY", id="wrong-key"
+        ),
+        pytest.param(
+            refuses(404),
+            "has no model 'gpt-4o-mini-typo'; it has gpt-4o-mini, gpt-4o, o3",
+            id="unknown-model",
+        ),
+        pytest.param(
+            refuses(429, code="insufficient_quota"), "check the key in the variable", id="quota"
+        ),
+    ],
+)
+def test_a_wrong_setting_stops_the_run_early_and_everything_stays_owed(
+    command: Command,
+    make_dataset: Callable[..., Path],
+    tmp_path: Path,
+    behave: Callable[[Received, int], Reply],
+    sentence: str,
+) -> None:
+    count = 1000
+    run = arguments(make_dataset(count), "runner.max_concurrency=64", "model=gpt-4o-mini-typo")
+    with FakeOpenAI(behave) as server:
+        done = command(*run, env=server.env)
+        assert done.returncode == 2
+        assert len(server.requests) <= 64
+        errors = [line for line in done.stderr.splitlines() if "ERROR" in line]
+        assert len(errors) == 1
+        assert sentence in errors[0]
+        assert "Go on with: lm-eval-so " in errors[0]
+        assert rows(tmp_path / "run" / "run_results.jsonl") == []
+        server.behave = lambda _received, _nth: Reply()
+        assert command(*run, env=server.env).returncode == 0
+    assert_all_answered(tmp_path / "run" / "run_results.jsonl", count)
+
+
+def test_a_server_that_is_not_there_ends_the_run_and_everything_stays_owed(
     command: Command, make_dataset: Callable[..., Path], tmp_path: Path
 ) -> None:
-    env = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_API_KEY": "sk-fake-key-0123456789"}
-    done = command(*arguments(make_dataset(3), "runner.max_retries=0"), env=env)
-    assert done.returncode == 1
+    with FakeOpenAI() as server:
+        pass
+    run = arguments(make_dataset(300), "runner.max_concurrency=64", "runner.breaker.wait=0.5")
+    done = command(*run, env=server.env)
+    assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    lines = rows(tmp_path / "run" / "run_results.jsonl")
-    assert {line["error"]["error_type"] for line in lines} == {"APIConnectionError"}
-    assert all("ConnectError" in line["error"]["message"] for line in lines)
+    (error,) = [line for line in done.stderr.splitlines() if "ERROR" in line]
+    assert f"no server takes connections at {server.base_url}" in error
+    assert rows(tmp_path / "run" / "run_results.jsonl") == []
+    with FakeOpenAI(port=server.port):
+        assert command(*run, env=server.env).returncode == 0
+    assert_all_answered(tmp_path / "run" / "run_results.jsonl", 300)
+
+
+def test_a_server_that_dies_and_comes_back_costs_no_sample(
+    make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = arguments(make_dataset(1000), "runner.max_concurrency=64")
+    with FakeOpenAI(lambda _received, _nth: Reply(latency=0.05)) as server:
+        process = subprocess.Popen(
+            [*program(), *run], env={**os.environ, **server.env}, cwd=tmp_path
+        )
+        while len(server.requests) < 200:
+            time.sleep(0.01)
+    time.sleep(5)
+    with FakeOpenAI(port=server.port):
+        assert process.wait(60) == 0
+    assert_all_answered(tmp_path / "run" / "run_results.jsonl", 1000)
 
 
 def test_multi_turn_samples_arrive_message_for_message(

@@ -10,6 +10,7 @@ from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine
 from lm_eval_so.runner.errors import BadRequestError, InternalServerError, StoreError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, RunResult, TestSample
 from lm_eval_so.runner.strategy.stack import Stack
+from support.backends import Sends
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -59,7 +60,12 @@ class Scene:
         meanwhile: Callable[[], Awaitable[None]] | None = None,
     ) -> Stop:
         self.stop = Stop()
-        stack = Stack(self._send, self.options, lambda: bool(self.stop))
+        stack = Stack(
+            Sends(self._send),
+            self.options,
+            stopping=lambda: bool(self.stop),
+            give_up=self.stop.request,
+        )
         engine = SyncEngine(stack, Recorder("d", CONFIG), self.deliver, self._keep, self.stop)
         running = engine.run(
             self.items(count, kept), workers=self.workers, drain_timeout=drain_timeout

@@ -130,10 +130,9 @@ def test_secret_headers_and_passwords_in_an_address_are_not_written(
 def test_a_dead_server_does_not_bring_the_key_to_light(run: Command, tmp_path: Path) -> None:
     with FakeOpenAI() as server:
         pass
-    for way in ("override", "flag"):
-        done = run(way, server, env={"HYDRA_FULL_ERROR": "1"})
-        assert done.returncode in (1, 2)
-        assert KEY not in done.stdout + done.stderr
+    done = run("override", server, "runner.breaker.wait=0.2", env={"HYDRA_FULL_ERROR": "1"})
+    assert done.returncode == 2
+    assert KEY not in done.stdout + done.stderr
     assert KEY.encode() not in everything_written(tmp_path)
 
 

@@ -53,8 +53,12 @@ def echo(question: str) -> str:
 class FakeOpenAI:
     """Answers ``/v1/chat/completions``; `requests` keeps what arrived, `answered` what left."""
 
-    def __init__(self, behave: Callable[[Received, int], Reply] | None = None) -> None:
+    def __init__(
+        self, behave: Callable[[Received, int], Reply] | None = None, *, port: int = 0
+    ) -> None:
+        self.port = port
         self.behave = behave or (lambda _received, _nth: Reply())
+        self.models = ["gpt-4o", "gpt-4o-mini", "o3"]
         self.requests: list[Received] = []
         self.answered: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = 0
@@ -97,9 +101,10 @@ class FakeOpenAI:
         self._closing = asyncio.Event()
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/v1/chat/completions", self._completions)
+        app.router.add_get("/v1/models", self._models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
+        site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024)
         await site.start()
         self.port = runner.addresses[0][1]
         self._up.set()
@@ -119,6 +124,9 @@ class FakeOpenAI:
             return await self._reply(request, received, reply, question)
         finally:
             self.in_flight -= 1
+
+    async def _models(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": name} for name in self.models]})
 
     async def _reply(
         self, request: web.Request, received: Received, reply: Reply, question: str

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.config.secrets import public_options
 from lm_eval_so.runner.config.sentences import invalid
+from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
@@ -80,6 +81,10 @@ class ChatBackend(ABC):
     def secrets(self) -> list[str]:
         """Values that must not be written anywhere, beside the secrets among the options."""
         return []
+
+    async def remedy(self, error: BackendError) -> str:  # noqa: ARG002 - for those who know more
+        """What a person can do about an error that ends the run, in a few words."""
+        return ""
 
     @abstractmethod
     async def send(self, request: RunRequest) -> ChatResponse:

@@ -54,6 +54,16 @@ class AutoConcurrency(Config):
         return self
 
 
+class BreakerOptions(Config):
+    """When a run is given up.
+
+    Attributes:
+        wait: Seconds that a server may take no connections, before and while the run goes on.
+    """
+
+    wait: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+
+
 class RunnerOptions(Config):
     """How the run is carried out; nothing here changes an answer.
 
@@ -67,6 +77,7 @@ class RunnerOptions(Config):
         rate_limit: Requests per second, evenly spaced.
         requests_per_minute: Requests per minute; up to 0.8 seconds' worth start at once.
         tokens_per_minute: Tokens per minute, those of prompts and answers together.
+        breaker: When a run is given up.
         max_failures: Exit code 0 up to this many failed samples; None for however many.
         drain_timeout: Seconds that a stop waits for what is in flight.
         trace_prefix: Trace ids are ``<trace_prefix>-<sample id>-<8 hex>``.
@@ -82,6 +93,7 @@ class RunnerOptions(Config):
     rate_limit: Positive | None = None
     requests_per_minute: Positive | None = None
     tokens_per_minute: Positive | None = None
+    breaker: BreakerOptions = BreakerOptions()
     max_failures: Annotated[int, Field(ge=0)] | None = 0
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     trace_prefix: Annotated[str, Field(min_length=1, max_length=100)] = "lm-eval-so"

@@ -59,11 +59,8 @@ class BarProgress:
 
     def _now(self) -> str:
         tally, live, (results, tokens) = self._tally, self._live(), self._tally.rates()
-        parts = [
-            f"{live.in_flight} of {live.concurrency} in flight",
-            f"{number(results)}/s",
-            f"{number(tokens)} tok/s",
-        ]
+        flying = f"{live.in_flight} of {live.concurrency} in flight"
+        parts = [flying, f"{number(results)}/s", f"{number(tokens)} tok/s"]
         if tally.failed:
             parts.insert(0, f"{tally.failed} failed")
         if live.rate_limit:

@@ -58,7 +58,8 @@ class Bucket:
         self.per_second = per_second * (1 - _SHADE)
         self._capacity = max(self._capacity, remaining)
         taken_since, come_back = self._started - mark, per_second * (now - began)
-        level = remaining - 1 - self._capacity * _SPARE - taken_since + come_back
+        # Some servers count when a request comes, others when its answer leaves: the lower holds.
+        level = remaining - 1 - self._capacity * _SPARE + min(0.0, come_back - taken_since)
         self._level = min(level, self._capacity)
         self._at = now
 

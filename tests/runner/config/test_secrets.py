@@ -152,7 +152,7 @@ def test_of_two_secrets_the_longer_is_masked_first() -> None:
 def test_a_short_secret_is_not_cut_out_of_answers(
     secret: str, *, in_text: bool, in_records: bool
 ) -> None:
-    redactor, line = Redactor([secret]), f"this is a {secret} of it"
+    redactor, line = Redactor([secret]), f'{{"text":"this is a {secret} of it"}}'
     assert (MASK in redactor.text(line)) is in_text
     assert (MASK.encode() in redactor.record(line.encode())) is in_records
 

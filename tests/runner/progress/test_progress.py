@@ -220,7 +220,14 @@ def test_a_bar_shows_what_is_done_failed_and_in_flight() -> None:
         bar.ended()
 
     asyncio.run(main())
-    for words in ("d · b · m", "3/50", "1 failed", "4 in flight", "limit 2.5/s", "paused 3.0 s"):
+    for words in (
+        "d · b · m",
+        "3/50",
+        "1 failed",
+        "4 of 8 in flight",
+        "limit 2.5/s",
+        "paused 3.0 s",
+    ):
         assert words in screen.getvalue()
 
 

@@ -11,11 +11,27 @@ from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSa
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
 from lm_eval_so.runner.strategy.retry import Outcome, Retry, StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
+from support.backends import Sends
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Send = Callable[[RunRequest], Awaitable[ChatResponse]]
+
+
+def stack_of(
+    send: Callable[[RunRequest], Awaitable[ChatResponse]],
+    *,
+    stopping: bool = False,
+    **options: float,
+) -> Stack:
+    given_up: list[Exception] = []
+    return Stack(
+        Sends(send),
+        RunnerOptions.model_validate(options),
+        stopping=lambda: stopping,
+        give_up=given_up.append,
+    )
 
 
 def requests(number: int) -> list[RunRequest]:
@@ -28,7 +44,7 @@ def requests(number: int) -> list[RunRequest]:
 
 def settled(send: Send, asked: list[RunRequest], **options: float) -> list[Outcome]:
     async def main() -> list[Outcome]:
-        stack = Stack(send, RunnerOptions.model_validate(options), lambda: False)
+        stack = stack_of(send, **options)
         return await asyncio.gather(*map(stack.settle, asked))
 
     return asyncio.run(main())
@@ -159,7 +175,7 @@ def test_a_stack_that_is_stopping_tries_nothing_again() -> None:
         raise InternalServerError("down")
 
     async def main() -> None:
-        stack = Stack(send, RunnerOptions(), lambda: True)
+        stack = stack_of(send, stopping=True)
         (asked,) = requests(1)
         with pytest.raises(StoppedError):
             await stack.settle(asked)
@@ -177,7 +193,7 @@ def test_the_stack_counts_every_request_that_left() -> None:
         return ChatResponse(text="")
 
     async def main() -> int:
-        stack = Stack(send, RunnerOptions(backoff_initial=0), lambda: False)
+        stack = stack_of(send, backoff_initial=0)
         await asyncio.gather(*map(stack.settle, requests(10)))
         return stack.in_flight.left
 

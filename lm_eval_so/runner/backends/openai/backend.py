@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from difflib import get_close_matches
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -16,6 +17,13 @@ from lm_eval_so.runner.backends.openai.options import OpenAIOptions
 from lm_eval_so.runner.backends.openai.stream import Assembly
 from lm_eval_so.runner.backends.openai.transport import Transport
 from lm_eval_so.runner.config.identity import sent
+from lm_eval_so.runner.errors import (
+    AuthenticationError,
+    BackendError,
+    EndpointUnreachableError,
+    NotFoundError,
+    QuotaExceededError,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
 _PATH = "/chat/completions"
+_MOST_NAMED = 5  # models
 _TRACE_HEADER = "X-Client-Request-Id"
 """OpenAI writes this header into its logs: https://platform.openai.com/docs/api-reference."""
 _LONGEST_TRACE = 512  # characters, by the same page
@@ -100,6 +109,29 @@ class OpenAIBackend(ChatBackend):
     ) -> None:
         await self._transport.__aexit__(kind, error, traceback)
         await self._client.close()
+
+    async def remedy(self, error: BackendError) -> str:
+        options = self.options
+        match error:
+            case EndpointUnreachableError():
+                return (
+                    f"no server takes connections at {self.endpoint}; start it, or name another "
+                    "with backend.options.base_url or the variable OPENAI_BASE_URL"
+                )
+            case AuthenticationError() if options.api_key:
+                return "check backend.options.api_key"
+            case AuthenticationError() | QuotaExceededError():
+                return f"check the key in the variable {options.api_key_env} and its account"
+            case NotFoundError():
+                return await self._models_there_are()
+        return ""
+
+    async def _models_there_are(self) -> str:
+        names = await self._transport.model_names()
+        if not names or self.config.model in names:
+            return f"check model and backend.options.base_url ({self.endpoint})"
+        near = get_close_matches(self.config.model, names, n=_MOST_NAMED, cutoff=0)
+        return f"{self.endpoint} has no model {self.config.model!r}; it has {', '.join(near)}"
 
     async def send(self, request: RunRequest) -> ChatResponse:
         body = orjson.dumps({**self._fixed, "messages": request.messages})

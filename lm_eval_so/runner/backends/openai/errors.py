@@ -13,6 +13,7 @@ from lm_eval_so.runner.errors import (
     APIConnectionError,
     APITimeoutError,
     BackendError,
+    EndpointUnreachableError,
     InvalidResponseError,
     QuotaExceededError,
     error_class,
@@ -48,7 +49,9 @@ def from_vendor(error: Exception) -> BackendError:
         case openai.APITimeoutError() | httpx2.TimeoutException():
             found: BackendError = APITimeoutError(_reason(error))
         case openai.APIConnectionError() | httpx2.TransportError():
-            found = APIConnectionError(_reason(error))
+            unreachable = isinstance(error.__cause__ or error, httpx2.ConnectError)
+            kind = EndpointUnreachableError if unreachable else APIConnectionError
+            found = kind(_reason(error))
         case openai.APIError(body=dict() as body):  # an error event within a stream
             found = _from_event(body, str(error))
         case (

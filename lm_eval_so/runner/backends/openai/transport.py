@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.request import getproxies
 
+from lm_eval_so.runner.backends.openai.completion import read_json
 from lm_eval_so.runner.errors import (
     APIConnectionError,
     BackendError,
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from openai import AsyncOpenAI
+
+
+_PATIENCE = 5  # seconds for a list of models
 
 
 class Answer(NamedTuple):
@@ -85,6 +89,21 @@ class Transport:
                 return Answer(answer.status, answer.headers, await answer.read())
         except self._broken as error:
             raise self._as_ours(error) from error
+
+    async def model_names(self) -> list[str]:
+        """What the server says it has; nothing where it does not say."""
+        import asyncio  # noqa: PLC0415 - loaded with the client
+
+        address = self._target.parent.parent / "models"
+        try:
+            async with asyncio.timeout(_PATIENCE), self._session.get(address) as answer:
+                listed = read_json(await answer.read())
+        except (BackendError, *self._broken):
+            return []
+        rows = listed.get("data") if isinstance(listed, dict) else None
+        if not isinstance(rows, list):
+            return []
+        return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
 
     def _as_ours(self, error: Exception) -> BackendError:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
