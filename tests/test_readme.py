@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -17,6 +17,8 @@ from conftest import REPOSITORY
 from lm_eval_so.runner.models import TestSample
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.fake_openai import FakeOpenAI
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -113,10 +115,18 @@ def config_table() -> dict[str, str]:
     return {key: default for key, default in rows if not key.endswith("*")}
 
 
+def flattened(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
 def test_the_table_has_every_key_with_its_default() -> None:
     config = yaml.safe_load((REPOSITORY / "conf/config.yaml").read_text(encoding="utf-8"))
     runner = yaml.safe_load((REPOSITORY / "conf/runner/default.yaml").read_text(encoding="utf-8"))
-    expected = {f"runner.{key}": value for key, value in runner.items()}
+    expected = dict(flattened(runner, "runner."))
     expected |= {key: config[key] for key in ("model", "output_root", "output_dir")}
     groups = [default for default in config["defaults"] if isinstance(default, dict)]
     expected |= {

@@ -78,6 +78,7 @@ class Provider:
         self.tokens = self.bucket(behaviour.tokens_per_minute)
         self.busy = 0
         self.count = 0
+        self.tokens_answered = 0
         self.statuses: dict[int, int] = {}
         self.first = self.last = 0.0
         self.chance = random.Random(7)
@@ -123,6 +124,7 @@ class Provider:
         return json.dumps(
             {
                 "requests": self.count,
+                "tokens": self.tokens_answered,
                 "statuses": self.statuses,
                 "span_s": self.last - self.first,
             }
@@ -169,6 +171,7 @@ class Connection(asyncio.Protocol):
             provider.last = now
             self.write(status, b'{"error": {"message": "not now"}}', extra)
             return
+        provider.tokens_answered += prompt + 16
         usage = f'{{"prompt_tokens":{prompt},"completion_tokens":16,"total_tokens":{prompt + 16}}}'
         answer = (
             b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"fake",'
