@@ -111,6 +111,7 @@ class SyncEngine:
         self._deliver = deliver
         self._keep = keep
         self._stop = stop
+        self._recording: set[asyncio.Task[None]] = set()
 
     async def run(
         self, items: Iterator[RunRequest | Kept], *, workers: int, drain_timeout: float
@@ -129,6 +130,8 @@ class SyncEngine:
             watcher.cancel()
 
     async def _work(self, items: Iterator[RunRequest | Kept]) -> None:
+        worker = asyncio.current_task()
+        assert worker is not None  # noqa: S101 - a coroutine runs in a task
         try:
             for item in items:
                 if self._stop:
@@ -137,7 +140,10 @@ class SyncEngine:
                     await self._keep(item)
                     continue
                 outcome = await self._stack.settle(item)
+                self._recording.add(worker)
+                await asyncio.sleep(0)  # the request that waits for the slot leaves first
                 await self._deliver(item, self._recorder.record(item, outcome))
+                self._recording.discard(worker)
         except StoppedError:
             return
         except Exception as fault:  # noqa: BLE001 - raised again once what is in flight is safe
@@ -145,7 +151,7 @@ class SyncEngine:
 
     async def _watch(self, pool: set[asyncio.Task[None]], drain_timeout: float) -> None:
         await self._stop.wait()
-        for worker in pool - self._stack.in_flight.tasks:
+        for worker in pool - self._stack.in_flight.tasks - self._recording:
             worker.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(drain_timeout):

@@ -206,6 +206,18 @@ def test_a_stop_sends_nothing_more_and_waits_for_what_is_in_flight() -> None:
     assert sorted(scene.ids) == scene.sent
 
 
+def test_an_answer_that_came_with_the_stop_is_delivered() -> None:
+    async def send(_: RunRequest) -> ChatResponse:
+        if len(scene.sent) == 8:
+            scene.stop.request(KeyboardInterrupt())
+        return ChatResponse(text="fine")
+
+    scene = Scene(send, workers=8)
+    asyncio.run(scene.go(1000))
+    assert sorted(scene.ids) == sorted(scene.sent)
+    assert len(scene.sent) >= 8
+
+
 def test_a_sample_that_backs_off_at_the_stop_stays_owed() -> None:
     async def send(_: RunRequest) -> ChatResponse:
         raise InternalServerError("down", retry_after=3600)
