@@ -1,6 +1,7 @@
 """Stops a run whose setting is wrong, and waits for a server that is away."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,6 +18,7 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.retry import StoppedError
 
+_LOG = logging.getLogger(__name__)
 _WRONG_SETTING = (AuthenticationError, QuotaExceededError)
 _PERHAPS_ONE_SAMPLE = (PermissionDeniedError, NotFoundError)
 _IN_A_ROW = 10  # refusals without an answer between them, once there has been one
@@ -91,6 +93,7 @@ class Breaker:
         """Tries this one request until the server takes it."""
         self._over = asyncio.get_running_loop().create_future()
         began, pause = self._clock(), _FIRST_PROBE
+        _LOG.warning("%s; trying again for up to %g s", error.message, self._wait)
         try:
             while self._clock() - began < self._wait:
                 await self._sleep(pause)
@@ -104,6 +107,7 @@ class Breaker:
                     raise
                 else:
                     self._note_answer()
+                    _LOG.warning("the server is back after %.1f s", self._clock() - began)
                     return response
             await self._trip(error)
             raise StoppedError from error

@@ -2,7 +2,7 @@
 
 _BURST_S = 0.8
 """Seconds' worth of a limit that may start at once; a provider's own bucket holds at least one."""
-_SPARE = 0.1  # share of what a provider's bucket can hold that is left in it
+_SPARE_S = 0.1  # seconds' worth of a learned limit that is left in the provider's bucket
 _SHADE = 0.01  # by which a learned rate is undercut, since clocks and roundings differ
 
 
@@ -59,7 +59,7 @@ class Bucket:
         self._capacity = max(self._capacity, remaining)
         taken_since, come_back = self._started - mark, per_second * (now - began)
         # Some servers count when a request comes, others when its answer leaves: the lower holds.
-        level = remaining - 1 - self._capacity * _SPARE + min(0.0, come_back - taken_since)
+        level = remaining - 1 - per_second * _SPARE_S + min(0.0, come_back - taken_since)
         self._level = min(level, self._capacity)
         self._at = now
 

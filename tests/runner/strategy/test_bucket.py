@@ -92,3 +92,10 @@ def test_an_answer_to_an_earlier_request_says_nothing_new() -> None:
     wait = bucket.wait(0, 1)
     bucket.learn(50, 1000, mark=early, began=0, now=0)
     assert bucket.wait(0, 1) == wait > 0
+
+
+def test_what_others_leave_of_a_large_limit_is_used() -> None:
+    bucket = Bucket(1000, 0, learned=True)
+    bucket.learn(1000, 60_000, mark=bucket.take(0, 1), began=0, now=0)
+    bucket.learn(1000, 2000, mark=bucket.take(0, 1), began=0, now=0)
+    assert bucket.wait(0, 1500) == 0
