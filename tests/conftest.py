@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Tables and the lines of ps are cut to these; colours are put into what is read.
+_TERMINAL = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"}
+
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test meets the developer's keys, or writes into the checkout."""
+    """No test meets the developer's keys or terminal, or writes into the checkout."""
     for name in list(os.environ):
-        if name.startswith(("OPENAI_", "LM_EVAL_SO_", "HYDRA_")):
+        if name.startswith(("OPENAI_", "LM_EVAL_SO_", "HYDRA_")) or name in _TERMINAL:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 

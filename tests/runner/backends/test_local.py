@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -36,7 +35,7 @@ GREEDY = RunConfig(
 def servers() -> set[int]:
     """Pids of the embedded model's server processes."""
     found = subprocess.run(
-        ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
+        ["ps", "-eww", "-o", "pid,args"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     return {int(line.split()[0]) for line in found if "backends.local.server" in line}
 
@@ -86,10 +85,14 @@ def test_the_server_goes_away_with_the_run(number: signal.Signals, tmp_path: Pat
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: bool(servers() - before))
-    (own,) = servers() - before
-    os.kill(process.pid, number)
-    process.wait(timeout=20)
+    try:
+        wait_until(lambda: bool(servers() - before))
+        (own,) = servers() - before
+        process.send_signal(number)
+        process.wait(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
     wait_until(lambda: own not in servers())
     assert process.returncode == (130 if number is signal.SIGINT else -number)
 
