@@ -56,6 +56,29 @@ def test_the_defaults_give_three_answers_from_a_real_model(
     assert "llama" not in done.stdout + done.stderr, "the engine's log stays out of the terminal"
 
 
+def test_runs_at_once_share_the_machine(tmp_path: Path) -> None:
+    began = time.monotonic()
+    subprocess.run(program(), cwd=tmp_path, capture_output=True, check=True, timeout=60)
+    alone = time.monotonic() - began
+    began = time.monotonic()
+    runs = [
+        subprocess.Popen(
+            [*program(), f"output_dir={tmp_path / name}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for name in ("one", "two")
+    ]
+    try:
+        assert [process.wait(timeout=60) for process in runs] == [0, 0]
+    finally:
+        for process in runs:
+            process.kill()
+            process.wait()
+    # Twice the work; threads that spin while they wait took forty times as long.
+    assert time.monotonic() - began < 5 * alone + 5
+
+
 def test_a_fact_told_in_turn_one_is_known_in_turn_three(tmp_path: Path) -> None:
     report = run(MULTITURN, GREEDY, output_dir=tmp_path / "run")
     texts = {

@@ -17,6 +17,9 @@ def main() -> None:
     os.dup2(silence, 1)  # what the engine prints is no answer
     settings = json.loads(sys.stdin.readline())
 
+    # Threads that wait must sleep: those that spin, as is the default, make two runs at once on a
+    # machine of two cores forty times slower. Read when the engine is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from xllamacpp import CommonParams, Server  # noqa: PLC0415 - prints while it loads
 
     params = CommonParams()
