@@ -32,12 +32,13 @@ GREEDY = RunConfig(
 )
 
 
-def servers() -> set[int]:
-    """Pids of the embedded model's server processes."""
+def servers() -> dict[int, int]:
+    """The parent of each of the embedded model's server processes, by pid."""
     found = subprocess.run(
-        ["ps", "-eww", "-o", "pid,args"], capture_output=True, text=True, check=True
+        ["ps", "-eww", "-o", "pid,ppid,args"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    return {int(line.split()[0]) for line in found if "backends.local.server" in line}
+    lines = [line.split() for line in found if "backends.local.server" in line]
+    return {int(pid): int(parent) for pid, parent, *_ in lines}
 
 
 def test_the_defaults_give_three_answers_from_a_real_model(
@@ -100,7 +101,6 @@ def test_without_the_first_turns_the_fact_is_not_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
 def test_the_server_goes_away_with_the_run(number: signal.Signals, tmp_path: Path) -> None:
-    before = servers()
     arguments = ["params.max_tokens=2000", "params.ignore_eos=true", "runner.drain_timeout=0.5"]
     process = subprocess.Popen(
         [*program(), *arguments],
@@ -109,8 +109,8 @@ def test_the_server_goes_away_with_the_run(number: signal.Signals, tmp_path: Pat
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: bool(servers() - before))
-        (own,) = servers() - before
+        wait_until(lambda: process.pid in servers().values())
+        (own,) = [pid for pid, parent in servers().items() if parent == process.pid]
         process.send_signal(number)
         process.wait(timeout=20)
     finally:
