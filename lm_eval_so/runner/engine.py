@@ -15,6 +15,7 @@ from lm_eval_so.runner.models import (
     RunRequest,
     RunResult,
 )
+from lm_eval_so.runner.price import Price
 from lm_eval_so.runner.strategy.retry import Outcome, StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
 
@@ -55,7 +56,8 @@ class Stop:
 class Recorder:
     """Makes RunResults; what all of them share is made once."""
 
-    def __init__(self, dataset_id: str, config: RunConfig) -> None:
+    def __init__(self, dataset_id: str, config: RunConfig, price: Price | None = None) -> None:
+        self._price = price
         self._dataset_id = dataset_id
         self._config = RecordedConfig(
             backend=config.backend,
@@ -67,6 +69,7 @@ class Recorder:
     def record(self, request: RunRequest, outcome: Outcome) -> RunResult:
         """The line that the outcome leaves."""
         journal, sample, now = request.journal, request.sample, datetime.now(UTC)
+        usage = outcome.response.tokens if outcome.response else None
         failed = "timeout" if outcome.timed_out else "error"
         return RunResult(
             sample_id=sample.id,
@@ -88,6 +91,7 @@ class Recorder:
             ),
             response=outcome.response,
             error=outcome.error,
+            cost_usd=self._price.of_usage(usage) if self._price and usage else None,
             attempt_log=tuple(journal.attempts) if journal.number > 1 else None,
         )
 

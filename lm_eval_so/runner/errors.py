@@ -65,6 +65,22 @@ class BackendUnusableError(LmEvalError):
     """No sample can be answered until something outside is mended; what is owed stays owed."""
 
 
+class BudgetSpentError(LmEvalError):
+    """The run has taken what it may; what is owed stays owed.
+
+    Args:
+        unit: ``usd``, ``tokens``, ``requests`` or ``seconds``.
+        taken: By the run so far.
+        bound: What is configured.
+    """
+
+    def __init__(self, unit: str, taken: float, bound: float) -> None:
+        super().__init__(
+            f"the budget is spent ({taken:,.12g} of {bound:,.12g} {unit}); the same command with a "
+            f"larger runner.budget.{unit} goes on from here"
+        )
+
+
 class BackendError(LmEvalError):
     """One attempt failed. Backends raise it, or a subclass, and nothing else.
 

@@ -22,10 +22,17 @@ from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine, new_trace_id
-from lm_eval_so.runner.errors import BackendUnusableError, DatasetError, StoreError
+from lm_eval_so.runner.errors import (
+    BackendUnusableError,
+    BudgetSpentError,
+    ConfigError,
+    DatasetError,
+    StoreError,
+)
 from lm_eval_so.runner.log import run_log
 from lm_eval_so.runner.models import RunRequest, RunResult
 from lm_eval_so.runner.observer import Live, Observer, Started
+from lm_eval_so.runner.price import Price, price_of
 from lm_eval_so.runner.report import MetadataWriter, RunReport, verdict
 from lm_eval_so.runner.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
@@ -75,13 +82,15 @@ class Run:
             self.redactor,
         )
         self.stop = Stop()
+        price = self._known_price()
         self._stack = Stack(
             self._backend,
             plan.options,
             stopping=lambda: bool(self.stop),
             give_up=self._give_up,
+            price=price,
         )
-        self._recorder = Recorder(self._source.id, config)
+        self._recorder = Recorder(self._source.id, config, price)
         self._metadata = MetadataWriter(plan, self._source, self._dataset, self._identity)
         self._exit = ExitStack()
         self._resumed = self._delivered = 0
@@ -126,11 +135,17 @@ class Run:
         options = self.plan.options
         for observer in self._observers:
             observer.started(self._what_started(), self._live)
+        timer: asyncio.TimerHandle | None = None
         syncing = asyncio.create_task(self.directory.keep_synced())
         try:
             first = await self._first_owed(items)
             if first is None:
                 return  # all is there: neither a server nor a client is needed
+            self._charge_what_is_there()
+            if options.budget.seconds is not None:
+                timer = asyncio.get_running_loop().call_later(
+                    options.budget.seconds, self._out_of_time
+                )
             async with self._backend:
                 engine = SyncEngine(
                     self._stack, self._recorder, self._deliver, self._keep, self.stop
@@ -144,6 +159,8 @@ class Run:
             self.stop.request(fault)
         finally:
             syncing.cancel()
+            if timer is not None:
+                timer.cancel()
             for observer in self._observers:
                 observer.ended()
 
@@ -182,8 +199,32 @@ class Run:
         for observer in self._observers:
             await observer.result(result)
 
-    def _give_up(self, error: BackendUnusableError) -> None:
-        self.stop.request(BackendUnusableError(self.redactor.text(str(error))))
+    def _give_up(self, error: BackendUnusableError | BudgetSpentError) -> None:
+        if isinstance(error, BackendUnusableError):
+            error = BackendUnusableError(self.redactor.text(str(error)))
+        self.stop.request(error)
+
+    def _known_price(self) -> Price | None:
+        options, config = self.plan.options, self.plan.run_config
+        price = price_of(config.model, self._backend.endpoint, options.price)
+        if price is None and options.budget.usd is not None:
+            raise ConfigError(
+                f"runner.budget.usd: no price is known for the model {config.model!r}; give "
+                "runner.price.input and runner.price.output, in US dollars per million tokens"
+            )
+        return price
+
+    def _charge_what_is_there(self) -> None:
+        """What earlier commands sent counts against the budget."""
+        if self._stack.budget.bounded:
+            with self.directory.results_path.open("rb") as lines:
+                for line in lines:
+                    with suppress(ValueError, KeyError, TypeError):  # a damaged line is no result
+                        self._stack.budget.charge(orjson.loads(line))
+
+    def _out_of_time(self) -> None:
+        seconds = self.plan.options.budget.seconds or 0.0
+        self.stop.request(BudgetSpentError("seconds", seconds, seconds))
 
     def _interrupt(self, signal: InterruptedRunError) -> None:
         _LOG.warning(

@@ -179,6 +179,7 @@ class RunResult(Value):
     """The outcome of one sample: a line of ``run_results.jsonl``.
 
     Exactly one of ``response`` and ``error`` is set. ``latency_ms`` is the last attempt alone.
+    ``cost_usd`` is the answer's, where the model's price is known.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -197,6 +198,7 @@ class RunResult(Value):
     request_context: RequestContext
     response: ChatResponse | None
     error: RunError | None
+    cost_usd: Annotated[float | None, Field(exclude_if=_absent)] = None
     attempt_log: Annotated[tuple[Attempt, ...] | None, Field(exclude_if=_absent)] = None
 
 

@@ -13,6 +13,7 @@ from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.config.secrets import public_options
 from lm_eval_so.runner.dataset.check import Checked
 from lm_eval_so.runner.dataset.source import DatasetSource
+from lm_eval_so.runner.errors import BudgetSpentError
 from lm_eval_so.runner.models import SCHEMA_VERSION, RunResult, Value
 from lm_eval_so.runner.signals import InterruptedRunError
 from lm_eval_so.runner.store.metadata import environment
@@ -34,7 +35,8 @@ class RunReport(Value):
             ``aborted``: it could not go on.
         summary: None when the run was stopped at once.
         fault: Why the run is not complete.
-        exit_code: 0 all ok, 1 some samples failed, 2 aborted, 130 Ctrl-C, 143 SIGTERM.
+        exit_code: 0 all ok, 1 some samples failed, 2 aborted or the
+            budget is spent, 130 Ctrl-C, 143 SIGTERM.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -61,6 +63,8 @@ def verdict(
             return "partial", fault.exit_code
         case asyncio.CancelledError():
             return "partial", _INTERRUPTED
+        case BudgetSpentError():
+            return "partial", _NOT_CARRIED_OUT
         case None if summary is not None:
             failed = summary.total - summary.status_counts.get("ok", 0)
             tolerated = max_failures is None or failed <= max_failures

@@ -64,6 +64,35 @@ class BreakerOptions(Config):
     wait: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
 
 
+class BudgetOptions(Config):
+    """The most that a run may take, its earlier commands included; None for no bound.
+
+    Attributes:
+        usd: US dollars, by the price of the model.
+        tokens: Of prompts and answers together.
+        requests: Attempts sent.
+        seconds: Of one command, from its first request's preparation.
+    """
+
+    usd: Positive | None = None
+    tokens: Annotated[int, Field(gt=0)] | None = None
+    requests: Annotated[int, Field(gt=0)] | None = None
+    seconds: Seconds | None = None
+
+
+class PriceOptions(Config):
+    """What the model costs, in US dollars per million tokens; None is looked up."""
+
+    input: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    output: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.input is None) != (self.output is None):
+            raise ValueError("input and output must be given together")
+        return self
+
+
 class RunnerOptions(Config):
     """How the run is carried out; nothing here changes an answer.
 
@@ -78,6 +107,8 @@ class RunnerOptions(Config):
         requests_per_minute: Requests per minute; up to 0.8 seconds' worth start at once.
         tokens_per_minute: Tokens per minute, those of prompts and answers together.
         breaker: When a run is given up.
+        budget: The most that the run may take.
+        price: What the model costs, where the price list does not know it.
         max_failures: Exit code 0 up to this many failed samples; None for however many.
         drain_timeout: Seconds that a stop waits for what is in flight.
         trace_prefix: Trace ids are ``<trace_prefix>-<sample id>-<8 hex>``.
@@ -94,6 +125,8 @@ class RunnerOptions(Config):
     requests_per_minute: Positive | None = None
     tokens_per_minute: Positive | None = None
     breaker: BreakerOptions = BreakerOptions()
+    budget: BudgetOptions = BudgetOptions()
+    price: PriceOptions = PriceOptions()
     max_failures: Annotated[int, Field(ge=0)] | None = 0
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     trace_prefix: Annotated[str, Field(min_length=1, max_length=100)] = "lm-eval-so"

@@ -35,6 +35,8 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
         rows.append(("to first token", ", ".join(values)))
     if summary.tokens["total"]:
         rows.append(("tokens", "{input:,} in, {output:,} out".format_map(summary.tokens)))
+    if summary.cost_usd is not None:
+        rows.append(("cost", f"{summary.cost_usd:,.4g} US dollars"))
     sent = f"{summary.requests:,} in {duration(summary.wall_time_s)}"
     if summary.requests:
         sent += f", {number(summary.results_per_s)} results/s"

@@ -10,9 +10,11 @@ from typing import Any
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import RunnerOptions
-from lm_eval_so.runner.errors import BackendUnusableError
+from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
+from lm_eval_so.runner.price import Price
 from lm_eval_so.runner.strategy.adaptive import Adaptive
 from lm_eval_so.runner.strategy.breaker import Breaker
+from lm_eval_so.runner.strategy.budget import Budget
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
 from lm_eval_so.runner.strategy.rate_limit import pace_for, rate_limit
 from lm_eval_so.runner.strategy.retry import Retry
@@ -28,6 +30,7 @@ class Stack:
         options: How the run is carried out.
         stopping: Whether the run is stopping, so that nothing is tried again.
         give_up: Ends the run.
+        price: Of the model; a budget in US dollars needs one.
     """
 
     def __init__(
@@ -36,7 +39,8 @@ class Stack:
         options: RunnerOptions,
         *,
         stopping: Callable[[], bool],
-        give_up: Callable[[BackendUnusableError], None],
+        give_up: Callable[[BackendUnusableError | BudgetSpentError], None],
+        price: Price | None = None,
     ) -> None:
         self.in_flight = InFlight()
         self.pace = pace_for(backend.limit_scope, options)
@@ -49,11 +53,13 @@ class Stack:
             self.adaptive = Adaptive(options.auto)
             self.slots = Slots(self.adaptive.limit)
         breaker = Breaker(options.breaker.wait, give_up=give_up, remedy=backend.remedy)
-        estimate = TokenEstimate({**backend.defaults, **backend.config.parameters})
+        parameters = {**backend.defaults, **backend.config.parameters}
+        self.budget = Budget(options.budget, price, TokenEstimate(parameters), give_up)
 
         send = timeout(backend.send, options.timeout, self.in_flight)
         send = breaker.gate(send)
-        send = rate_limit(send, self.pace, estimate)
+        send = rate_limit(send, self.pace, TokenEstimate(parameters))
+        send = self.budget.wrap(send)
         send = concurrency(send, self.slots, self.adaptive)
         send = breaker.wrap(send)
         self.settle = Retry(send, options, stopping=stopping)

@@ -32,10 +32,12 @@ class TokenEstimate:
 
     def of(self, size: int) -> float:
         """Tokens that a request of ``size`` bytes and its answer take; 0 of nothing."""
-        if not size:
-            return 0.0
+        return sum(self.parts(size)) if size else 0.0
+
+    def parts(self, size: int) -> tuple[float, float]:
+        """Tokens of a request of ``size`` bytes, and of its answer."""
         per_byte = self._tokens / self._bytes if self._bytes else _FIRST_PER_BYTE
-        return size * per_byte + self._output
+        return size * per_byte, self._output
 
     def learn(self, size: int, usage: TokenUsage) -> None:
         """Takes in what an answer took."""

@@ -25,6 +25,7 @@ class Summary(Value):
         attempts: Requests that went over the wire for these results, by whichever command.
         retries: Attempts beyond the first of each sample.
         rate_limited: Attempts answered with 429.
+        cost_usd: US dollars of all answers; None where the price is not known.
         requests: Requests that this command sent.
         resumed: Answers that were there before this command.
         wall_time_s: Seconds from the first request's preparation to the last result.
@@ -40,6 +41,7 @@ class Summary(Value):
     attempts: int
     retries: int
     rate_limited: int
+    cost_usd: float | None = None
     requests: int = 0
     resumed: int = 0
     wall_time_s: float = 0.0
@@ -57,6 +59,7 @@ def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
     errors: Counter[str] = Counter()
     tokens: Counter[str] = Counter(input=0, output=0, total=0)
     latencies, first_tokens = array("d"), array("d")
+    costs = array("d")
     attempts = rate_limited = 0
     for result in results:
         statuses[result["status"]] += 1
@@ -68,6 +71,8 @@ def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
             continue
         if result["latency_ms"] is not None:
             latencies.append(result["latency_ms"])
+        if result.get("cost_usd") is not None:
+            costs.append(result["cost_usd"])
         if response.get("time_to_first_token_ms") is not None:
             first_tokens.append(response["time_to_first_token_ms"])
         tokens.update({name: n for name, n in (response["tokens"] or {}).items() if n is not None})
@@ -84,6 +89,7 @@ def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
         attempts=attempts,
         retries=attempts - settled,
         rate_limited=rate_limited,
+        cost_usd=round(math.fsum(costs), 9) if costs else None,
     )
 
 

@@ -1,0 +1,73 @@
+"""Runs in one process share the limits of an endpoint, model and key, and of nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lm_eval_so import RunConfig, RunnerOptions, run_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.fake_openai import FakeOpenAI
+
+COUNT = 20
+OPTIONS = RunnerOptions(requests_per_minute=600, progress="none")  # 10 a second, 8 at once
+
+
+def seconds_for_two(
+    first: dict[str, str], second: dict[str, str], dataset: Path, server: FakeOpenAI, out: Path
+) -> float:
+    """Two runs at once, that differ in model or key."""
+
+    async def both() -> None:
+        await asyncio.gather(
+            *(
+                run_async(
+                    dataset,
+                    RunConfig(
+                        backend="openai",
+                        model=cell["model"],
+                        parameters={"temperature": number},
+                        backend_options={"base_url": server.base_url, "api_key": cell["key"]},
+                    ),
+                    options=OPTIONS,
+                    output_dir=out / str(number),
+                )
+                for number, cell in enumerate((first, second))
+            )
+        )
+
+    began = time.monotonic()
+    asyncio.run(both())
+    assert len(server.requests) == 2 * COUNT
+    return time.monotonic() - began
+
+
+def test_two_runs_on_one_endpoint_model_and_key_share(
+    make_dataset: Callable[..., Path], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    cell = {"model": "gpt-4o", "key": "one-key"}
+    seconds = seconds_for_two(cell, cell, make_dataset(COUNT), server, tmp_path)
+    assert seconds >= (2 * COUNT - 9) / 10
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"model": "gpt-4o-mini", "key": "a-key"}, {"model": "gpt-4o", "key": "another-key"}],
+    ids=["model", "key"],
+)
+def test_another_model_or_key_has_limits_of_its_own(
+    other: dict[str, str],
+    make_dataset: Callable[..., Path],
+    server: FakeOpenAI,
+    tmp_path: Path,
+) -> None:
+    cell = {"model": "gpt-4o", "key": "a-key"}
+    seconds = seconds_for_two(cell, other, make_dataset(COUNT), server, tmp_path)
+    assert (COUNT - 9) / 10 <= seconds < (2 * COUNT - 9) / 10
