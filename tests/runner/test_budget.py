@@ -166,6 +166,13 @@ def test_failed_attempts_are_requests_too(go: Callable[..., Any], server: FakeOp
     assert 45 <= metadata["summary"]["status_counts"]["ok"] <= 50  # up to 8 were backing off
 
 
+def test_what_never_left_takes_nothing(go: Callable[..., Any]) -> None:
+    nobody = "backend.options.base_url=http://127.0.0.1:9/v1"
+    code, metadata, _ = go(nobody, "runner.budget.requests=1", "runner.breaker.wait=1")
+    assert (code, metadata["state"]) == (2, "aborted")
+    assert "budget" not in metadata["reason"]
+
+
 def test_half_a_price_is_refused(go: Callable[..., Any], server: FakeOpenAI) -> None:
     code, _, stderr = go("runner.price.input=1")
     assert code == 2

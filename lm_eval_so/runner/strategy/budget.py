@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import BudgetOptions
-from lm_eval_so.runner.errors import BackendError, BudgetSpentError
+from lm_eval_so.runner.errors import BackendError, BudgetSpentError, EndpointUnreachableError
 from lm_eval_so.runner.models import ChatResponse, RunRequest, TokenUsage
 from lm_eval_so.runner.price import Price
 from lm_eval_so.runner.strategy.retry import StoppedError
@@ -82,6 +82,9 @@ class Budget:
                 if response.tokens is not None:
                     self._estimate.learn(size, response.tokens)
                     amount = self._of(response.tokens)
+            except (EndpointUnreachableError, StoppedError):
+                amount = Amount()  # nothing was sent
+                raise
             except BackendError as error:
                 if error.status_code is not None:
                     amount = Amount(requests=1)
