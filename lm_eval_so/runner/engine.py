@@ -127,7 +127,12 @@ class SyncEngine:
             drain_timeout: Seconds that a stop waits for what is in flight.
         """
         async with asyncio.TaskGroup() as group:
-            pool = {group.create_task(self._work(items)) for _ in range(workers)}
+            pool: set[asyncio.Task[None]] = set()
+            for _ in range(workers):
+                pool.add(group.create_task(self._work(items)))
+                # Requests that leave together come back together, wave upon wave, and the last of
+                # a wave waits for all others; a turn of the loop between them keeps them apart.
+                await asyncio.sleep(0)
             watcher = group.create_task(self._watch(pool, drain_timeout))
             await asyncio.wait(pool)
             watcher.cancel()
