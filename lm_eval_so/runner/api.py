@@ -33,6 +33,8 @@ class How(TypedDict, total=False):
         options: How the run is carried out; the defaults are those of the command line.
         backend: Answers instead of the backend that the config names.
         metadata: ``metadata.json``, where it does not stand beside the samples.
+        variant: Sets the run apart from others of the same config.
+        repeats: Times that each sample is asked; 1 if not given.
         output_root: Run directories are made in it; ``outputs`` if not given.
         output_dir: Names the run directory itself.
     """
@@ -40,6 +42,8 @@ class How(TypedDict, total=False):
     options: RunnerOptions
     backend: ChatBackend
     metadata: DatasetPath
+    variant: str
+    repeats: int
     output_root: DatasetPath
     output_dir: DatasetPath
 
@@ -156,6 +160,8 @@ def _prepared(dataset: DatasetPath, config: RunConfig, how: How, *observers: Sil
             path=Path(dataset), metadata=None if metadata is None else Path(metadata)
         ),
         run_config=config,
+        variant=how.get("variant"),
+        repeats=how.get("repeats", 1),
         options=how.get("options", RunnerOptions()),
         output_root=Path(how.get("output_root", "outputs")),
         output_dir=None if output_dir is None else Path(output_dir),

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -54,27 +54,40 @@ class Stop:
 
 
 class Recorder:
-    """Makes RunResults; what all of them share is made once."""
+    """Makes RunResults; what all of them share is made once.
 
-    def __init__(self, dataset_id: str, config: RunConfig, price: Price | None = None) -> None:
+    Args:
+        dataset_id: Id of the dataset.
+        configs: By repeat.
+        price: Of the model, where it is known.
+    """
+
+    def __init__(
+        self, dataset_id: str, configs: Sequence[RunConfig], price: Price | None = None
+    ) -> None:
         self._price = price
         self._dataset_id = dataset_id
-        self._config = RecordedConfig(
-            backend=config.backend,
-            model=config.model,
-            parameters=config.parameters,
-            backend_options=public_options(config.backend_options),
-        )
+        self._configs = [
+            RecordedConfig(
+                backend=config.backend,
+                model=config.model,
+                parameters=config.parameters,
+                backend_options=public_options(config.backend_options),
+            )
+            for config in configs
+        ]
 
     def record(self, request: RunRequest, outcome: Outcome) -> RunResult:
         """The line that the outcome leaves."""
         journal, sample, now = request.journal, request.sample, datetime.now(UTC)
         usage = outcome.response.tokens if outcome.response else None
         failed = "timeout" if outcome.timed_out else "error"
+        config = self._configs[request.repeat]
         return RunResult(
             sample_id=sample.id,
+            repeat=request.repeat,
             dataset_id=self._dataset_id,
-            backend=self._config.backend,
+            backend=config.backend,
             trace_id=request.trace_id,
             status="ok" if outcome.error is None else failed,
             attempts=journal.number,
@@ -82,7 +95,7 @@ class Recorder:
             started_at=journal.first_started_at or now,
             completed_at=now,
             request_key=request.request_key,
-            run_config=self._config,
+            run_config=config,
             request_messages=sample.messages,
             request_context=RequestContext(
                 sample_tags=sample.tags,
@@ -166,6 +179,7 @@ class SyncEngine:
             worker.cancel()
 
 
-def new_trace_id(prefix: str, sample_id: str) -> str:
-    """``<prefix>-<sample id>-<8 hex>``, new each time."""
-    return f"{prefix}-{sample_id}-{secrets.token_hex(4)}"
+def new_trace_id(prefix: str, sample_id: str, repeat: int | None = None) -> str:
+    """``<prefix>-<sample id>-<8 hex>``, new each time; ``...-r<repeat>-<8 hex>`` of repeats."""
+    asked = sample_id if repeat is None else f"{sample_id}-r{repeat}"
+    return f"{prefix}-{asked}-{secrets.token_hex(4)}"

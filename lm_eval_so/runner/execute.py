@@ -7,20 +7,21 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
 from lm_eval_so.runner.config.directory import run_directory
-from lm_eval_so.runner.config.identity import RequestKeys, identity
+from lm_eval_so.runner.config.identity import RequestKeys, identity, repeated
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.config.secrets import Redactor, secrets_in
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
-from lm_eval_so.runner.dataset.source import locate
+from lm_eval_so.runner.dataset.source import DatasetSource, locate
 from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine, new_trace_id
 from lm_eval_so.runner.errors import (
     BackendUnusableError,
@@ -44,6 +45,25 @@ _WORKERS_PER_SLOT = 2
 """While one worker backs off without a slot, another uses it."""
 _KEPT_PER_TURN = 256
 """Samples with an answer that are passed over before the event loop gets a turn."""
+
+
+def identity_of(plan: RunPlan, source: DatasetSource, backend: ChatBackend) -> dict[str, Any]:
+    """What decides the answers of a run."""
+    return identity(
+        source.id, plan.run_config, backend.endpoint, backend.identity_options, plan.variant
+    )
+
+
+def directory_of(plan: RunPlan) -> Path:
+    """The run directory of a plan.
+
+    Raises:
+        LmEvalError: The backend or the dataset cannot be used.
+    """
+    if plan.output_dir is not None:
+        return plan.output_dir
+    backend = create_backend(plan.run_config)
+    return run_directory(plan.output_root, identity_of(plan, locate(plan.dataset), backend))
 
 
 class Run:
@@ -70,15 +90,14 @@ class Run:
         self._observers = observers
         self._source = locate(plan.dataset)
         self._dataset = check(self._source.path)
-        self._identity = identity(
-            self._source.id, config, self._backend.endpoint, self._backend.identity_options
-        )
-        self._keys = RequestKeys(config, self._backend.endpoint, self._backend.defaults)
+        self._identity = identity_of(plan, self._source, self._backend)
+        self._configs = repeated(config, plan.repeats)
+        self._total = self._dataset.count * plan.repeats
         self.redactor = Redactor([*secrets_in(config.backend_options), *self._backend.secrets])
         self.directory = RunDirectory(
             plan.output_dir or run_directory(plan.output_root, self._identity),
             self._identity,
-            self._dataset.count,
+            self._total,
             self.redactor,
         )
         self.stop = Stop()
@@ -90,7 +109,7 @@ class Run:
             give_up=self._give_up,
             price=price,
         )
-        self._recorder = Recorder(self._source.id, config, price)
+        self._recorder = Recorder(self._source.id, self._configs, price)
         self._metadata = MetadataWriter(plan, self._source, self._dataset, self._identity)
         self._exit = ExitStack()
         self._resumed = self._delivered = 0
@@ -152,7 +171,7 @@ class Run:
                 )
                 await engine.run(
                     chain([first], items),
-                    workers=min(options.most_at_once * _WORKERS_PER_SLOT, self._dataset.count),
+                    workers=min(options.most_at_once * _WORKERS_PER_SLOT, self._total),
                     drain_timeout=options.drain_timeout,
                 )
         except Exception as fault:  # noqa: BLE001 - the report carries it to the caller
@@ -174,15 +193,23 @@ class Run:
         return None
 
     def _items(self) -> Iterator[RunRequest | Kept]:
-        config, prefix = self.plan.run_config, self.plan.options.trace_prefix
+        backend, configs = self._backend, self._configs
+        prefix, repeats = self.plan.options.trace_prefix, self.plan.repeats
+        keys = [
+            RequestKeys(config, backend.endpoint, backend.defaults, repeat)
+            for repeat, config in enumerate(configs)
+        ]
+        samples = read_samples(self._source.path)
+        asked = ((sample, repeat) for sample in samples for repeat in range(repeats))
         ledger = self.directory.ledger
-        for index, sample in enumerate(read_samples(self._source.path)):
-            if index == self._dataset.count:
+        for index, (sample, repeat) in enumerate(asked):
+            if index == self._total:
                 raise DatasetError(f"{self._source.path} has grown since the run began")
-            key = self._keys.key(sample.messages)
+            key = keys[repeat].key(sample.messages)
             offset = ledger.settle(index, sample.id, key)
             if offset is None:
-                yield RunRequest(sample, index, config, key, new_trace_id(prefix, sample.id))
+                trace_id = new_trace_id(prefix, sample.id, repeat if repeats > 1 else None)
+                yield RunRequest(sample, index, configs[repeat], key, trace_id, repeat)
             else:
                 self._resumed += 1
                 yield Kept(offset)
@@ -265,7 +292,7 @@ class Run:
             pass  # after a stop: finds the stored lines of the samples that were not reached
         self.directory.put_in_order()
         with self.directory.results_path.open("rb") as lines:
-            summary = summarise(map(orjson.loads, lines), self._dataset.count)
+            summary = summarise(map(orjson.loads, lines), self._total)
         return summary.model_copy(
             update={
                 "requests": self._stack.in_flight.left,
@@ -279,7 +306,7 @@ class Run:
         config = self.plan.run_config
         return Started(
             title=f"{self._source.id} · {config.backend} · {config.model}",
-            total=self._dataset.count,
+            total=self._total,
         )
 
     def _live(self) -> Live:

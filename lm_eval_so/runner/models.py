@@ -179,11 +179,13 @@ class RunResult(Value):
     """The outcome of one sample: a line of ``run_results.jsonl``.
 
     Exactly one of ``response`` and ``error`` is set. ``latency_ms`` is the last attempt alone.
+    ``repeat`` counts from 0 where each sample is asked several times.
     ``cost_usd`` is the answer's, where the model's price is known.
     """
 
     schema_version: int = SCHEMA_VERSION
     sample_id: str
+    repeat: int = 0
     dataset_id: str
     backend: str
     trace_id: str
@@ -256,6 +258,7 @@ class RunRequest:
         run_config: The model, its parameters and the backend's options.
         request_key: SHA-256 of what is sent, in hex; equal keys are the same question.
         trace_id: Unique in this run; backends send it as a header.
+        repeat: 0 for the first time that the sample is asked.
         attempt: 1 for the first.
         deadline: Monotonic time at which the attempt times out; None for never.
     """
@@ -265,6 +268,7 @@ class RunRequest:
     run_config: RunConfig
     request_key: str
     trace_id: str
+    repeat: int = 0
     attempt: int = 1
     deadline: float | None = None
     journal: Journal = field(default_factory=Journal, compare=False, repr=False)
@@ -280,6 +284,7 @@ class RunRequest:
             self.run_config,
             self.request_key,
             self.trace_id,
+            self.repeat,
             self.attempt if attempt is None else attempt,
             self.deadline if deadline is None else deadline,
             self.journal,

@@ -98,6 +98,8 @@ class MetadataWriter:
                 "backend_options": public_options(config.backend_options),
                 "metadata": config.metadata,
             },
+            "variant": plan.variant,
+            "repeats": plan.repeats,
             "options": plan.options.model_dump(mode="json"),
             "engine": plan.engine.kind,
             "fingerprint": fingerprint(identity),

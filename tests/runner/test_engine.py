@@ -66,7 +66,7 @@ class Scene:
             stopping=lambda: bool(self.stop),
             give_up=self.stop.request,
         )
-        engine = SyncEngine(stack, Recorder("d", CONFIG), self.deliver, self._keep, self.stop)
+        engine = SyncEngine(stack, Recorder("d", [CONFIG]), self.deliver, self._keep, self.stop)
         running = engine.run(
             self.items(count, kept), workers=self.workers, drain_timeout=drain_timeout
         )

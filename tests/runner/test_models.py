@@ -63,7 +63,7 @@ def line(outcome: Outcome, *, attempts: int = 1) -> dict[str, Any]:
         if len(journal.attempts) < attempts:
             journal.begin()
     request = RunRequest(SAMPLE, 0, CONFIG, "f" * 64, "t-한국어 1-0123abcd", journal=journal)
-    result = Recorder("d", CONFIG).record(request, outcome)
+    result = Recorder("d", [CONFIG]).record(request, outcome)
     text = result.model_dump_json()
     assert "\n" not in text
     assert RunResult.model_validate_json(text) == result

@@ -76,7 +76,8 @@ class SimulatedBackend(ChatBackend):
 
     async def send(self, request: RunRequest) -> ChatResponse:
         options = self.options
-        chance = Random(f"{options.seed}:{request.sample_id}:{request.attempt}")  # noqa: S311 - a rehearsal
+        asked = f"{request.sample_id}:{request.repeat}" if request.repeat else request.sample_id
+        chance = Random(f"{options.seed}:{asked}:{request.attempt}")  # noqa: S311 - a rehearsal
         (mishap,) = chance.choices([*_MISHAPS, None], self._weights)
         if mishap == "hang":
             await self._sleep(math.inf)

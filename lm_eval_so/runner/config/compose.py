@@ -72,6 +72,8 @@ def plan_from_tree(tree: Any) -> RunPlan:  # noqa: ANN401 - pydantic says what i
             backend_options=config.backend.options,
             metadata=config.metadata,
         ),
+        variant=config.variant,
+        repeats=config.repeats,
         options=config.runner,
         engine=config.engine,
         tracking=config.tracking,

@@ -23,9 +23,15 @@ def safe_name(text: str, longest: int = _LONGEST) -> str:
 
 
 def run_directory(output_root: Path, identity: Mapping[str, Any]) -> Path:
-    """``<output root>/<dataset id>/<backend>_<model>_<params>-<8 hex of the fingerprint>``."""
+    """``<output root>/<dataset id>/<backend>_<model>_<params>-<8 hex of the fingerprint>``.
+
+    A variant stands behind the parameters.
+    """
     digest = fingerprint(identity)[:8]
-    words = [identity["backend"], identity["model"], _parameters(identity["parameters"])]
+    words = [
+        *(identity["backend"], identity["model"], _parameters(identity["parameters"])),
+        identity.get("variant"),
+    ]
     readable = safe_name("_".join(word for word in words if word), _LONGEST - len(digest) - 1)
     return output_root / safe_name(identity["dataset"]) / f"{readable}-{digest}"
 

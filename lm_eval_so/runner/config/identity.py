@@ -41,7 +41,11 @@ def _whole(value: object) -> object:
 
 
 def identity(
-    dataset_id: str, config: RunConfig, endpoint: str, options: Mapping[str, Any]
+    dataset_id: str,
+    config: RunConfig,
+    endpoint: str,
+    options: Mapping[str, Any],
+    variant: str | None = None,
 ) -> dict[str, Any]:
     """What decides the answers, as plain data.
 
@@ -51,6 +55,7 @@ def identity(
         config: The model and its parameters.
         endpoint: Where the backend's answers come from.
         options: The backend's options as far as they change answers.
+        variant: Sets a run apart that differs only in how it is carried out.
     """
     return {
         "dataset": dataset_id,
@@ -59,6 +64,7 @@ def identity(
         "model": config.model,
         "parameters": sent(config.parameters),
         "backend_options": dict(options),
+        **({} if variant is None else {"variant": variant}),
     }
 
 
@@ -72,14 +78,37 @@ def sent(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
+def repeated(config: RunConfig, repeats: int) -> list[RunConfig]:
+    """The config of each repeat: the same, but for a seed, which is counted up."""
+    seed = config.parameters.get("seed")
+    if not isinstance(seed, int):
+        return [config] * repeats
+    return [
+        config.model_copy(update={"parameters": {**config.parameters, "seed": seed + repeat}})
+        if repeat
+        else config
+        for repeat in range(repeats)
+    ]
+
+
 class RequestKeys:
     """Hashes questions: SHA-256 of the canonical JSON of what is sent.
 
     The part that all samples share is hashed once.
+
+    Args:
+        config: The model and its parameters.
+        endpoint: Where the backend's answers come from.
+        defaults: Parameters that are sent where the config names none.
+        repeat: From 0; the same question asked again is another one.
     """
 
     def __init__(
-        self, config: RunConfig, endpoint: str, defaults: Mapping[str, Any] | None = None
+        self,
+        config: RunConfig,
+        endpoint: str,
+        defaults: Mapping[str, Any] | None = None,
+        repeat: int = 0,
     ) -> None:
         question = {
             "backend": config.backend,
@@ -87,6 +116,7 @@ class RequestKeys:
             "messages": None,
             "model": config.model,
             "parameters": {**(defaults or {}), **sent(config.parameters)},
+            **({"repeat": repeat} if repeat else {}),
         }
         before, _, self._after = canonical_json(question).partition(_PLACEHOLDER)
         self._before = hashlib.sha256(before + b'"messages":')

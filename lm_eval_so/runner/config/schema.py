@@ -166,6 +166,8 @@ class ComposedConfig(Config):
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
     model: str | None = None
+    variant: Annotated[str, Field(min_length=1)] | None = None
+    repeats: Annotated[int, Field(ge=1)] = 1
     metadata: dict[str, Any] = {}
     output_root: Path = Path("outputs")
     output_dir: Path | None = None
@@ -175,11 +177,15 @@ class RunPlan(Config):
     """A run, declared: what to ask, how to go about it, and where the results go.
 
     Attributes:
+        variant: Sets a run apart from others of the same config.
+        repeats: Times that each sample is asked; a seed among the parameters is counted up.
         output_dir: The run directory; None derives it from ``output_root`` and the identity.
     """
 
     dataset: DatasetConfig
     run_config: RunConfig
+    variant: str | None = None
+    repeats: Annotated[int, Field(ge=1)] = 1
     options: RunnerOptions = RunnerOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -177,7 +177,7 @@ def test_a_result_of_one_attempt_has_no_attempt_log() -> None:
     for send in (Script(), Script(BadRequestError("no"))):
         asked = request()
         outcome, _ = settle(send, asked)
-        result = Recorder("d", CONFIG).record(asked, outcome)
+        result = Recorder("d", [CONFIG]).record(asked, outcome)
         assert result.attempts == 1
         assert "attempt_log" not in result.model_dump()
 
@@ -192,7 +192,7 @@ def test_the_attempt_log_tells_of_every_attempt() -> None:
         return await send(request)
 
     outcome, waits = settle(spend, asked, max_retries=5)  # type: ignore[arg-type]
-    result = Recorder("d", CONFIG).record(asked, outcome)
+    result = Recorder("d", [CONFIG]).record(asked, outcome)
     assert result.attempts == 3
     assert result.latency_ms == 30, "the last attempt alone"
     assert result.attempt_log is not None
@@ -220,7 +220,7 @@ def test_the_attempt_log_tells_of_every_attempt() -> None:
 def test_the_last_attempt_decides_the_status(failures: list[Exception], status: str) -> None:
     asked = request()
     outcome, _ = settle(Script(*failures), asked, max_retries=2)
-    assert Recorder("d", CONFIG).record(asked, outcome).status == status
+    assert Recorder("d", [CONFIG]).record(asked, outcome).status == status
 
 
 def test_an_error_is_kept_with_all_it_said() -> None:

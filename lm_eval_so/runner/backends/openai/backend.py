@@ -134,7 +134,10 @@ class OpenAIBackend(ChatBackend):
         return f"{self.endpoint} has no model {self.config.model!r}; it has {', '.join(near)}"
 
     async def send(self, request: RunRequest) -> ChatResponse:
-        body = orjson.dumps({**self._fixed, "messages": request.messages})
+        fixed = self._fixed
+        if request.repeat:  # its seed is another
+            fixed = {**fixed, **sent(request.run_config.parameters)}
+        body = orjson.dumps({**fixed, "messages": request.messages})
         headers = {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
         if self._streams:
             return await self._stream(body, headers)
