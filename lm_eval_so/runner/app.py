@@ -24,14 +24,13 @@ from lm_eval_so.runner.composition import (
     shipped,
 )
 from lm_eval_so.runner.errors import LmEvalError
+from lm_eval_so.runner.sweeper import register_sweeper
+from lm_eval_so.runner.task import INTERRUPTED, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from omegaconf import DictConfig
-
 NOT_CARRIED_OUT = 2
-INTERRUPTED = 130
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
@@ -49,37 +48,25 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
     if arguments == ["--version"]:
         print(f"lm-eval-so {__version__}")  # noqa: T201 - what was asked for
         return 0
-    again = again or shlex.join(["lm-eval-so", *mask_secrets(arguments)])
-    codes: list[int] = []
-    composing = True
-
-    def job(composed: DictConfig) -> None:
-        from lm_eval_so.runner.job import run_job  # noqa: PLC0415 - not for --help
-
-        nonlocal composing
-        composing = False
-        codes.append(run_job(composed, again))
-        if codes[-1] >= INTERRUPTED:
-            raise KeyboardInterrupt  # ends a sweep
-
+    task = Task(again or shlex.join(["lm-eval-so", *mask_secrets(arguments)]))
     wants_traceback = os.environ.get(_FULL_ERROR, "0") != "0"
     try:
         with _hydra_process(overrides_first(hide_secrets(arguments))):
             decorate = hydra.main(
                 version_base="1.3", config_path=str(shipped("conf")), config_name="config"
             )
-            decorate(job)()
+            decorate(task)()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else NOT_CARRIED_OUT
     except KeyboardInterrupt:
-        return codes[-1] if codes and codes[-1] >= INTERRUPTED else fail("interrupted", INTERRUPTED)
+        return task.worst if task.worst >= INTERRUPTED else fail("interrupted", INTERRUPTED)
     except (*COMPOSITION_ERRORS, ValueError) as error:
-        if wants_traceback or not (composing or isinstance(error, COMPOSITION_ERRORS)):
+        if wants_traceback or (task.began and not isinstance(error, COMPOSITION_ERRORS)):
             raise  # a ValueError is Hydra's only while it composes
         return fail(explain(error))
     except LmEvalError as error:
         return fail(error)
-    return max(codes, default=0)
+    return task.worst
 
 
 def fail(sentence: object, code: int = NOT_CARRIED_OUT) -> int:
@@ -100,6 +87,7 @@ def _hydra_process(arguments: list[str]) -> Iterator[None]:
         # Hydra 1.3.8 gives argparse a lazy help text, which 3.14 checks and refuses.
         argparse.ArgumentParser._check_help = lambda self, action: None  # type: ignore[attr-defined] # noqa: ARG005, SLF001
     register()
+    register_sweeper()
     before, full_error = sys.argv, os.environ.get(_FULL_ERROR)
     handlers, level = logging.root.handlers[:], logging.root.level
     sys.argv = ["lm-eval-so", *arguments]

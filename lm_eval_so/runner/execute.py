@@ -75,6 +75,7 @@ class Run:
         plan: What to run.
         backend: Answers in the place of the one that the plan names.
         observers: Told what happens.
+        share_limits_in: Folder through which processes share the provider's limits.
 
     Raises:
         LmEvalError: The backend, the dataset or the run directory cannot be used. Nothing has
@@ -82,7 +83,11 @@ class Run:
     """
 
     def __init__(
-        self, plan: RunPlan, backend: ChatBackend | None = None, *observers: Observer
+        self,
+        plan: RunPlan,
+        backend: ChatBackend | None = None,
+        *observers: Observer,
+        share_limits_in: Path | None = None,
     ) -> None:
         self.plan = plan
         config = plan.run_config
@@ -108,6 +113,7 @@ class Run:
             stopping=lambda: bool(self.stop),
             give_up=self._give_up,
             price=price,
+            share_limits_in=share_limits_in,
         )
         self._recorder = Recorder(self._source.id, self._configs, price)
         self._metadata = MetadataWriter(plan, self._source, self._dataset, self._identity)

@@ -1,4 +1,4 @@
-"""One composed config to one exit code, with everything a person sees on the way."""
+"""One composed config to its end, with everything a person sees on the way."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from lm_eval_so.runner import event_loop
+from lm_eval_so.runner.cell import Ended, Place
 from lm_eval_so.runner.config.compose import plan_from
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.execute import Run
 from lm_eval_so.runner.log import show_log
+from lm_eval_so.runner.objective import check_objective, objective_of
 from lm_eval_so.runner.progress.log import LogProgress
-from lm_eval_so.runner.progress.table import print_report
+from lm_eval_so.runner.progress.table import one_line, print_report
 from lm_eval_so.runner.signals import InterruptedRunError
 
 if TYPE_CHECKING:
@@ -28,35 +30,51 @@ _LOG = logging.getLogger(__name__)
 _NOT_CARRIED_OUT = 2
 
 
-def run_job(composed: DictConfig, again: str) -> int:
+def run_job(composed: DictConfig, again: str, place: Place | None = None) -> Ended:
     """Validates, runs, reports.
 
     Args:
         composed: What Hydra composed.
         again: The command that goes on with the run.
-
-    Returns:
-        The exit code.
+        place: In a sweep; None for a run of its own.
     """
+    together = place is not None and not place.alone
     try:
         plan = plan_from(composed)
+        check_objective(plan.objective)
+        limits = plan.output_root / ".limits" if together else None
+        observers = _observers(plan.options, together=together)
         with (
-            Run(plan, None, *_observers(plan.options)) as run,
-            show_log(plan.options.log_level, run.redactor),
+            Run(plan, None, *observers, share_limits_in=limits) as run,
+            show_log(plan.options.log_level, run.redactor, quiet=together),
         ):
+            if place is not None and not together:
+                _LOG.info("cell %s", _words(place))
             report = event_loop.run(run.carry_out())
-            print_report(report, Console())
-            _explain(report, again)
-            return report.exit_code
+            if place is None:
+                print_report(report, Console())
+            else:
+                line = f"[{_words(place)}] {one_line(report)}"
+                if plan.objective is not None:
+                    line += f"; {plan.objective} = {objective_of(report, plan.objective)}"
+                Console().print(line, soft_wrap=True, markup=False, highlight=False)
+            error = run.redactor.text(_explain(report, None if place else again) or "") or None
+            return Ended(report.exit_code, error, objective_of(report, plan.objective))
     except LmEvalError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a person reads it
-        return _NOT_CARRIED_OUT
+        cell = f"[{_words(place)}] " if place else ""
+        print(f"{cell}error: {error}", file=sys.stderr)  # noqa: T201 - a person reads it
+        return Ended(_NOT_CARRIED_OUT, str(error))
 
 
-def _observers(options: RunnerOptions) -> list[Observer]:
+def _words(place: Place) -> str:
+    total = "" if place.total is None else f"/{place.total}"
+    return f"{place.number}{total}{' ' * bool(place.label)}{place.label}"
+
+
+def _observers(options: RunnerOptions, *, together: bool) -> list[Observer]:
     mode = options.progress
     if mode == "auto":
-        mode = "bar" if sys.stderr.isatty() else "log"
+        mode = "none" if together else "bar" if sys.stderr.isatty() else "log"
     observers: list[Observer] = [LogProgress(lines=mode == "log")]
     if mode == "bar":
         from lm_eval_so.runner.progress.bar import BarProgress  # noqa: PLC0415 - terminals only
@@ -65,13 +83,18 @@ def _observers(options: RunnerOptions) -> list[Observer]:
     return observers
 
 
-def _explain(report: RunReport, again: str) -> None:
+def _explain(report: RunReport, again: str | None) -> str | None:
+    """Says why the run did not come to its end; returns the sentence."""
+    go_on = "" if again is None else f" Go on with: {again}"
     match report.fault:
         case None:
-            return
+            return None
         case InterruptedRunError() as signal:
-            _LOG.warning("%s; what was received is kept. Go on with: %s", signal, again)
+            _LOG.warning("%s; what was received is kept.%s", signal, go_on)
+            return str(signal)
         case LmEvalError() as error:
-            _LOG.error("%s. Go on with: %s", str(error).rstrip("."), again)
+            _LOG.error("%s.%s", str(error).rstrip("."), go_on)
+            return str(error)
         case bug:
             _LOG.error("a bug ended the run; what was received is kept", exc_info=bug)
+            return f"a bug: {type(bug).__name__}: {bug}"

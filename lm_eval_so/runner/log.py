@@ -58,9 +58,13 @@ def run_log(directory: Path, redactor: Redactor) -> Iterator[None]:
 
 
 @contextmanager
-def show_log(level: str, redactor: Redactor) -> Iterator[None]:
-    """Shows log lines of this level and above on stderr while the context lasts."""
+def show_log(level: str, redactor: Redactor, *, quiet: bool = False) -> Iterator[None]:
+    """Shows log lines of this level and above on stderr while the context lasts.
+
+    ``quiet`` keeps what is less than a warning to ``run.log``.
+    """
     handler = StderrHandler()
+    handler.setLevel(logging.WARNING if quiet else logging.NOTSET)
     handler.setFormatter(RedactingFormatter(redactor))
     _ROOT.addHandler(handler)
     _ROOT.setLevel(level)

@@ -79,6 +79,8 @@ def plan_from_tree(tree: Any) -> RunPlan:  # noqa: ANN401 - pydantic says what i
         tracking=config.tracking,
         output_root=config.output_root,
         output_dir=config.output_dir,
+        sweep_name=config.sweep_name,
+        objective=config.objective,
     )
 
 

@@ -171,6 +171,8 @@ class ComposedConfig(Config):
     metadata: dict[str, Any] = {}
     output_root: Path = Path("outputs")
     output_dir: Path | None = None
+    sweep_name: Annotated[str, Field(min_length=1)] | None = None
+    objective: str | None = None
 
 
 class RunPlan(Config):
@@ -180,6 +182,8 @@ class RunPlan(Config):
         variant: Sets a run apart from others of the same config.
         repeats: Times that each sample is asked; a seed among the parameters is counted up.
         output_dir: The run directory; None derives it from ``output_root`` and the identity.
+        sweep_name: Names the folder of a sweep's record.
+        objective: Names the number that a search goes by, such as ``summary.latency_ms.p50``.
     """
 
     dataset: DatasetConfig
@@ -191,3 +195,5 @@ class RunPlan(Config):
     tracking: TrackingConfig = TrackingConfig()
     output_root: Path = Path("outputs")
     output_dir: Path | None = None
+    sweep_name: str | None = None
+    objective: str | None = None

@@ -19,6 +19,14 @@ def print_report(report: RunReport, console: Console) -> None:
         console.print(f"{label:<9} {path}", soft_wrap=True, markup=False, highlight=False)
 
 
+def one_line(report: RunReport) -> str:
+    """What a run came to, in a line."""
+    if report.summary is None:
+        return f"stopped at once; {report.run_dir}"
+    words = [value for label, value in _rows(report.summary) if label in {"samples", "requests"}]
+    return f"{', '.join(words)}; {report.run_dir}"
+
+
 def _rows(summary: Summary) -> list[tuple[str, str]]:
     counts = summary.status_counts
     rows = [("samples", ", ".join(f"{n} {status}" for status, n in counts.items()) or "none")]

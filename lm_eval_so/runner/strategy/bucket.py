@@ -1,5 +1,7 @@
 """A limit of so many units a minute, as the client keeps it."""
 
+from typing import Any, Self
+
 _BURST_S = 0.8
 """Seconds' worth of a limit that may start at once; a provider's own bucket holds at least one."""
 _SPARE_S = 0.1  # seconds' worth of a learned limit that is left in the provider's bucket
@@ -23,6 +25,21 @@ class Bucket:
         self._at = now
         self._started = 0.0
         self._latest_mark = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """All that the bucket knows, for another process."""
+        return vars(self).copy()
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Self:
+        """The bucket that another process left."""
+        bucket = cls.__new__(cls)
+        vars(bucket).update(state)
+        return bucket
+
+    def not_after(self, latest: float) -> None:
+        """Takes back a time stamp that a clock set since has left in the future."""
+        self._at = min(self._at, latest)
 
     def wait(self, now: float, amount: float) -> float:
         """Seconds until ``amount`` may start; more than the bucket holds needs it full."""

@@ -4,8 +4,9 @@ Limits are configured, or learned from the headers of the answers.
 """
 
 import asyncio
-import time
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from lm_eval_so.runner.backends.base import Send
@@ -14,6 +15,7 @@ from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.bucket import Bucket
 from lm_eval_so.runner.strategy.limit_headers import read_limits
+from lm_eval_so.runner.strategy.limits import Limits, SharedLimits
 from lm_eval_so.runner.strategy.tokens import TokenEstimate
 
 _MINUTE = 60
@@ -35,15 +37,6 @@ class Turn(NamedTuple):
     marks: Mapping[str, float]
 
 
-class Limits:
-    """What is known of the limits on one endpoint, model and key; runs share it."""
-
-    def __init__(self) -> None:
-        self.next_start = 0.0
-        self.paused_until = 0.0
-        self.buckets: dict[str, Bucket] = {}
-
-
 class Pace:
     """When the next request of a run may start; who comes first goes first.
 
@@ -59,16 +52,17 @@ class Pace:
         *,
         per_minute: Mapping[str, float | None] | None = None,
         limits: Limits | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._interval = 1 / rate if rate else 0.0
         self._limits = limits or Limits()
-        self._clock = clock
+        self._clock = clock or self._limits.clock
         self._sleep = sleep
         self._turnstile = asyncio.Lock()
-        for unit, limit in (per_minute or {}).items():
-            self._configure(unit, limit)
+        with self._limits:
+            for unit, limit in (per_minute or {}).items():
+                self._configure(unit, limit)
 
     @property
     def per_minute(self) -> dict[str, float]:
@@ -87,37 +81,44 @@ class Pace:
         Args:
             tokens: What it will take of the limit on tokens, by estimate.
         """
-        arrived = now = self._clock()
+        arrived = self._clock()
         amounts = {"requests": 1.0, "tokens": tokens}
-        if self._turnstile.locked() or self._wait(now, amounts):
-            async with self._turnstile:
-                now = self._clock()
-                while (wait := self._wait(now, amounts)) > 0:
-                    await self._sleep(wait)
-                    now = self._clock()
-                return self._start(arrived, now, amounts)
-        return self._start(arrived, now, amounts)
+        if not self._turnstile.locked():
+            turn = self._try(arrived, amounts)
+            if isinstance(turn, Turn):
+                return turn
+        async with self._turnstile:
+            while not isinstance(turn := self._try(arrived, amounts), Turn):
+                await self._sleep(turn)
+            return turn
 
     def correct(self, turn: Turn, tokens: float | None) -> None:
         """Exchanges the estimate for what the answer took.
 
         What a provider tells counts that already.
         """
-        bucket = self._limits.buckets.get("tokens")
-        if bucket and "tokens" in turn.marks and tokens is not None and not bucket.learned:
-            bucket.give_back(turn.tokens - tokens)
+        if "tokens" not in turn.marks or tokens is None:
+            return
+        with self._limits:
+            bucket = self._limits.buckets.get("tokens")
+            if bucket and not bucket.learned:
+                bucket.give_back(turn.tokens - tokens)
 
     def learn(self, turn: Turn, headers: Mapping[str, str]) -> None:
         """Takes over the limits that an answer tells, where none is configured."""
-        for unit, told in read_limits(headers).items():
-            now = self._clock()
-            bucket = self._limits.buckets.get(unit)
-            if bucket is None:
-                bucket = Bucket(told.per_second, now, learned=True)
-                self._limits.buckets[unit] = bucket
-            if bucket.learned:
-                mark = turn.marks.get(unit, 0.0)
-                bucket.learn(*told, mark=mark, began=turn.began, now=now)
+        found = read_limits(headers)
+        if not found:
+            return
+        with self._limits:
+            for unit, told in found.items():
+                now = self._clock()
+                bucket = self._limits.buckets.get(unit)
+                if bucket is None:
+                    bucket = Bucket(told.per_second, now, learned=True)
+                    self._limits.buckets[unit] = bucket
+                if bucket.learned:
+                    mark = turn.marks.get(unit, 0.0)
+                    bucket.learn(*told, mark=mark, began=turn.began, now=now)
 
     @property
     def paused_s(self) -> float:
@@ -126,7 +127,8 @@ class Pace:
 
     def pause(self, seconds: float) -> None:
         """Nobody starts within the next ``seconds``; the longest pause asked for holds."""
-        self._limits.paused_until = max(self._limits.paused_until, self._clock() + seconds)
+        with self._limits:
+            self._limits.paused_until = max(self._limits.paused_until, self._clock() + seconds)
 
     def _configure(self, unit: str, limit: float | None) -> None:
         """The latest run's limits hold for all that share them; what was learned stays."""
@@ -136,6 +138,13 @@ class Pace:
                 del self._limits.buckets[unit]
         elif known is None or known.learned or known.per_second != limit / _MINUTE:
             self._limits.buckets[unit] = Bucket(limit / _MINUTE, self._clock())
+
+    def _try(self, arrived: float, amounts: Mapping[str, float]) -> Turn | float:
+        """The turn, or the seconds to wait before the next try."""
+        with self._limits:
+            now = self._clock()
+            wait = self._wait(now, amounts)
+            return wait if wait > 0 else self._start(arrived, now, amounts)
 
     def _wait(self, now: float, amounts: Mapping[str, float]) -> float:
         limits = self._limits
@@ -185,19 +194,26 @@ def rate_limit(send: Send, pace: Pace, estimate: TokenEstimate | None = None) ->
 _SHARED: dict[str, Limits] = {}
 
 
-def pace_for(scope: str | None, options: RunnerOptions) -> Pace:
+def pace_for(scope: str | None, options: RunnerOptions, shared_in: Path | None = None) -> Pace:
     """The pace of a run.
 
     Args:
         scope: Names the endpoint, model and key; runs in one process that name the same share
             their limits. None shares with nobody.
         options: The limits that are configured.
+        shared_in: Folder through which other processes share them too.
     """
+    limits: Limits | None = None
+    if scope is not None and shared_in is not None:
+        name = hashlib.sha256(scope.encode()).hexdigest()[:16]
+        limits = SharedLimits(shared_in / f"{name}.json")
+    elif scope is not None:
+        limits = _SHARED.setdefault(scope, Limits())
     return Pace(
         options.rate_limit,
         per_minute={
             "requests": options.requests_per_minute,
             "tokens": options.tokens_per_minute,
         },
-        limits=None if scope is None else _SHARED.setdefault(scope, Limits()),
+        limits=limits,
     )

@@ -6,6 +6,7 @@ that neither backing off nor an outage holds a slot, and one place turns excepti
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from lm_eval_so.runner.backends.base import ChatBackend
@@ -31,9 +32,10 @@ class Stack:
         stopping: Whether the run is stopping, so that nothing is tried again.
         give_up: Ends the run.
         price: Of the model; a budget in US dollars needs one.
+        share_limits_in: Folder through which processes share the limits; None for this one alone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the one place where all parts of a run meet
         self,
         backend: ChatBackend,
         options: RunnerOptions,
@@ -41,9 +43,10 @@ class Stack:
         stopping: Callable[[], bool],
         give_up: Callable[[BackendUnusableError | BudgetSpentError], None],
         price: Price | None = None,
+        share_limits_in: Path | None = None,
     ) -> None:
         self.in_flight = InFlight()
-        self.pace = pace_for(backend.limit_scope, options)
+        self.pace = pace_for(backend.limit_scope, options, share_limits_in)
         self.adaptive: Adaptive | None = None
         if options.max_concurrency != "auto":
             self.slots = Slots(options.max_concurrency)

@@ -1,0 +1,32 @@
+"""A cell of a sweep: where it stands, and how it ended."""
+
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A cell's place in its sweep.
+
+    Attributes:
+        number: From 1.
+        total: Cells in the sweep; None where its sweeper does not tell.
+        label: What sets it apart.
+        alone: Whether no other cell runs at the same time.
+    """
+
+    number: int
+    total: int | None
+    label: str
+    alone: bool
+
+
+class Ended(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        error: Why it was not carried out to its end.
+        objective: The number that the config's ``objective`` names.
+    """
+
+    exit_code: int
+    error: str | None = None
+    objective: float | None = None

@@ -1,0 +1,82 @@
+"""``python -m lm_eval_so.runner.sweep DIR...``: run directories side by side."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lm_eval_so.runner.errors import ConfigError, LmEvalError
+from lm_eval_so.runner.store.files import replace_file
+from lm_eval_so.runner.store.metadata import read_metadata
+from lm_eval_so.runner.sweep.rows import find_runs, read_row, settings_of, varying
+from lm_eval_so.runner.sweep.side_by_side import side_by_side
+from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
+
+_NOT_CARRIED_OUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the table and writes ``side_by_side.jsonl``; returns the exit code: 0, or 2."""
+    flags = _parser().parse_args(arguments)
+    try:
+        _compare(list(dict.fromkeys(find_runs(flags.directories))), flags)
+    except LmEvalError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a person reads it
+        return _NOT_CARRIED_OUT
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lm_eval_so.runner.sweep",
+        description="Sets run directories side by side: a table, and one line per sample with "
+        "every cell's answer. They may be of different commands and machines.",
+    )
+    add = parser.add_argument
+    add(
+        "directories",
+        metavar="DIR",
+        nargs="+",
+        type=Path,
+        help="a run directory, or a folder with run directories anywhere below it",
+    )
+    add(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        default=Path("side_by_side.jsonl"),
+        help="one line per sample (side_by_side.jsonl); a table of the same name goes beside it",
+    )
+    add("--mixed-datasets", action="store_true", help="take runs of different datasets")
+    return parser
+
+
+def _compare(directories: list[Path], flags: argparse.Namespace) -> None:
+    runs = [(path, metadata) for path in directories if (metadata := read_metadata(path))]
+    if not runs:
+        raise ConfigError(f"no run directory in {', '.join(map(str, flags.directories))}")
+    datasets = {run["dataset"]["sha256"]: path for path, run in runs}
+    if len(datasets) > 1 and not flags.mixed_datasets:
+        one, other, *_ = datasets.values()
+        raise ConfigError(
+            f"{one} and {other} are of different datasets, or of different versions of one; "
+            "--mixed-datasets takes them all the same"
+        )
+    settings = varying([settings_of(run) for _, run in runs])
+    rows = [read_row(path, own) for (path, _), own in zip(runs, settings, strict=True)]
+    names = [row.label for row in rows]
+    labels = [
+        name if name and names.count(name) == 1 else str(path)
+        for name, (path, _) in zip(names, runs, strict=True)
+    ]
+    output: Path = flags.output
+    replace_file(output, side_by_side(list(zip(labels, (path for path, _ in runs), strict=True))))
+    replace_file(output.with_suffix(".csv"), [csv_text(rows).encode()])
+    console = console_for()
+    print_table(rows, console)
+    for path in (output, output.with_suffix(".csv")):
+        console.print(path, soft_wrap=True, markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""``sweep.json`` and ``sweep.csv``: which cells a sweep has, and what became of each."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from lm_eval_so.runner.cell import Ended
+from lm_eval_so.runner.config.directory import safe_name
+from lm_eval_so.runner.config.schema import RunPlan
+from lm_eval_so.runner.dataset.source import locate
+from lm_eval_so.runner.errors import ConfigError, LmEvalError, StoreError
+from lm_eval_so.runner.execute import directory_of
+from lm_eval_so.runner.store.files import replace_file, unwritable
+from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
+from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
+
+RECORD, TABLE = "sweep.json", "sweep.csv"
+_SCHEMA_VERSION = 1
+_NOT_CARRIED_OUT = 2
+
+
+class PlannedCell(NamedTuple):
+    """A cell before it runs.
+
+    Attributes:
+        directory: None where its backend or dataset cannot be used, which the cell itself will say.
+    """
+
+    overrides: list[str]
+    settings: Settings
+    plan: RunPlan
+    directory: Path | None
+
+
+def planned(cells: Sequence[tuple[str | None, list[str], RunPlan]]) -> list[PlannedCell]:
+    """Finds out where each cell's results go.
+
+    Args:
+        cells: Name, overrides and plan of each.
+
+    Raises:
+        ConfigError: Two cells would write into one directory.
+    """
+    settings = varying([_settings(name, overrides) for name, overrides, _ in cells])
+    found: dict[Path, int] = {}
+    result = []
+    for index, ((_, overrides, plan), own) in enumerate(zip(cells, settings, strict=True)):
+        directory = _directory(plan)
+        if directory is not None:
+            other = found.setdefault(directory.absolute(), index)
+            if other != index:
+                raise ConfigError(
+                    f"cells {other + 1} and {index + 1} are one run, {directory}: what differs "
+                    f"({_differing(settings[other], own)}) changes no answer; to keep them apart, "
+                    "set variant, such as variant='${runner.max_concurrency}'"
+                )
+        result.append(PlannedCell(overrides, own, plan, directory))
+    return result
+
+
+class SweepRecord:
+    """The record of one sweep: the same cells, in whatever order, have the same one.
+
+    Args:
+        cells: All of them; at least one.
+        again: The command that goes on.
+    """
+
+    def __init__(self, cells: Sequence[PlannedCell], again: str) -> None:
+        self._cells = cells
+        self._again = again
+        self._started_at = datetime.now(UTC)
+        self.path = _folder(cells)
+
+    @property
+    def labels(self) -> list[str]:
+        """One line for each cell."""
+        return [read_row(None, cell.settings).label for cell in self._cells]
+
+    def write(self, ended: Mapping[int, Ended] | None = None) -> list[Row]:
+        """Writes what is known now.
+
+        Args:
+            ended: How cells of this command ended, by number; None before any did.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        rows = [self._row(index, (ended or {}).get(index)) for index in range(len(self._cells))]
+        content = {
+            "schema_version": _SCHEMA_VERSION,
+            "command": self._again,
+            "started_at": self._started_at,
+            "ended_at": None if ended is None else datetime.now(UTC),
+            "cells": [
+                {"overrides": cell.overrides, **row.model_dump(mode="json")}
+                for cell, row in zip(self._cells, rows, strict=True)
+            ],
+        }
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        json = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        replace_file(self.path / RECORD, [json])
+        replace_file(self.path / TABLE, [csv_text(rows).encode()])
+        return rows
+
+    def finish(self, ended: Mapping[int, Ended]) -> int:
+        """Writes the record, prints the table and how to go on; returns 2 if it cannot be written.
+
+        ``ended`` has the cells that were run, by number.
+        """
+        console = console_for()
+        try:
+            rows = self.write(ended)
+        except StoreError as error:
+            console_for(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
+            return _NOT_CARRIED_OUT
+        console.print()
+        print_table(rows, console)
+        console.print(f"sweep     {self.path}", soft_wrap=True, markup=False, highlight=False)
+        if any(row.exit_code != 0 for row in rows):
+            console.print(
+                f"go on with: {self._again}", soft_wrap=True, markup=False, highlight=False
+            )
+        return 0
+
+    def _row(self, index: int, ended: Ended | None) -> Row:
+        cell = self._cells[index]
+        try:
+            row = read_row(cell.directory, cell.settings)
+        except StoreError as error:
+            row = Row(settings=cell.settings, state="damaged", error=str(error))
+        if ended is None:
+            return row
+        state = "failed" if ended.exit_code == _NOT_CARRIED_OUT and ended.error else row.state
+        return row.model_copy(
+            update={"exit_code": ended.exit_code, "error": ended.error, "state": state}
+        )
+
+
+def _settings(name: str | None, overrides: Iterable[str]) -> Settings:
+    pairs = (override.lstrip("+~").partition("=") for override in overrides)
+    own = {} if name is None else {"cell": name}
+    return {**own, **{key: _unquoted(value) for key, _, value in pairs}}
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value
+
+
+def _differing(one: Settings, other: Settings) -> str:
+    return ", ".join(key for key in one if one[key] != other[key]) or "nothing"
+
+
+def _directory(plan: RunPlan) -> Path | None:
+    try:
+        return directory_of(plan)
+    except LmEvalError:
+        return None
+
+
+def _folder(cells: Sequence[PlannedCell]) -> Path:
+    plan = cells[0].plan
+    datasets = {cell.plan.dataset.path for cell in cells}
+    root = plan.output_root
+    if len(datasets) == 1:
+        root /= safe_name(locate(plan.dataset).id)
+    if plan.sweep_name is not None:
+        return root / "sweeps" / safe_name(plan.sweep_name)
+    named = sorted(
+        str(cell.directory.absolute()) if cell.directory else " ".join(sorted(cell.overrides))
+        for cell in cells
+    )
+    return root / "sweeps" / hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]

@@ -1,0 +1,106 @@
+"""A run directory as a row of a table."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lm_eval_so.runner.models import Value
+from lm_eval_so.runner.store.metadata import METADATA, read_metadata
+
+Settings = dict[str, Any]
+
+
+class Row(Value):
+    """A cell in numbers; None is not known.
+
+    Attributes:
+        settings: What sets the cell apart from the others.
+        state: That of the run; ``owed`` before it began.
+        failed: Samples whose outcome is no answer.
+        owed: Samples without an outcome.
+        results_per_s: Of the last command; None where it sent nothing.
+    """
+
+    settings: Settings
+    state: str
+    ok: int | None = None
+    failed: int | None = None
+    owed: int | None = None
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    results_per_s: float | None = None
+    directory: Path | None = None
+    exit_code: int | None = None
+    error: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The settings in one line."""
+        return " ".join(f"{key}={value}" for key, value in self.settings.items() if value != "")
+
+
+def read_row(directory: Path | None, settings: Settings) -> Row:
+    """The row of a run directory, which need not exist yet.
+
+    Raises:
+        StoreError: Its ``run_metadata.json`` is damaged.
+    """
+    metadata = read_metadata(directory) if directory else None
+    if not metadata:
+        return Row(settings=settings, state="owed", directory=directory)
+    summary = metadata.get("summary")
+    row = Row(
+        settings=settings,
+        state=metadata["state"],
+        directory=directory,
+        error=metadata.get("reason"),
+    )
+    return row if summary is None else row.model_copy(update=_numbers(summary))
+
+
+def _numbers(summary: Mapping[str, Any]) -> dict[str, Any]:
+    counts, latency = summary["status_counts"], summary["latency_ms"] or {}
+    return {
+        "ok": counts.get("ok", 0),
+        "failed": sum(n for status, n in counts.items() if status not in {"ok", "owed"}),
+        "owed": counts.get("owed", 0),
+        "latency_p50_ms": latency.get("p50"),
+        "latency_p99_ms": latency.get("p99"),
+        "input_tokens": summary["tokens"]["input"],
+        "output_tokens": summary["tokens"]["output"],
+        "cost_usd": summary["cost_usd"],
+        "results_per_s": summary["results_per_s"] if summary["requests"] else None,
+    }
+
+
+def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
+    """The run directories among the folders and below them."""
+    for folder in folders:
+        if (folder / METADATA).is_file():
+            yield folder
+        else:
+            yield from sorted(path.parent for path in folder.rglob(METADATA))
+
+
+def settings_of(metadata: Mapping[str, Any]) -> Settings:
+    """What decided the answers of a run, by the keys of the config."""
+    config = metadata["run_config"]
+    return {
+        "dataset": metadata["dataset"]["id"],
+        "backend": config["backend"],
+        "model": config["model"],
+        **{f"params.{name}": value for name, value in config["parameters"].items()},
+        **{f"backend.options.{name}": value for name, value in config["backend_options"].items()},
+        "variant": metadata.get("variant"),
+    }
+
+
+def varying(settings: list[Settings]) -> list[Settings]:
+    """Only the keys that set the cells apart; empty where a cell has no value."""
+    keys = dict.fromkeys(key for cell in settings for key in cell)
+    kept = [key for key in keys if len({str(cell.get(key)) for cell in settings}) > 1]
+    blank = ("", None)
+    return [{k: "" if cell.get(k) in blank else cell[k] for k in kept} for cell in settings]

@@ -1,0 +1,99 @@
+"""One line per sample with the answer of every cell."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from lm_eval_so.runner.compact import CompactMap
+from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.results import RESULTS
+
+
+def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
+    """Lines of ``side_by_side.jsonl``, in the order of the first cell; at 16 bytes a result.
+
+    Each has ``sample_id``, ``repeat``, ``request_messages``, ``expected`` and ``cells``: by label,
+    ``status``, ``text``, ``error``, ``latency_ms``, ``tokens`` and ``cost_usd``; null where the
+    cell has no result.
+
+    Args:
+        cells: Label and run directory of each.
+
+    Raises:
+        StoreError: Results cannot be read.
+    """
+    try:
+        files = [(path / RESULTS).open("rb", buffering=1 << 18) for _, path in cells]
+    except OSError as error:
+        raise StoreError(f"{error.filename} cannot be read: {error.strerror}") from error
+    labels = [label for label, _ in cells]
+    try:
+        places = [_places(file) for file in files]
+        for index, file in enumerate(files):
+            file.seek(0)
+            earlier = places[:index]
+            for result in map(_read, iter(file.readline, b"")):
+                question = (result["sample_id"], result.get("repeat", 0))
+                if any(place.get(question) is not None for place in earlier):
+                    continue
+                here = file.tell()
+                found = [
+                    _at(each, place.get(question))
+                    for each, place in zip(files, places, strict=True)
+                ]
+                file.seek(here)
+                yield _line(result, dict(zip(labels, found, strict=True)))
+    finally:
+        for file in files:
+            file.close()
+
+
+def _places(file: BinaryIO) -> CompactMap:
+    places, offset = CompactMap(), 0
+    for line in file:
+        result = _read(line)
+        places[result["sample_id"], result.get("repeat", 0)] = offset
+        offset += len(line)
+    return places
+
+
+def _at(file: BinaryIO, offset: int | None) -> dict[str, Any] | None:
+    if offset is None:
+        return None
+    file.seek(offset)
+    return _read(file.readline())
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise StoreError(
+            f"a line of {RESULTS} is damaged; run the cell again to mend it"
+        ) from error
+    return result
+
+
+def _line(first: dict[str, Any], cells: dict[str, dict[str, Any] | None]) -> bytes:
+    line = {
+        "sample_id": first["sample_id"],
+        "repeat": first.get("repeat", 0),
+        "request_messages": first["request_messages"],
+        "expected": first["request_context"]["expected"],
+        "cells": {label: result and _answer(result) for label, result in cells.items()},
+    }
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _answer(result: dict[str, Any]) -> dict[str, Any]:
+    response = result["response"]
+    return {
+        "status": result["status"],
+        "text": response and response["text"],
+        "error": result["error"] and result["error"]["error_type"],
+        "latency_ms": result["latency_ms"],
+        "tokens": response and response["tokens"],
+        "cost_usd": result.get("cost_usd"),
+    }

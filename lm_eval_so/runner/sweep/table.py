@@ -1,0 +1,80 @@
+"""Rows as a table for a person, and as CSV for a program."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lm_eval_so.runner.progress.words import milliseconds, number
+from lm_eval_so.runner.sweep.rows import Row
+
+_NUMBERS = [
+    *("ok", "failed", "owed", "latency_p50_ms", "latency_p99_ms", "input_tokens"),
+    *("output_tokens", "cost_usd", "results_per_s"),
+]
+_WIDTH = 200  # characters, where the table does not go to a terminal
+
+
+def console_for(*, stderr: bool = False) -> Console:
+    """A console that does not fold the table of a file or a pipe to 80 characters."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=_WIDTH)
+
+
+def print_table(rows: Sequence[Row], console: Console) -> None:
+    """Prints the rows; the directories stand below the folder that all share."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    settings = list(rows[0].settings) if rows else []
+    for name in settings:
+        table.add_column(name, overflow="fold")
+    table.add_column("state")
+    right = ("ok", "failed", "owed", "p50", "p99", "tokens in", "out", "USD", "per s")
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
+    root = _root(rows)
+    table.add_column(f"in {root}" if root else "directory", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row.settings[name]) for name in settings), *_cells(row, root))
+    console.print(table, markup=False, highlight=False)
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """The rows as CSV with a header; what is not known is empty."""
+    settings = list(rows[0].settings) if rows else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*settings, "state", *_NUMBERS, "exit_code", "error", "directory"])
+    for row in rows:
+        numbers = [getattr(row, name) for name in (*_NUMBERS, "exit_code", "error", "directory")]
+        writer.writerow([*row.settings.values(), row.state, *numbers])
+    return text.getvalue()
+
+
+def _cells(row: Row, root: Path | None) -> list[str]:
+    directory = row.directory
+    if directory and root:
+        directory = directory.relative_to(root)
+    return [
+        row.state,
+        *(_count(n) for n in (row.ok, row.failed, row.owed)),
+        *(
+            "-" if ms is None else milliseconds(ms)
+            for ms in (row.latency_p50_ms, row.latency_p99_ms)
+        ),
+        *(_count(n) for n in (row.input_tokens, row.output_tokens)),
+        "-" if row.cost_usd is None else f"{row.cost_usd:,.4g}",
+        "-" if row.results_per_s is None else number(row.results_per_s),
+        "-" if directory is None else str(directory),
+    ]
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _root(rows: Sequence[Row]) -> Path | None:
+    parents = {row.directory.parent for row in rows if row.directory}
+    return parents.pop() if len(parents) == 1 else None

@@ -1,0 +1,202 @@
+"""The sweeper: a grid or a list of cells, all of which have their turn, and a record of them."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import signal
+import sys
+import threading
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from hydra.plugins.sweeper import Sweeper
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from lm_eval_so.runner.cell import Ended
+from lm_eval_so.runner.task import INTERRUPTED, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hydra.core.override_parser.types import Override
+    from hydra.types import HydraContext, TaskFunction
+
+    from lm_eval_so.runner.config.schema import RunPlan
+
+_NOT_CARRIED_OUT = 2
+_PLUGINS = str(Path(__file__).parent / "plugins")
+
+
+@dataclass
+class CellsConf:
+    """``hydra.sweeper``.
+
+    Attributes:
+        params: Values of each key, as on the command line: ``{params.temperature: "0,0.5,1"}``.
+        cells: Named combinations: ``{small: {model: a, params.seed: 1}}``; each meets the grid.
+    """
+
+    _target_: str = "hydra_plugins.lm_eval_so_cells.CellSweeper"
+    params: dict[str, Any] | None = field(default=None)
+    cells: dict[str, Any] | None = field(default=None)
+
+
+def register_sweeper() -> None:
+    """Tells Hydra of ``hydra/sweeper=cells``. May be called again."""
+    if _PLUGINS not in sys.path:
+        sys.path.append(_PLUGINS)
+    ConfigStore.instance().store(group="hydra/sweeper", name="cells", node=CellsConf)
+
+
+class CellSweeper(Sweeper):
+    """Runs every cell, whatever becomes of the others; keeps ``sweep.json`` and ``sweep.csv``."""
+
+    def __init__(
+        self,
+        params: Mapping[str, Any] | None = None,
+        cells: Mapping[str, Mapping[str, Any] | Sequence[str]] | None = None,
+    ) -> None:
+        self._params = params or {}
+        self._cells = cells or {}
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """See Sweeper."""
+        self.hydra_context = hydra_context
+        self.config = config
+        self.task = cast("Task", task_function)
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Runs the cells and writes the record.
+
+        Raises:
+            ConfigError: A cell's config is wrong, or two cells are the same run; nothing is sent.
+        """
+        from lm_eval_so.runner.sweep.record import SweepRecord, planned  # noqa: PLC0415 - not for --help
+
+        grid = list(self._grid(arguments))
+        composed = [(name, overrides, self._plan(overrides)) for name, overrides in grid]
+        record = SweepRecord(planned(composed), self.task.again)
+        record.write()
+        self.task.labels = record.labels
+        ended, interrupted = self._launch([overrides for _, overrides in grid])
+        code = max([record.finish(ended), *([INTERRUPTED] if interrupted else [])])
+        self.task.exit_code = max(code, max((end.exit_code for end in ended.values()), default=0))
+
+    def _launch(self, cells: list[list[str]]) -> tuple[dict[int, Ended], bool]:
+        assert self.launcher is not None  # noqa: S101 - setup() came before
+        try:
+            with _first_interrupt_to_the_cells(waits=not self._one_by_one):
+                returns = self.launcher.launch(cells, initial_job_idx=0)
+        except KeyboardInterrupt:
+            return self.task.ended, True
+        return dict(enumerate(map(_ended, returns))), False
+
+    @property
+    def _one_by_one(self) -> bool:
+        return type(self.launcher).__name__ == "BasicLauncher"
+
+    def _grid(self, arguments: list[str]) -> Iterator[tuple[str | None, list[str]]]:
+        assert self.hydra_context is not None  # noqa: S101 - setup() came before
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        given = [f"{key}={value}" for key, value in self._params.items()] + arguments
+        values: dict[str, list[str]] = {}  # by key: a later override takes an earlier one's place
+        for override in parser.parse_overrides(given):
+            values[override.get_key_element()] = _values(override)
+        cells = [(name, list(_overrides(cell))) for name, cell in self._cells.items()]
+        nameless: list[tuple[str | None, list[str]]] = [(None, [])]
+        for name, own in [*cells] or nameless:
+            for chosen in itertools.product(*values.values()):
+                yield name, own + [f"{k}={v}" for k, v in zip(values, chosen, strict=True)]
+
+    def _plan(self, overrides: list[str]) -> RunPlan:
+        from lm_eval_so.runner.config.compose import plan_from  # noqa: PLC0415 - not for --help
+        from lm_eval_so.runner.errors import ConfigError  # noqa: PLC0415 - as above
+
+        assert self.hydra_context is not None and self.config is not None  # noqa: S101, PT018 - setup()
+        loaded = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        config = copy.deepcopy(loaded)
+        with read_write(config), open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = 0
+            if OmegaConf.is_missing(config, "hydra.runtime.output_dir"):
+                config.hydra.runtime.output_dir = "."
+            del config["hydra"]
+        try:
+            return plan_from(config)
+        except ConfigError as error:
+            raise ConfigError(f"cell {' '.join(overrides)}: {error}") from error
+
+
+def _values(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    if not override.is_discrete_sweep():
+        raise HydraException(
+            f"{override.input_line}: a grid needs single values; hydra/sweeper=optuna searches "
+            "intervals"
+        )
+    return [str(value) for value in override.sweep_string_iterator()]
+
+
+def _overrides(cell: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
+    if hasattr(cell, "items"):
+        for key, value in cell.items():
+            yield f"{key}={_literal(value)}"
+    else:
+        yield from cell
+
+
+def _literal(value: object) -> str:
+    """A value in the grammar of Hydra's overrides."""
+    if isinstance(value, str):
+        return "'" + value.replace("'", "\\'") + "'"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if hasattr(value, "items"):
+        return "{" + ",".join(f"{key}:{_literal(item)}" for key, item in value.items()) + "}"
+    if hasattr(value, "__iter__"):
+        return "[" + ",".join(map(_literal, value)) + "]"
+    return "null" if value is None else str(value)
+
+
+def _ended(returned: JobReturn) -> Ended:
+    if returned.status == JobStatus.COMPLETED and isinstance(returned.return_value, Ended):
+        return returned.return_value
+    try:
+        result = returned.return_value
+    except Exception as bug:  # noqa: BLE001 - one cell's; the others have their turn
+        traceback.print_exception(bug, file=sys.stderr)
+        return Ended(_NOT_CARRIED_OUT, f"a bug: {type(bug).__name__}: {bug}")
+    return Ended(_NOT_CARRIED_OUT, f"a cell returned {result!r}")
+
+
+@contextmanager
+def _first_interrupt_to_the_cells(*, waits: bool) -> Iterator[None]:
+    """While cells run in processes of their own, the first Ctrl-C is theirs; the second is ours."""
+    if not waits or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def wait(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        print("interrupted: waiting for the cells (once more to leave them)", file=sys.stderr)  # noqa: T201
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
