@@ -24,7 +24,6 @@ from lm_eval_so.runner.composition import (
     shipped,
 )
 from lm_eval_so.runner.errors import LmEvalError
-from lm_eval_so.runner.sweeper import register_sweeper
 from lm_eval_so.runner.task import INTERRUPTED, Task
 
 if TYPE_CHECKING:
@@ -87,7 +86,6 @@ def _hydra_process(arguments: list[str]) -> Iterator[None]:
         # Hydra 1.3.8 gives argparse a lazy help text, which 3.14 checks and refuses.
         argparse.ArgumentParser._check_help = lambda self, action: None  # type: ignore[attr-defined] # noqa: ARG005, SLF001
     register()
-    register_sweeper()
     before, full_error = sys.argv, os.environ.get(_FULL_ERROR)
     handlers, level = logging.root.handlers[:], logging.root.level
     sys.argv = ["lm-eval-so", *arguments]

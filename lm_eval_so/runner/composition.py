@@ -7,7 +7,9 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import tempfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,17 @@ _VALUE_FLAGS = {"-cn", "--config-name", "-cp", "--config-path", "-cd", "--config
     *("-p", "--package", "-c", "--cfg", "-i"),
 }
 _INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
+_PLUGINS = str(Path(__file__).parent / "plugins")
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+
+
+@dataclass
+class CellsConf:
+    """``hydra.sweeper``: the arguments of `CellSweeper`."""
+
+    _target_: str = "hydra_plugins.lm_eval_so_cells.CellSweeper"
+    params: dict[str, Any] | None = None
+    cells: dict[str, Any] | None = None
 
 
 def shipped(folder: str) -> Path:
@@ -47,7 +59,11 @@ def register() -> None:
     OmegaConf.register_new_resolver("scratch_dir", _scratch_dir, replace=True)
     OmegaConf.register_new_resolver("json_value", _json_value, replace=True)
     nodes = DictConfig({"params": _open_node(), "backend": {"options": _open_node()}})
-    ConfigStore.instance().store(name="open_nodes", node=nodes)
+    store = ConfigStore.instance().store
+    store(name="open_nodes", node=nodes)
+    if _PLUGINS not in sys.path:
+        sys.path.append(_PLUGINS)  # Hydra takes plugins from the namespace hydra_plugins alone
+    store(group="hydra/sweeper", name="cells", node=CellsConf)
 
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:

@@ -9,11 +9,8 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
@@ -33,32 +30,16 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.config.schema import RunPlan
 
 _NOT_CARRIED_OUT = 2
-_PLUGINS = str(Path(__file__).parent / "plugins")
-
-
-@dataclass
-class CellsConf:
-    """``hydra.sweeper``.
-
-    Attributes:
-        params: Values of each key, as on the command line: ``{params.temperature: "0,0.5,1"}``.
-        cells: Named combinations: ``{small: {model: a, params.seed: 1}}``; each meets the grid.
-    """
-
-    _target_: str = "hydra_plugins.lm_eval_so_cells.CellSweeper"
-    params: dict[str, Any] | None = field(default=None)
-    cells: dict[str, Any] | None = field(default=None)
-
-
-def register_sweeper() -> None:
-    """Tells Hydra of ``hydra/sweeper=cells``. May be called again."""
-    if _PLUGINS not in sys.path:
-        sys.path.append(_PLUGINS)
-    ConfigStore.instance().store(group="hydra/sweeper", name="cells", node=CellsConf)
 
 
 class CellSweeper(Sweeper):
-    """Runs every cell, whatever becomes of the others; keeps ``sweep.json`` and ``sweep.csv``."""
+    """Runs every cell, whatever becomes of the others; keeps ``sweep.json`` and ``sweep.csv``.
+
+    Args:
+        params: Values of each key, as on the command line: ``{params.temperature: "0,0.5,1"}``.
+        cells: Named combinations: ``{small: {model: a, params.seed: 1}}``, or lists of overrides;
+            each meets the grid.
+    """
 
     def __init__(
         self,

@@ -41,6 +41,10 @@ def run(server: FakeOpenAI, make_dataset: Callable[..., Path]) -> Callable[..., 
     return start
 
 
+def run_directories(folder: Path) -> list[Path]:
+    return [path.parent for path in (folder / "outputs" / "numbers").glob("*/run_metadata.json")]
+
+
 def metadata(path: Path) -> dict[str, Any]:
     return json.loads((path / "run_metadata.json").read_text())
 
@@ -67,7 +71,7 @@ def test_a_sweep_leaves_a_directory_a_cell_and_ends_with_the_worst_code(
     assert run("-m", "model=org/a,b", "params.temperature=0,0.5", samples=3) == 1
     found = {
         (row["model"], row["parameters"]["temperature"])
-        for path in (tmp_path / "outputs" / "numbers").iterdir()
+        for path in run_directories(tmp_path)
         for row in [metadata(path)["run_config"]]
     }
     assert found == {(model, t) for model in ("org/a", "b") for t in (0, 0.5)}
@@ -81,7 +85,7 @@ def test_a_cell_and_the_same_run_alone_meet_in_one_directory(
     assert run("-m", "model=a,b") == 0
     assert run("model=b", "runner.max_concurrency=3") == 0
     assert len(server.requests) == 2
-    assert len(list((tmp_path / "outputs" / "numbers").iterdir())) == 2
+    assert len(run_directories(tmp_path)) == 2
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,11 @@ def test_the_files_are_the_groups_of_the_design() -> None:
         *("dataset", "backend", "params", "runner", "engine", "tracking", "experiment")
     }
     trees = {path: yaml.safe_load(path.read_text()) or {} for path in CONF.rglob("*.yaml")}
-    assert [path for path, tree in trees.items() if "hydra" in tree] == [CONF / "config.yaml"]
+    with_hydra = {path: tree["hydra"] for path, tree in trees.items() if "hydra" in tree}
+    assert with_hydra.pop(CONF / "config.yaml")
+    for path, node in with_hydra.items():
+        assert path.parent.name == "experiment", "only a declared sweep speaks to Hydra"
+        assert set(node) == {"mode", "sweeper"}
 
 
 def test_python_and_the_command_line_have_the_same_defaults() -> None:
