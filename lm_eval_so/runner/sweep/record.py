@@ -1,7 +1,7 @@
 """``sweep.json`` and ``sweep.csv``: which cells a sweep has, and what became of each."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from lm_eval_so.runner.cell import Ended
+from lm_eval_so.runner.composition import mask_secrets
 from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.source import locate
@@ -97,7 +98,7 @@ class SweepRecord:
             "started_at": self._started_at,
             "ended_at": None if ended is None else datetime.now(UTC),
             "cells": [
-                {"overrides": cell.overrides, **row.model_dump(mode="json")}
+                {"overrides": mask_secrets(cell.overrides), **row.model_dump(mode="json")}
                 for cell, row in zip(self._cells, rows, strict=True)
             ],
         }
@@ -144,8 +145,8 @@ class SweepRecord:
         )
 
 
-def _settings(name: str | None, overrides: Iterable[str]) -> Settings:
-    pairs = (override.lstrip("+~").partition("=") for override in overrides)
+def _settings(name: str | None, overrides: Sequence[str]) -> Settings:
+    pairs = (override.lstrip("+~").partition("=") for override in mask_secrets(overrides))
     own = {} if name is None else {"cell": name}
     return {**own, **{key: _unquoted(value) for key, _, value in pairs}}
 

@@ -286,6 +286,26 @@ def test_named_cells_meet_the_grid(
     ]
 
 
+def test_the_record_keeps_no_key_of_a_declared_cell(
+    sweep: Callable[..., subprocess.CompletedProcess[str]], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    own = tmp_path / "own" / "experiment"
+    own.mkdir(parents=True)
+    (own / "keys.yaml").write_text(
+        "# @package _global_\n"
+        "hydra: {mode: MULTIRUN, sweeper: {cells: {\n"
+        "  one: {model: a, backend.options.api_key: sk-cell-0123456789},\n"
+        "  two: {model: b, backend.options.api_key: sk-cell-9876543210}}}}\n"
+    )
+    done = sweep(server, "--config-dir", str(tmp_path / "own"), "experiment=keys")
+    assert done.returncode == 0, done.stderr
+    sent = {received.headers["Authorization"] for received in server.requests}
+    assert sent == {"Bearer sk-cell-0123456789", "Bearer sk-cell-9876543210"}
+    assert "sk-cell" not in done.stdout + done.stderr
+    for path in (tmp_path / "outputs").rglob("*"):
+        assert path.is_dir() or b"sk-cell" not in path.read_bytes(), path
+
+
 def test_a_named_sweep_grows_in_one_record(
     sweep: Callable[..., subprocess.CompletedProcess[str]], server: FakeOpenAI, tmp_path: Path
 ) -> None:
