@@ -72,8 +72,8 @@ def line(outcome: Outcome, *, attempts: int = 1) -> dict[str, Any]:
 
 KEYS = {
     "schema_version", "sample_id", "repeat", "dataset_id", "backend", "trace_id", "status",
-    "attempts", "latency_ms", "started_at", "completed_at", "request_key", "run_config", "request_messages",
-    "request_context", "response", "error",
+    "attempts", "latency_ms", "started_at", "completed_at", "request_key", "run_config",
+    "request_messages", "request_context", "response", "error",
 }  # fmt: skip
 
 

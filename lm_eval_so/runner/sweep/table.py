@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from lm_eval_so.runner.progress.words import milliseconds, number
@@ -15,6 +16,7 @@ _NUMBERS = [
     *("ok", "failed", "owed", "latency_p50_ms", "latency_p99_ms", "input_tokens"),
     *("output_tokens", "cost_usd", "results_per_s"),
 ]
+_UNBOUNDED = 10_000
 _WIDTH = 200  # characters, where the table does not go to a terminal
 
 
@@ -25,20 +27,33 @@ def console_for(*, stderr: bool = False) -> Console:
 
 
 def print_table(rows: Sequence[Row], console: Console) -> None:
-    """Prints the rows; the directories stand below the folder that all share."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    settings = list(rows[0].settings) if rows else []
-    for name in settings:
-        table.add_column(name, overflow="fold")
-    table.add_column("state")
-    right = ("ok", "failed", "owed", "p50", "p99", "tokens in", "out", "USD", "per s")
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
+    """Prints the rows; their directories stand in the last column, or below where it is narrow."""
     root = _root(rows)
-    table.add_column(f"in {root}" if root else "directory", overflow="fold")
+    places = [_place(row, root) for row in rows]
+    table = _table(rows)
+    table.add_column(f"in {root}" if root else "directory", no_wrap=True)
+    for row, place in zip(rows, places, strict=True):
+        table.add_row(*_cells(row), place)
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    if Measurement.get(console, unbounded, table).maximum <= console.width:
+        console.print(table, markup=False, highlight=False)
+        return
+    table = _table(rows)
     for row in rows:
-        table.add_row(*(str(row.settings[name]) for name in settings), *_cells(row, root))
+        table.add_row(*_cells(row))
     console.print(table, markup=False, highlight=False)
+    for row in rows:
+        console.print(f"{row.label}: {row.directory or '-'}", soft_wrap=True, markup=False)
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for name in rows[0].settings if rows else []:
+        table.add_column(name, overflow="fold")
+    table.add_column("state", no_wrap=True)
+    for name in ("ok", "failed", "owed", "p50", "p99", "tokens in", "out", "USD", "per s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def csv_text(rows: Sequence[Row]) -> str:
@@ -53,11 +68,9 @@ def csv_text(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _cells(row: Row, root: Path | None) -> list[str]:
-    directory = row.directory
-    if directory and root:
-        directory = directory.relative_to(root)
+def _cells(row: Row) -> list[str]:
     return [
+        *map(str, row.settings.values()),
         row.state,
         *(_count(n) for n in (row.ok, row.failed, row.owed)),
         *(
@@ -67,8 +80,13 @@ def _cells(row: Row, root: Path | None) -> list[str]:
         *(_count(n) for n in (row.input_tokens, row.output_tokens)),
         "-" if row.cost_usd is None else f"{row.cost_usd:,.4g}",
         "-" if row.results_per_s is None else number(row.results_per_s),
-        "-" if directory is None else str(directory),
     ]
+
+
+def _place(row: Row, root: Path | None) -> str:
+    if row.directory is None:
+        return "-"
+    return str(row.directory.relative_to(root) if root else row.directory)
 
 
 def _count(value: int | None) -> str:
