@@ -53,6 +53,11 @@ def planned(cells: Sequence[tuple[str | None, list[str], RunPlan]]) -> list[Plan
         directory = _directory(plan)
         if directory is not None:
             other = found.setdefault(directory.absolute(), index)
+            if other != index and plan.output_dir is not None:
+                raise ConfigError(
+                    f"cells {other + 1} and {index + 1} would both go into output_dir={directory}; "
+                    "leave it out, or name each cell's own, such as output_dir='out/${model}'"
+                )
             if other != index:
                 raise ConfigError(
                     f"cells {other + 1} and {index + 1} are one run, {directory}: what differs "

@@ -236,6 +236,11 @@ def test_two_cells_that_would_be_one_run_are_refused_before_anything_is_sent(
     assert not server.requests
     assert not (tmp_path / "outputs").exists()
 
+    named = sweep(server, "model=a,b", "output_dir=mine")
+    assert named.returncode == 2
+    assert "both go into output_dir=mine" in named.stderr
+    assert not server.requests
+
     apart = sweep(
         server, "model=a", "runner.max_concurrency=1,4", "variant='${runner.max_concurrency}'"
     )
