@@ -9,31 +9,30 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
 from lm_eval_so.runner.config.directory import run_directory
-from lm_eval_so.runner.config.identity import RequestKeys, identity, repeated
+from lm_eval_so.runner.config.identity import RequestKeys, repeated
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.config.secrets import Redactor, secrets_in
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
-from lm_eval_so.runner.dataset.source import DatasetSource, locate
+from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine, new_trace_id
 from lm_eval_so.runner.errors import (
     BackendUnusableError,
     BudgetSpentError,
-    ConfigError,
     DatasetError,
     StoreError,
 )
 from lm_eval_so.runner.log import run_log
 from lm_eval_so.runner.models import RunRequest, RunResult
 from lm_eval_so.runner.observer import Live, Observer, Started
-from lm_eval_so.runner.price import Price, price_of
+from lm_eval_so.runner.planned import identity_of, known_price
 from lm_eval_so.runner.report import MetadataWriter, RunReport, verdict
 from lm_eval_so.runner.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
@@ -45,25 +44,6 @@ _WORKERS_PER_SLOT = 2
 """While one worker backs off without a slot, another uses it."""
 _KEPT_PER_TURN = 256
 """Samples with an answer that are passed over before the event loop gets a turn."""
-
-
-def identity_of(plan: RunPlan, source: DatasetSource, backend: ChatBackend) -> dict[str, Any]:
-    """What decides the answers of a run."""
-    return identity(
-        source.id, plan.run_config, backend.endpoint, backend.identity_options, plan.variant
-    )
-
-
-def directory_of(plan: RunPlan) -> Path:
-    """The run directory of a plan.
-
-    Raises:
-        LmEvalError: The backend or the dataset cannot be used.
-    """
-    if plan.output_dir is not None:
-        return plan.output_dir
-    backend = create_backend(plan.run_config)
-    return run_directory(plan.output_root, identity_of(plan, locate(plan.dataset), backend))
 
 
 class Run:
@@ -106,7 +86,7 @@ class Run:
             self.redactor,
         )
         self.stop = Stop()
-        price = self._known_price()
+        price = known_price(plan, self._backend.endpoint)
         self._stack = Stack(
             self._backend,
             plan.options,
@@ -236,16 +216,6 @@ class Run:
         if isinstance(error, BackendUnusableError):
             error = BackendUnusableError(self.redactor.text(str(error)))
         self.stop.request(error)
-
-    def _known_price(self) -> Price | None:
-        options, config = self.plan.options, self.plan.run_config
-        price = price_of(config.model, self._backend.endpoint, options.price)
-        if price is None and options.budget.usd is not None:
-            raise ConfigError(
-                f"runner.budget.usd: no price is known for the model {config.model!r}; give "
-                "runner.price.input and runner.price.output, in US dollars per million tokens"
-            )
-        return price
 
     def _charge_what_is_there(self) -> None:
         """What earlier commands sent counts against the budget."""

@@ -178,9 +178,8 @@ class RequestContext(Value):
 class RunResult(Value):
     """The outcome of one sample: a line of ``run_results.jsonl``.
 
-    Exactly one of ``response`` and ``error`` is set. ``latency_ms`` is the last attempt alone.
-    ``repeat`` counts from 0 where each sample is asked several times.
-    ``cost_usd`` is the answer's, where the model's price is known.
+    Exactly one of ``response`` and ``error`` is set. ``latency_ms`` is the last attempt alone,
+    ``repeat`` counts from 0, ``cost_usd`` is there where the model's price is known.
     """
 
     schema_version: int = SCHEMA_VERSION

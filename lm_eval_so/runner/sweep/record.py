@@ -14,7 +14,7 @@ from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import ConfigError, LmEvalError, StoreError
-from lm_eval_so.runner.execute import directory_of
+from lm_eval_so.runner.planned import directory_of
 from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table

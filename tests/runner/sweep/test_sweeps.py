@@ -259,19 +259,26 @@ def test_a_typo_in_one_cell_sends_nothing(
     assert not server.requests
 
 
+def experiment(folder: Path, name: str, text: str) -> None:
+    """A user's own file, to be found with ``--config-dir own``."""
+    path = folder / "own" / "experiment" / f"{name}.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
 def test_named_cells_meet_the_grid(
     sweep: Callable[..., subprocess.CompletedProcess[str]], server: FakeOpenAI, tmp_path: Path
 ) -> None:
-    own = tmp_path / "own" / "experiment"
-    own.mkdir(parents=True)
-    (own / "pair.yaml").write_text(
+    experiment(
+        tmp_path,
+        "pair",
         "# @package _global_\n"
         "hydra:\n"
         "  mode: MULTIRUN\n"
         "  sweeper:\n"
         "    cells:\n"
         "      small: {model: 'it''s a, b', params.stop: [x, y]}\n"
-        "      large: [model=c, params.seed=7]\n"
+        "      large: [model=c, params.seed=7]\n",
     )
     done = sweep(
         server,
@@ -294,13 +301,13 @@ def test_named_cells_meet_the_grid(
 def test_the_record_keeps_no_key_of_a_declared_cell(
     sweep: Callable[..., subprocess.CompletedProcess[str]], server: FakeOpenAI, tmp_path: Path
 ) -> None:
-    own = tmp_path / "own" / "experiment"
-    own.mkdir(parents=True)
-    (own / "keys.yaml").write_text(
+    experiment(
+        tmp_path,
+        "keys",
         "# @package _global_\n"
         "hydra: {mode: MULTIRUN, sweeper: {cells: {\n"
         "  one: {model: a, backend.options.api_key: sk-cell-0123456789},\n"
-        "  two: {model: b, backend.options.api_key: sk-cell-9876543210}}}}\n"
+        "  two: {model: b, backend.options.api_key: sk-cell-9876543210}}}}\n",
     )
     done = sweep(server, "--config-dir", str(tmp_path / "own"), "experiment=keys")
     assert done.returncode == 0, done.stderr
