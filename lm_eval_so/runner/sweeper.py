@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import signal
 import sys
@@ -11,12 +10,13 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, open_dict, read_write
 
 from lm_eval_so.runner.cell import Ended
 from lm_eval_so.runner.task import INTERRUPTED, Task
@@ -69,7 +69,10 @@ class CellSweeper(Sweeper):
         from lm_eval_so.runner.sweep.record import SweepRecord, planned  # noqa: PLC0415 - not for --help
 
         grid = list(self._grid(arguments))
-        composed = [(name, overrides, self._plan(overrides)) for name, overrides in grid]
+        composed = [
+            (name, overrides, self._plan(number, overrides))
+            for number, (name, overrides) in enumerate(grid)
+        ]
         record = SweepRecord(planned(composed), self.task.again)
         record.write()
         self.task.labels = record.labels
@@ -103,22 +106,24 @@ class CellSweeper(Sweeper):
             for chosen in itertools.product(*values.values()):
                 yield name, own + [f"{k}={v}" for k, v in zip(values, chosen, strict=True)]
 
-    def _plan(self, overrides: list[str]) -> RunPlan:
+    def _plan(self, number: int, overrides: list[str]) -> RunPlan:
         from lm_eval_so.runner.config.compose import plan_from  # noqa: PLC0415 - not for --help
         from lm_eval_so.runner.errors import ConfigError  # noqa: PLC0415 - as above
 
         assert self.hydra_context is not None and self.config is not None  # noqa: S101, PT018 - setup()
-        loaded = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        config = copy.deepcopy(loaded)
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        hydra = HydraConfig.instance()
+        before = hydra.cfg
         with read_write(config), open_dict(config):
-            config.hydra.job.id = config.hydra.job.num = 0
-            if OmegaConf.is_missing(config, "hydra.runtime.output_dir"):
-                config.hydra.runtime.output_dir = "."
+            config.hydra.job.id = config.hydra.job.num = number
+            hydra.set_config(config)  # for ${hydra:...} in the cell's values
             del config["hydra"]
         try:
             return plan_from(config)
         except ConfigError as error:
             raise ConfigError(f"cell {' '.join(overrides)}: {error}") from error
+        finally:
+            hydra.cfg = before
 
 
 def _values(override: Override) -> list[str]:

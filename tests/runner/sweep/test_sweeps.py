@@ -241,6 +241,11 @@ def test_two_cells_that_would_be_one_run_are_refused_before_anything_is_sent(
     assert "both go into output_dir=mine" in named.stderr
     assert not server.requests
 
+    numbered = sweep(server, "model=a,b", "output_dir='own/${hydra:job.num}'")
+    assert numbered.returncode == 0, numbered.stderr
+    assert {path.name for path in (tmp_path / "own").iterdir()} == {"0", "1"}
+    server.requests.clear()
+
     apart = sweep(
         server, "model=a", "runner.max_concurrency=1,4", "variant='${runner.max_concurrency}'"
     )
