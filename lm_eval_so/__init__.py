@@ -12,7 +12,7 @@ from lm_eval_so._version import __version__
 if TYPE_CHECKING:
     from lm_eval_so.runner.api import run, run_async, stream, stream_async
     from lm_eval_so.runner.backends.base import ChatBackend
-    from lm_eval_so.runner.config.schema import RunnerOptions
+    from lm_eval_so.runner.config.schema import RunnerOptions, TrackingConfig
     from lm_eval_so.runner.errors import BackendError, LmEvalError
     from lm_eval_so.runner.models import (
         ChatResponse,
@@ -41,6 +41,7 @@ _HOMES = {
     "RunnerOptions": "config.schema",
     "TestSample": "models",
     "TokenUsage": "models",
+    "TrackingConfig": "config.schema",
     "read_results": "store.results",
     "run": "api",
     "run_async": "api",
@@ -62,6 +63,7 @@ __all__ = [
     "RunnerOptions",
     "TestSample",
     "TokenUsage",
+    "TrackingConfig",
     "__version__",
     "read_results",
     "run",

@@ -5,7 +5,7 @@ import queue
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, contextmanager, suppress
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TypedDict, Unpack
 
 from lm_eval_so.runner import event_loop
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan
+from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan, TrackingConfig
 from lm_eval_so.runner.execute import Run
 from lm_eval_so.runner.models import RunConfig, RunResult
 from lm_eval_so.runner.observer import Silent
@@ -37,6 +37,7 @@ class How(TypedDict, total=False):
         repeats: Times that each sample is asked; 1 if not given.
         output_root: Run directories are made in it; ``outputs`` if not given.
         output_dir: Names the run directory itself.
+        tracking: ``TrackingConfig(kind="mlflow")`` tells MLflow of the run.
     """
 
     options: RunnerOptions
@@ -46,6 +47,7 @@ class How(TypedDict, total=False):
     repeats: int
     output_root: DatasetPath
     output_dir: DatasetPath
+    tracking: TrackingConfig
 
 
 def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
@@ -63,14 +65,18 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunRepor
         LmEvalError: The run could not be carried out; what was received is in the run directory.
         KeyboardInterrupt: Ctrl-C, after what was in flight has been written.
     """
-    with _prepared(dataset, config, how) as prepared:
-        return _complete(event_loop.run(prepared.carry_out()))
+    with _prepared(dataset, config, how) as (prepared, finish):
+        report = event_loop.run(prepared.carry_out())
+        finish()
+        return _complete(report)
 
 
 async def run_async(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
     """`run`, in a running event loop."""
-    with _prepared(dataset, config, how) as prepared:
-        return _complete(await prepared.carry_out())
+    with _prepared(dataset, config, how) as (prepared, finish):
+        report = await prepared.carry_out()
+        await asyncio.to_thread(finish)
+        return _complete(report)
 
 
 async def stream_async(
@@ -81,7 +87,7 @@ async def stream_async(
     A reader that falls behind slows the run; one that leaves ends it, keeping what was received.
     """
     ahead: asyncio.Queue[RunResult | None] = asyncio.Queue(_AHEAD)
-    with _prepared(dataset, config, how, _Forward(ahead)) as prepared:
+    with _prepared(dataset, config, how, _Forward(ahead)) as (prepared, finish):
 
         async def carry_out() -> RunReport:
             try:
@@ -99,7 +105,9 @@ async def stream_async(
                 _empty(ahead.get_nowait)  # so that nothing waits for a place in the queue
                 await asyncio.wait([task], timeout=_POLL)
             raise
-        _complete(await task)
+        report = await task
+        await asyncio.to_thread(finish)
+        _complete(report)
 
 
 def stream(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> Iterator[RunResult]:
@@ -153,9 +161,28 @@ class _Forward(Silent):
         await self._ahead.put(read())
 
 
-def _prepared(dataset: DatasetPath, config: RunConfig, how: How, *observers: Silent) -> Run:
+@contextmanager
+def _prepared(
+    dataset: DatasetPath, config: RunConfig, how: How, *observers: Silent
+) -> Iterator[tuple[Run, Callable[[], object]]]:
+    """The run, and what is to be called when its files are final."""
+    plan = _plan(dataset, config, how)
+    if plan.tracking.kind == "none":
+        with Run(plan, how.get("backend"), *observers) as prepared:
+            yield prepared, lambda: None
+        return
+    from lm_eval_so.tracking.feeder import Feeder  # noqa: PLC0415 - only if asked for
+    from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - as above
+
+    with closing(Feeder()) as feeder:
+        tracking = tracking_of(plan, feeder)
+        with Run(plan, how.get("backend"), *observers, tracking) as prepared:
+            yield prepared, tracking.finish
+
+
+def _plan(dataset: DatasetPath, config: RunConfig, how: How) -> RunPlan:
     metadata, output_dir = how.get("metadata"), how.get("output_dir")
-    plan = RunPlan(
+    return RunPlan(
         dataset=DatasetConfig(
             path=Path(dataset), metadata=None if metadata is None else Path(metadata)
         ),
@@ -165,8 +192,8 @@ def _prepared(dataset: DatasetPath, config: RunConfig, how: How, *observers: Sil
         options=how.get("options", RunnerOptions()),
         output_root=Path(how.get("output_root", "outputs")),
         output_dir=None if output_dir is None else Path(output_dir),
+        tracking=how.get("tracking", TrackingConfig()),
     )
-    return Run(plan, how.get("backend"), *observers)
 
 
 def _complete(report: RunReport) -> RunReport:

@@ -48,6 +48,15 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
         print(f"lm-eval-so {__version__}")  # noqa: T201 - what was asked for
         return 0
     task = Task(again or shlex.join(["lm-eval-so", *mask_secrets(arguments)]))
+    try:
+        code = _carry_out(task, arguments)
+        task.end_sweep(code)
+    finally:
+        task.close()
+    return code
+
+
+def _carry_out(task: Task, arguments: list[str]) -> int:
     wants_traceback = os.environ.get(_FULL_ERROR, "0") != "0"
     try:
         with _hydra_process(overrides_first(hide_secrets(arguments))):

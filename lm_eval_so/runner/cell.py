@@ -1,5 +1,6 @@
 """A cell of a sweep: where it stands, and how it ended."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -11,12 +12,14 @@ class Place(NamedTuple):
         total: Cells in the sweep; None where its sweeper does not tell.
         label: What sets it apart.
         alone: Whether no other cell runs at the same time.
+        sweep: Folder of the sweep, which its cells share.
     """
 
     number: int
     total: int | None
     label: str
     alone: bool
+    sweep: Path
 
 
 class Ended(NamedTuple):

@@ -56,7 +56,7 @@ def shipped(folder: str) -> Path:
 def register() -> None:
     """Tells Hydra of the resolvers and of the nodes that take any key. May be called again."""
     OmegaConf.register_new_resolver("example", _example, replace=True)
-    OmegaConf.register_new_resolver("scratch_dir", _scratch_dir, replace=True)
+    OmegaConf.register_new_resolver("scratch_dir", scratch_dir, replace=True)
     OmegaConf.register_new_resolver("json_value", _json_value, replace=True)
     nodes = DictConfig({"params": _open_node(), "backend": {"options": _open_node()}})
     store = ConfigStore.instance().store
@@ -133,7 +133,7 @@ def _example(path: str) -> str:
 
 
 @cache
-def _scratch_dir() -> str:
+def scratch_dir() -> str:
     """Where Hydra's sweeper insists on leaving its files: gone when the process ends."""
     path = tempfile.mkdtemp(prefix="lm-eval-so-")
     atexit.register(shutil.rmtree, path, ignore_errors=True)

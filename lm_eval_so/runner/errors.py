@@ -10,6 +10,10 @@
     │   └── ForeignRunError         it belongs to another fingerprint
     ├── BackendSetupError           a missing key, wheel or model: nothing could be sent
     ├── BackendUnusableError        a wrong key or model, a spent quota, a server that is away
+    ├── BudgetSpentError            the run has taken what it may
+    ├── TrackingError               MLflow refuses, or is asked for what it cannot do
+    │   ├── TrackingUnreachableError    it is not there
+    │   └── ArtifactNotFoundError   a file that was to be logged
     └── BackendError                one attempt failed; the only kind that becomes a RunError
         ├── APIConnectionError      x   broke before the answer was whole
         │   └── EndpointUnreachableError    no connection at all: nothing was sent
@@ -79,6 +83,18 @@ class BudgetSpentError(LmEvalError):
             f"the budget is spent ({taken:,.12g} of {bound:,.12g} {unit}); the same command with a "
             f"larger runner.budget.{unit} goes on from here"
         )
+
+
+class TrackingError(LmEvalError):
+    """MLflow does not take what it is told."""
+
+
+class TrackingUnreachableError(TrackingError):
+    """MLflow is not there, or not well; later it may be."""
+
+
+class ArtifactNotFoundError(TrackingError, FileNotFoundError):
+    """There is no such file or folder to be logged."""
 
 
 class BackendError(LmEvalError):

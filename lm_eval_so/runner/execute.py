@@ -78,7 +78,13 @@ class Run:
         self._identity = identity_of(plan, self._source, self._backend)
         self._configs = repeated(config, plan.repeats)
         self._total = self._dataset.count * plan.repeats
-        self.redactor = Redactor([*secrets_in(config.backend_options), *self._backend.secrets])
+        self.redactor = Redactor(
+            [
+                *secrets_in(config.backend_options),
+                *secrets_in({"uri": plan.tracking.uri}),
+                *self._backend.secrets,
+            ]
+        )
         self.directory = RunDirectory(
             plan.output_dir or run_directory(plan.output_root, self._identity),
             self._identity,
@@ -283,11 +289,13 @@ class Run:
         return Started(
             title=f"{self._source.id} · {config.backend} · {config.model}",
             total=self._total,
+            directory=self.directory.path,
         )
 
     def _live(self) -> Live:
         return Live(
             in_flight=len(self._stack.in_flight),
+            requests=self._stack.in_flight.left,
             concurrency=self._stack.slots.limit,
             rate_limit=self.plan.options.rate_limit,
             paused_s=self._stack.pace.paused_s,

@@ -20,22 +20,29 @@ from lm_eval_so.runner.progress.table import one_line, print_report
 from lm_eval_so.runner.signals import InterruptedRunError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from omegaconf import DictConfig
 
-    from lm_eval_so.runner.config.schema import RunnerOptions
+    from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan
     from lm_eval_so.runner.observer import Observer
     from lm_eval_so.runner.report import RunReport
+    from lm_eval_so.tracking.feeder import Feeder
+    from lm_eval_so.tracking.observer import MlflowTracking
 
 _LOG = logging.getLogger(__name__)
 _NOT_CARRIED_OUT = 2
 
 
-def run_job(composed: DictConfig, again: str, place: Place | None = None) -> Ended:
+def run_job(
+    composed: DictConfig, again: str, feeder: Callable[[], Feeder], place: Place | None = None
+) -> Ended:
     """Validates, runs, reports.
 
     Args:
         composed: What Hydra composed.
         again: The command that goes on with the run.
+        feeder: Gives what speaks with MLflow, where it is needed.
         place: In a sweep; None for a run of its own.
     """
     together = place is not None and not place.alone
@@ -44,6 +51,9 @@ def run_job(composed: DictConfig, again: str, place: Place | None = None) -> End
         check_objective(plan.objective)
         limits = plan.output_root / ".limits" if together else None
         observers = _observers(plan.options, together=together)
+        tracking = _tracking(plan, feeder, place)
+        if tracking is not None:
+            observers.append(tracking)
         with (
             Run(plan, None, *observers, share_limits_in=limits) as run,
             show_log(plan.options.log_level, run.redactor, quiet=together),
@@ -51,8 +61,9 @@ def run_job(composed: DictConfig, again: str, place: Place | None = None) -> End
             if place is not None and not together:
                 _LOG.info("cell %s", _words(place))
             report = event_loop.run(run.carry_out())
+            look = tracking.finish() if tracking else ""
             if place is None:
-                print_report(report, Console())
+                print_report(report, Console(), look)
             else:
                 line = f"[{_words(place)}] {one_line(report)}"
                 if plan.objective is not None:
@@ -81,6 +92,16 @@ def _observers(options: RunnerOptions, *, together: bool) -> list[Observer]:
 
         observers.append(BarProgress(Console(stderr=True)))
     return observers
+
+
+def _tracking(
+    plan: RunPlan, feeder: Callable[[], Feeder], place: Place | None
+) -> MlflowTracking | None:
+    if plan.tracking.kind == "none":
+        return None
+    from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - only if asked for
+
+    return tracking_of(plan, feeder(), place.sweep if place else None)
 
 
 def _explain(report: RunReport, again: str | None) -> str | None:

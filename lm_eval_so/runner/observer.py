@@ -1,22 +1,25 @@
 """Who watches a run: a progress bar, a log, a stream of results, a tracker."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from lm_eval_so.runner.models import RunResult, Value
 
 
 class Started(Value):
-    """What is known when a run begins."""
+    """What is known when a run begins; ``directory`` has its ``run_metadata.json``."""
 
     title: str
     total: int
+    directory: Path
 
 
 class Live(Value):
-    """What goes on at this moment."""
+    """What goes on at this moment; ``requests`` counts those sent so far."""
 
     in_flight: int
+    requests: int
     concurrency: int
     rate_limit: float | None
     paused_s: float

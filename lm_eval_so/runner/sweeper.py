@@ -75,7 +75,8 @@ class CellSweeper(Sweeper):
         ]
         record = SweepRecord(planned(composed), self.task.again)
         record.write()
-        self.task.labels = record.labels
+        self.task.labels, self.task.sweep = record.labels, record.path
+        self.task.uris = {uri for _, _, plan in composed if (uri := _tracking_uri(plan))}
         ended, interrupted = self._launch([overrides for _, overrides in grid])
         code = max([record.finish(ended), *([INTERRUPTED] if interrupted else [])])
         self.task.exit_code = max(code, max((end.exit_code for end in ended.values()), default=0))
@@ -124,6 +125,14 @@ class CellSweeper(Sweeper):
             raise ConfigError(f"cell {' '.join(overrides)}: {error}") from error
         finally:
             hydra.cfg = before
+
+
+def _tracking_uri(plan: RunPlan) -> str | None:
+    if plan.tracking.kind == "none":
+        return None
+    from lm_eval_so.tracking.address import tracking_uri  # noqa: PLC0415 - only if asked for
+
+    return tracking_uri(plan.tracking.uri, plan.output_root)
 
 
 def _values(override: Override) -> list[str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from lm_eval_so.runner.cell import Ended, Place
-from lm_eval_so.runner.composition import register
+from lm_eval_so.runner.composition import register, scratch_dir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from lm_eval_so.tracking.feeder import Feeder
 
 INTERRUPTED = 130
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -31,6 +34,8 @@ class Task:
         ended: Of the cells that ran in this process, by number; a single run is 0.
         began: Whether Hydra has composed, and what follows is ours.
         exit_code: Of the whole sweep, where its sweeper tells; the worst of ``ended`` if None.
+        sweep: Folder that the cells share; the sweeper's record is in it, if it keeps one.
+        uris: Where MLflow is, for all cells; set by the sweeper.
     """
 
     def __init__(self, again: str) -> None:
@@ -39,6 +44,14 @@ class Task:
         self.ended: dict[int, Ended] = {}
         self.exit_code: int | None = None
         self.began = False
+        self.sweep: Path | None = None
+        self.uris: set[str] = set()
+        self._feeder: Feeder | None = None
+        self._elsewhere = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves for a launcher's process, where what speaks with MLflow begins anew."""
+        return {**self.__dict__, "sweep": self._sweep_folder(), "_feeder": None, "_elsewhere": True}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrives in a launcher's process, which gets Ctrl-C like all others on the terminal."""
@@ -67,7 +80,11 @@ class Task:
             place = self._place(number, alone=hydra.launcher._target_ == _BASIC_LAUNCHER)
             if _interrupted:
                 return Ended(INTERRUPTED, "interrupted")
-        ended = run_job(composed, self.again, place)
+        try:
+            ended = run_job(composed, self.again, self.feeder, place)
+        finally:
+            if self._elsewhere:
+                self.close()
         self.ended[number] = ended
         if ended.exit_code >= INTERRUPTED:
             if place is None or place.alone:
@@ -76,6 +93,28 @@ class Task:
         if composed.objective is None or self.labels:
             return ended
         return _objective(ended)
+
+    def feeder(self) -> Feeder:
+        """What speaks with MLflow, for all cells of this process."""
+        if self._feeder is None:
+            from lm_eval_so.tracking.feeder import Feeder  # noqa: PLC0415 - only if asked for
+
+            self._feeder = Feeder()
+        return self._feeder
+
+    def end_sweep(self, exit_code: int) -> None:
+        """Tells MLflow, where it knows of a sweep, that all cells have ended."""
+        if self.sweep is None or not (self.uris or not self.labels):
+            return
+        from lm_eval_so.tracking.sweep import tell_end  # noqa: PLC0415 - only if asked for
+
+        tell_end(self.feeder, self.sweep, self.uris, exit_code)
+
+    def close(self) -> None:
+        """Ends what speaks with MLflow."""
+        if self._feeder is not None:
+            self._feeder.close()
+            self._feeder = None
 
     @property
     def worst(self) -> int:
@@ -86,7 +125,11 @@ class Task:
 
     def _place(self, number: int, *, alone: bool) -> Place:
         label = self.labels[number] if self.labels else " ".join(HydraConfig.get().overrides.task)
-        return Place(number + 1, len(self.labels) or None, label, alone)
+        return Place(number + 1, len(self.labels) or None, label, alone, self._sweep_folder())
+
+    def _sweep_folder(self) -> Path:
+        self.sweep = self.sweep or Path(scratch_dir())
+        return self.sweep
 
 
 def _objective(ended: Ended) -> float:

@@ -151,9 +151,31 @@ class EngineConfig(Config):
 
 
 class TrackingConfig(Config):
-    """Who is told."""
+    """Who is told of the run while it goes on; nothing here changes an answer.
 
-    kind: Literal["none"] = "none"
+    Attributes:
+        uri: Address of MLflow; None for ``MLFLOW_TRACKING_URI``, else a database in the output
+            root.
+        experiment: Name of MLflow's experiment; None for the dataset's id.
+        run_name: None for the name of the run directory.
+        tags: Set on MLflow's run.
+        live_interval: Seconds between two readings of the live metrics.
+        results_limit_mb: Megabytes of results that are logged as a whole; of more, only the path.
+        traces: Whether each sample becomes a trace.
+        trace_share: Of the samples, those that do; the same ones each time.
+        drain_timeout: Seconds that the end of the run waits for MLflow.
+    """
+
+    kind: Literal["none", "mlflow"] = "none"
+    uri: Annotated[str, Field(min_length=1)] | None = None
+    experiment: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    run_name: Annotated[str, Field(min_length=1)] | None = None
+    tags: dict[str, Any] = {}
+    live_interval: Seconds = 5.0
+    results_limit_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
+    traces: bool = False
+    trace_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
 
 
 class ComposedConfig(Config):

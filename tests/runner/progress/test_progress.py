@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -124,10 +125,10 @@ def test_failures_and_answers_without_usage_are_counted() -> None:
 
 
 def live(paused: float = 0) -> Live:
-    return Live(in_flight=4, concurrency=8, rate_limit=None, paused_s=paused)
+    return Live(in_flight=4, requests=9, concurrency=8, rate_limit=None, paused_s=paused)
 
 
-STARTED = Started(title="d · b · m", total=50)
+STARTED = Started(title="d · b · m", total=50, directory=Path("run"))
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -212,7 +213,10 @@ def test_a_bar_shows_what_is_done_failed_and_in_flight() -> None:
     bar = BarProgress(Console(file=screen, force_terminal=True, width=160, color_system=None))
 
     async def main() -> None:
-        bar.started(STARTED, lambda: Live(in_flight=4, concurrency=8, rate_limit=2.5, paused_s=3))
+        bar.started(
+            STARTED,
+            lambda: Live(in_flight=4, requests=9, concurrency=8, rate_limit=2.5, paused_s=3),
+        )
         await bar.result(result())
         await bar.result(result(fails=True))
         await bar.kept(result)

@@ -1,0 +1,85 @@
+"""What a run tells the process that speaks with MLflow, and what that one answers."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from lm_eval_so.runner.config.schema import TrackingConfig
+from lm_eval_so.runner.models import Value
+from lm_eval_so.tracking.record import Status
+
+
+class Begin(Value):
+    """A run begins; its directory has ``run_metadata.json``.
+
+    Attributes:
+        uri: Where MLflow is.
+        sweep: Folder of the sweep that it is a cell of.
+    """
+
+    do: Literal["begin"] = "begin"
+    directory: Path
+    uri: str
+    tracking: TrackingConfig
+    sweep: Path | None
+
+
+class LiveMetrics(Value):
+    """How the run stands; ``step`` is the samples done, ``at`` milliseconds since 1970."""
+
+    do: Literal["live"] = "live"
+    directory: Path
+    metrics: dict[str, float]
+    step: int
+    at: int
+
+
+class End(Value):
+    """The run has ended, and its files are final.
+
+    Attributes:
+        timeout: Seconds in which to log the rest.
+    """
+
+    do: Literal["end"] = "end"
+    directory: Path
+    timeout: float
+
+
+class EndSweep(Value):
+    """All cells have ended.
+
+    Attributes:
+        directory: The sweep's folder, where its cells have left what they know of its runs.
+        uris: Where MLflow is, or is for some of the cells.
+        record: ``sweep.json``, where there is one; ``sweep.csv`` is beside it.
+    """
+
+    do: Literal["end_sweep"] = "end_sweep"
+    directory: Path
+    uris: list[str]
+    status: Status
+    record: Path | None
+    timeout: float
+
+
+class Report(Value):
+    """How it stands with MLflow.
+
+    Attributes:
+        final: Whether nothing more will be tried.
+        look: Where the run can be looked at; empty where MLflow has none.
+        missing: What MLflow lacks.
+        reason: Why.
+    """
+
+    directory: Path
+    final: bool = False
+    look: str = ""
+    missing: tuple[str, ...] = ()
+    reason: str = ""
+
+
+Message = Annotated[Begin | LiveMetrics | End | EndSweep, Field(discriminator="do")]
+MESSAGES: TypeAdapter[Begin | LiveMetrics | End | EndSweep] = TypeAdapter(Message)

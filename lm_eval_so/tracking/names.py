@@ -1,0 +1,133 @@
+"""What MLflow takes as names and values, and how anything else is made to fit.
+
+The limits are those of `mlflow.utils.validation`: names of 250 characters out of a small alphabet,
+6,000 characters a param, 8,000 a tag, 100 of either and 1,000 metrics a request of 1 MB.
+"""
+
+import json
+import math
+import os
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from itertools import count
+from typing import Any, NamedTuple
+
+from lm_eval_so.runner.errors import TrackingError
+
+PARAM_LENGTH, TAG_LENGTH = 6000, 8000
+PARAMS_A_REQUEST, METRICS_A_REQUEST = 100, 1000
+_NAME_LENGTH = 250
+_REQUEST_LENGTH = 150_000  # characters; each may take six bytes in JSON, and 1 MB is the limit
+_REFUSED = re.compile(r"[^\w\-. :/]" if os.name != "nt" else r"[^\w\-. /]")
+_CUT = "... (cut: the whole is in the artifact {})"
+
+
+class Fitted(NamedTuple):
+    """Values that MLflow takes.
+
+    Attributes:
+        values: By name.
+        whole: By artifact, what had to be changed: the name and the value as they were given.
+    """
+
+    values: dict[str, str]
+    whole: dict[str, dict[str, str]]
+
+
+def flat(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, its names joined by dots; an empty mapping is kept as a value."""
+    found: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def fit(values: Mapping[str, Any], longest: int, folder: str) -> Fitted:
+    """Names and values as MLflow takes them; what is cut or renamed is kept whole beside it.
+
+    Args:
+        values: Flat. Strings stay as they are, lists become JSON, all else is its ``str``.
+        longest: Characters of a value.
+        folder: Of the artifacts with what did not fit.
+    """
+    fitted: dict[str, str] = {}
+    whole: dict[str, dict[str, str]] = {}
+    for key, value in values.items():
+        text, name = _text(value), fit_name(key)
+        if name in fitted:  # another key came to the same name
+            name = f"{name[: _NAME_LENGTH - 9]}~{_digest(key)}"
+        if name != key or len(text) > longest:
+            artifact = f"{folder}/{_digest(key)}.json"
+            whole[artifact] = {"key": key, "value": text}
+            if len(text) > longest:
+                note = _CUT.format(artifact)
+                text = text[: longest - len(note)] + note
+        fitted[name] = text
+    return Fitted(fitted, whole)
+
+
+def fit_name(key: str) -> str:
+    """The name that MLflow takes for a key: the key itself wherever possible."""
+    name = _REFUSED.sub("_", key)
+    if posixpath.normpath(name) != name or name.startswith((".", "/")):
+        name = name.replace("/", "_").lstrip(".") or "_"  # it would point out of a folder
+    if len(name) > _NAME_LENGTH:
+        name = f"{name[: _NAME_LENGTH - 9]}~{_digest(key)}"
+    return name
+
+
+def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
+    """Metrics, nested or not, as numbers by name; NaN is a number, and stays one.
+
+    Raises:
+        TrackingError: A value is none.
+    """
+    found: dict[str, float] = {}
+    for key, value in flat(metrics).items():
+        try:
+            found[fit_name(key)] = float(value)
+        except (TypeError, ValueError) as error:
+            raise TrackingError(f"metric {key!r} must be a number, got {value!r}") from error
+    return found
+
+
+def batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The values in pieces that one request takes."""
+    batch: dict[str, str] = {}
+    size = 0
+    for name, value in values.items():
+        if len(batch) == PARAMS_A_REQUEST or size + len(value) > _REQUEST_LENGTH:
+            yield batch
+            batch, size = {}, 0
+        batch[name] = value
+        size += len(value)
+    if batch:
+        yield batch
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """The name, or else ``name-2``, ``name-3``, ...; it is taken from then on."""
+    names = (name if n == 1 else f"{name}-{n}" for n in count(1))
+    found = next(candidate for candidate in names if candidate.casefold() not in taken)
+    taken.add(found.casefold())
+    return found
+
+
+def same(one: float, other: float) -> bool:
+    """Whether two metrics are equal; NaN equals NaN."""
+    return one == other or (math.isnan(one) and math.isnan(other))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode()).hexdigest()[:8]

@@ -1,0 +1,160 @@
+"""Tells the process beside us how a run stands, and costs the run next to nothing."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from lm_eval_so.runner.config.schema import RunPlan, TrackingConfig
+from lm_eval_so.runner.models import RunResult
+from lm_eval_so.runner.observer import Live, Silent, Started
+from lm_eval_so.runner.summary.summarise import distribution
+from lm_eval_so.tracking.address import tracking_uri
+from lm_eval_so.tracking.feeder import Feeder
+from lm_eval_so.tracking.messages import Begin, End, LiveMetrics
+from lm_eval_so.tracking.store import now_ms
+
+_LOG = logging.getLogger(__name__)
+_SHOWN = ("p50", "p90", "p99")
+_OF_LATE = 1000
+"""Answers that the live percentiles look back on."""
+
+
+class MlflowTracking(Silent):
+    """An observer of one run.
+
+    Args:
+        feeder: Speaks with MLflow.
+        config: What to track.
+        uri: Where MLflow is.
+        sweep: Folder of the sweep that the run is a cell of.
+    """
+
+    def __init__(
+        self, feeder: Feeder, config: TrackingConfig, uri: str, sweep: Path | None = None
+    ) -> None:
+        self._feeder = feeder
+        self._config = config
+        self._uri = uri
+        self._sweep = sweep
+        self._directory: Path | None = None
+        self._done = self._failed = self._sent = self._tokens = 0
+        self._cost_usd = 0.0
+        self._latencies: deque[float] = deque(maxlen=_OF_LATE)
+        self._warned = False
+
+    def started(self, started: Started, live: Callable[[], Live]) -> None:
+        """The run directory is there, and holds what MLflow is to know."""
+        self._directory = started.directory.absolute()
+        self._live = live
+        self._feeder.send(
+            Begin(
+                directory=self._directory, uri=self._uri, tracking=self._config, sweep=self._sweep
+            )
+        )
+        self._before = self._counts()
+        self._telling = asyncio.create_task(self._tell())
+
+    async def result(self, result: RunResult) -> None:
+        """Counts."""
+        self._done += 1
+        self._sent += 1
+        response = result.response
+        if response is None:
+            self._failed += 1
+            return
+        if result.latency_ms is not None:
+            self._latencies.append(result.latency_ms)
+        if response.tokens is not None:
+            self._tokens += response.tokens.total or 0
+        if result.cost_usd is not None:
+            self._cost_usd += result.cost_usd
+
+    async def kept(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
+        """Counts."""
+        self._done += 1
+
+    def ended(self) -> None:
+        """Takes the last reading."""
+        self._telling.cancel()
+        if self._sent:
+            self._read()
+
+    def finish(self) -> str:
+        """The files are final: waits until MLflow has what it lacks, or the time is up.
+
+        Returns:
+            How to look at it; empty where MLflow has nothing.
+        """
+        if self._directory is None:
+            return ""
+        bound = self._config.drain_timeout
+        report = self._feeder.ask(End(directory=self._directory, timeout=bound))
+        if report.missing:
+            _LOG.warning(
+                "MLflow lacks %s (%s); the same command sends it, and asks the model nothing again",
+                ", ".join(report.missing),
+                report.reason or f"it took more than {bound:g} s",
+            )
+        return report.look
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.live_interval)
+            self._read()
+            self._warn()
+
+    def _read(self) -> None:
+        live, counts = self._live(), self._counts()
+        per_second = _rates(self._before, counts)
+        self._before = counts
+        percentiles = distribution(self._latencies) or {}
+        metrics = {
+            "live/done": self._done,
+            "live/failed": self._failed,
+            "live/in_flight": live.in_flight,
+            "live/concurrency": live.concurrency,
+            "live/tokens": self._tokens,
+            **({"live/cost_usd": self._cost_usd} if self._cost_usd else {}),
+            **{f"live/{name}_per_s": rate for name, rate in per_second.items()},
+            **{f"live/latency_ms.{name}": percentiles[name] for name in _SHOWN if percentiles},
+        }
+        assert self._directory is not None  # noqa: S101 - the run has begun
+        self._feeder.send(
+            LiveMetrics(directory=self._directory, metrics=metrics, step=self._done, at=now_ms())
+        )
+
+    def _counts(self) -> dict[str, float]:
+        return {
+            "at": time.monotonic(),
+            "requests": self._live().requests,
+            "results": self._sent,
+            "tokens": self._tokens,
+        }
+
+    def _warn(self) -> None:
+        """Says once, early, that MLflow is away; what it lacks is said at the end."""
+        assert self._directory is not None  # noqa: S101 - the run has begun
+        report = self._feeder.latest(self._directory)
+        if report is not None and report.reason and not self._warned:
+            self._warned = True
+            _LOG.warning("%s; the run goes on without", report.reason)
+
+
+def tracking_of(plan: RunPlan, feeder: Feeder, sweep: Path | None = None) -> MlflowTracking:
+    """The observer that a plan asks for.
+
+    Args:
+        plan: With ``tracking.kind`` mlflow.
+        feeder: Speaks with MLflow.
+        sweep: Folder of the sweep that the run is a cell of.
+    """
+    config = plan.tracking
+    return MlflowTracking(feeder, config, tracking_uri(config.uri, plan.output_root), sweep)
+
+
+def _rates(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
+    elapsed = max(now["at"] - before["at"], 1e-9)
+    return {name: (n - before[name]) / elapsed for name, n in now.items() if name != "at"}

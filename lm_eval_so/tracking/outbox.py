@@ -1,0 +1,86 @@
+"""What MLflow is still owed, in order: sent when it is there, told of when it is not."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lm_eval_so.runner.errors import LmEvalError, TrackingUnreachableError
+
+_PAUSE = 5.0  # seconds between two tries while MLflow is away
+
+
+class _Item(NamedTuple):
+    what: str
+    send: Callable[[], object]
+
+
+class Outbox:
+    """Calls to MLflow that may wait for it. Used by one thread at a time.
+
+    Args:
+        probe: Raises TrackingUnreachableError, soon, where MLflow is not there: its own calls try
+            for minutes.
+        clock: Seconds, monotonic.
+
+    Attributes:
+        reason: Why the last call failed; empty if it did not.
+    """
+
+    def __init__(
+        self, probe: Callable[[], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._probe = probe
+        self._clock = clock
+        self._items: deque[_Item] = deque()
+        self._refused: Counter[str] = Counter()
+        self._again_at = 0.0
+        self.reason = ""
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, what: str, send: Callable[[], object]) -> None:
+        """Adds a call; ``what`` says in a few words what is missing without it."""
+        self._items.append(_Item(what, send))
+
+    def flush(
+        self,
+        *,
+        now: bool = False,
+        until: float | None = None,
+        sent: Callable[[], object] | None = None,
+    ) -> None:
+        """Sends what can be sent.
+
+        Args:
+            now: Tries, even if MLflow was away a moment ago.
+            until: Time on the clock at which to leave the rest.
+            sent: Called after each.
+        """
+        if not self._items or (self._clock() < self._again_at and not now):
+            return
+        try:
+            self._probe()
+            while self._items and (until is None or self._clock() < until):
+                self._send(self._items[0])
+                self._items.popleft()
+                if sent:
+                    sent()
+            self.reason = ""
+        except TrackingUnreachableError as error:
+            self.reason = str(error)
+            self._again_at = self._clock() + _PAUSE
+
+    def missing(self) -> list[str]:
+        """What has not been sent, or was refused: ``params``, ``live metrics (12)``."""
+        counts = Counter(item.what for item in self._items) + self._refused
+        return [what if n == 1 else f"{what} ({n})" for what, n in counts.items()]
+
+    def _send(self, item: _Item) -> None:
+        try:
+            item.send()
+        except TrackingUnreachableError:
+            raise
+        except LmEvalError as refusal:
+            self._refused[f"{item.what}, refused: {refusal}"] += 1

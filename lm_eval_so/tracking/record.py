@@ -1,0 +1,142 @@
+"""What MLflow is told of a run directory: the words are those of the config and of the summary."""
+
+import getpass
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+
+from lm_eval_so.runner.store.metadata import METADATA
+from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.tracking.names import flat
+
+Metadata = Mapping[str, Any]
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+CONFIG, TABLE = "config.yaml", "results_table.json"
+_STATUS: dict[str, Status] = {"complete": "FINISHED", "partial": "KILLED", "aborted": "FAILED"}
+_ALWAYS = {f"status_counts.{status}": 0 for status in ("ok", "error", "timeout", "owed")}
+_COUNTS = ("status_counts.", "error_counts.")
+_PREFIX = "lm_eval_so."
+
+
+def config_of(metadata: Metadata) -> dict[str, Any]:
+    """The config that was run, as plain data in the shape of the composed one."""
+    run = metadata["run_config"]
+    return {
+        "dataset": {"path": metadata["dataset"]["path"]},
+        "backend": {"kind": run["backend"], "options": run["backend_options"]},
+        "model": run["model"],
+        "params": run["parameters"],
+        "variant": metadata["variant"],
+        "repeats": metadata["repeats"],
+        "runner": metadata["options"],
+        "engine": {"kind": metadata["engine"]},
+        "metadata": run["metadata"],
+    }
+
+
+def config_yaml(metadata: Metadata) -> str:
+    """`config_of` as YAML."""
+    return yaml.safe_dump(config_of(metadata), sort_keys=False, allow_unicode=True)
+
+
+def params_of(metadata: Metadata) -> dict[str, Any]:
+    """The flattened config, by the keys that override it; what is not set is left out."""
+    return {
+        key: value
+        for key, value in flat(config_of(metadata)).items()
+        if value is not None and value != {}
+    }
+
+
+def tags_of(metadata: Metadata, directory: Path) -> dict[str, Any]:
+    """What the run was made of and where it lies."""
+    dataset, environment = metadata["dataset"], metadata["environment"]
+    tags = {
+        "mlflow.source.name": "lm-eval-so",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
+        "mlflow.source.git.commit": environment["git_commit"],
+        f"{_PREFIX}version": environment["lm_eval_so"],
+        f"{_PREFIX}python": environment["python"],
+        f"{_PREFIX}host": environment["host"],
+        f"{_PREFIX}fingerprint": metadata["fingerprint"],
+        f"{_PREFIX}trace_prefix": metadata["options"]["trace_prefix"],
+        f"{_PREFIX}dataset_id": dataset["id"],
+        f"{_PREFIX}dataset_version": dataset["version"],
+        f"{_PREFIX}dataset_sha256": dataset["sha256"],
+        f"{_PREFIX}run_dir": directory.absolute(),
+        **{f"{_PREFIX}packages.{name}": v for name, v in environment["packages"].items()},
+    }
+    return {name: value for name, value in tags.items() if value is not None}
+
+
+def ended_tags_of(metadata: Metadata) -> dict[str, Any]:
+    """How the run ended."""
+    return {f"{_PREFIX}state": metadata["state"], f"{_PREFIX}reason": metadata["reason"] or ""}
+
+
+def status_of(metadata: Metadata) -> Status:
+    """The state that MLflow knows it by; a run whose samples failed is finished all the same."""
+    return _STATUS.get(metadata["state"], "KILLED")
+
+
+def metrics_of(metadata: Metadata, before: Mapping[str, float] | None = None) -> dict[str, float]:
+    """The summary, flattened: ``latency_ms.p50``, ``status_counts.ok``, ``cost_usd``.
+
+    Args:
+        metadata: Of the run.
+        before: Metrics of an earlier command; counts that the summary has no more become 0.
+    """
+    summary = metadata["summary"] or {}
+    found = {key: value for key, value in flat(summary).items() if isinstance(value, int | float)}
+    gone = {key: 0.0 for key in before or {} if key.startswith(_COUNTS)}
+    return {**gone, **(_ALWAYS if summary else {}), **found}
+
+
+def artifacts_of(directory: Path, limit: float) -> list[Path]:
+    """The files to log: the results only up to ``limit`` bytes."""
+    results = directory / RESULTS
+    fits = results.is_file() and results.stat().st_size <= limit
+    return [directory / METADATA, *([results] if fits else [])]
+
+
+def results_table(results: Path) -> bytes:
+    """The results as a table that MLflow's UI shows row by row (pandas' ``split`` layout)."""
+    rows = list(_rows(results))
+    columns = list(rows[0]) if rows else []
+    return orjson.dumps({"columns": columns, "data": [list(row.values()) for row in rows]})
+
+
+def _rows(results: Path) -> Iterator[dict[str, Any]]:
+    with results.open("rb") as lines:
+        for line in lines:
+            result = orjson.loads(line)
+            response, error = result["response"] or {}, result["error"] or {}
+            context, tokens = result["request_context"], response.get("tokens") or {}
+            yield {
+                "sample_id": result["sample_id"],
+                "repeat": result["repeat"],
+                "status": result["status"],
+                "messages": result["request_messages"],
+                "text": response.get("text"),
+                "expected": context["expected"],
+                "error": f"{error['error_type']}: {error['message']}" if error else None,
+                "latency_ms": result["latency_ms"],
+                "input_tokens": tokens.get("input"),
+                "output_tokens": tokens.get("output"),
+                "cost_usd": result.get("cost_usd"),
+                "attempts": result["attempts"],
+                "tags": context["sample_tags"],
+                "trace_id": result["trace_id"],
+            }
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without users
+        return None

@@ -1,0 +1,231 @@
+"""One trace of MLflow's for each sample, made of the lines of the results file."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from lm_eval_so.tracking.store import Store
+
+TRACE_TAG = "lm_eval_so.trace_id"
+_USAGE = "mlflow.chat.tokenUsage"  # where the UI looks for tokens
+_PAGE = 500  # traces, the most that MLflow lists at once
+_DELETED_AT_ONCE = 100
+_PROBED_EVERY = 20  # traces; MLflow itself only logs a warning when one is lost
+Result = dict[str, Any]
+
+
+class Traces:
+    """Follows a results file, and keeps one trace for each of its samples.
+
+    Args:
+        store: MLflow.
+        experiment_id: Where the run is.
+        run_id: The run.
+        results: The file.
+        share: Of the samples that have a trace; the same ones each time.
+        resumed: Whether there may be traces of an earlier command.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is needed, and none is a part of another
+        self,
+        store: Store,
+        experiment_id: str,
+        run_id: str,
+        results: Path,
+        share: float,
+        *,
+        resumed: bool,
+    ) -> None:
+        self._store = store
+        self._experiment_id = experiment_id
+        self._run_id = run_id
+        self._results = results
+        self._share = share
+        self._logged = set(self._there()) if resumed else set[str]()
+        self._offset = 0
+        self._missing = 0
+
+    def follow(self, until: float) -> None:
+        """Traces what the file has gained, until a moment of the monotonic clock.
+
+        Raises:
+            TrackingError: As the store.
+        """
+        self._log(self._lines(), until)
+
+    def finish(self, until: float, told: Callable[[], object]) -> None:
+        """The file is final: traces the rest, and takes back what the file does not hold any more.
+
+        Raises:
+            TrackingError: As the store.
+        """
+        self._offset = 0
+        wanted = {line["trace_id"] for line in self._lines()}
+        self._missing = len(wanted - self._logged)
+        self._offset = 0
+        self._log(self._lines(), until, told)
+        there = self._there()
+        self._missing = len(wanted - there.keys())
+        gone = [trace for trace_id, trace in there.items() if trace_id not in wanted]
+        with self._store.telling():
+            for start in range(0, len(gone), _DELETED_AT_ONCE):
+                some = gone[start : start + _DELETED_AT_ONCE]
+                self._store.client.delete_traces(self._experiment_id, trace_ids=some)
+
+    def missing(self) -> list[str]:
+        """How many traces MLflow lacks, in a few words."""
+        return [f"traces ({self._missing})"] if self._missing else []
+
+    def _log(
+        self, lines: Iterator[Result], until: float, told: Callable[[], object] | None = None
+    ) -> None:
+        logged = 0
+        for line in lines:
+            if line["trace_id"] in self._logged:
+                continue
+            if logged % _PROBED_EVERY == 0:
+                self._store.probe()
+            with self._store.telling():
+                self._trace(line)
+            logged += 1
+            self._logged.add(line["trace_id"])
+            self._missing = max(0, self._missing - 1)
+            if told:
+                told()
+            if time.monotonic() > until:
+                return
+
+    def _lines(self) -> Iterator[Result]:
+        """Results from the offset on, as far as they are whole and have a trace."""
+        with self._results.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._offset += len(line)
+                result: Result = orjson.loads(line)
+                if _lot(f"{result['sample_id']} {result['repeat']}") < self._share:
+                    yield result
+
+    def _there(self) -> dict[str, str]:
+        """MLflow's traces of the run: its id of each, by ours."""
+        found: dict[str, str] = {}
+        token: str | None = None
+        while True:
+            with self._store.telling():
+                page = self._store.client.search_traces(
+                    locations=[self._experiment_id],
+                    run_id=self._run_id,
+                    include_spans=False,
+                    max_results=_PAGE,
+                    page_token=token,
+                )
+            found |= {t.info.tags.get(TRACE_TAG, t.info.trace_id): t.info.trace_id for t in page}
+            token = page.token
+            if not token:
+                return found
+
+    def _trace(self, result: Result) -> None:
+        import mlflow  # noqa: PLC0415 - seconds, and seldom needed
+
+        mlflow.set_tracking_uri(self._store.uri)  # its exporter knows no other way
+        client = self._store.client
+        begin, end = (datetime.fromisoformat(result[key]) for key in ("started_at", "completed_at"))
+        config, context, error = result["run_config"], result["request_context"], result["error"]
+        root = client.start_trace(
+            result["sample_id"],
+            span_type="CHAT_MODEL",
+            inputs={
+                "model": config["model"],
+                "messages": result["request_messages"],
+                **config["parameters"],
+            },
+            attributes=_attributes(result),
+            tags={
+                TRACE_TAG: result["trace_id"],
+                "lm_eval_so.sample_id": result["sample_id"],
+                "lm_eval_so.status": result["status"],
+                **{f"lm_eval_so.tag.{tag}": "true" for tag in context["sample_tags"]},
+            },
+            experiment_id=self._experiment_id,
+            start_time_ns=_ns(begin),
+            run_id=self._run_id,
+        )
+        for number, attempt in enumerate(_attempts(result, begin), start=1):
+            self._span(root.trace_id, root.span_id, f"attempt {number}", attempt)
+        client.end_trace(
+            root.trace_id,
+            outputs=_outputs(result),
+            status="OK" if error is None else "ERROR",
+            end_time_ns=_ns(end),
+        )
+
+    def _span(self, trace_id: str, parent_id: str, name: str, attempt: Result) -> None:
+        client = self._store.client
+        begin = attempt["started_at"]
+        span = client.start_span(
+            name,
+            trace_id,
+            parent_id,
+            attributes={key: attempt[key] for key in ("status_code", "waited_ms", "error_type")},
+            start_time_ns=_ns(begin),
+        )
+        client.end_span(
+            trace_id,
+            span.span_id,
+            status="OK" if attempt["error_type"] is None else "ERROR",
+            end_time_ns=_ns(begin + timedelta(milliseconds=attempt["latency_ms"] or 0)),
+        )
+
+
+def _lot(name: str) -> float:
+    """A number from 0 up to 1 that is always the same for a name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
+
+
+def _attributes(result: Result) -> Result:
+    tokens = (result["response"] or {}).get("tokens") or {}
+    usage = {f"{name}_tokens": n for name, n in tokens.items() if n is not None}
+    return {
+        "latency_ms": result["latency_ms"],
+        "expected": result["request_context"]["expected"],
+        "metadata": result["request_context"]["sample_metadata"],
+        "repeat": result["repeat"],
+        "cost_usd": result.get("cost_usd"),
+        **({_USAGE: usage} if usage else {}),
+    }
+
+
+def _outputs(result: Result) -> Result:
+    """The answer in the form of Chat Completions, which the UI shows as a conversation."""
+    response = result["response"]
+    if response is None:
+        return {"error": result["error"]}
+    raw = response["raw"]
+    if isinstance(raw, dict) and "choices" in raw:
+        return raw
+    return {"choices": [{"message": {"role": "assistant", "content": response["text"]}}]}
+
+
+def _attempts(result: Result, begin: datetime) -> Iterator[Result]:
+    """Every attempt that left; a sample that took only one has no log of it."""
+    response, error = result["response"] or {}, result["error"] or {}
+    only = {
+        "started_at": begin.isoformat(),
+        "latency_ms": result["latency_ms"],
+        "waited_ms": {},
+        "status_code": response.get("status_code", error.get("status_code")),
+        "error_type": error.get("error_type"),
+    }
+    for attempt in result.get("attempt_log") or [only]:
+        if attempt["started_at"] is not None:
+            yield {**attempt, "started_at": datetime.fromisoformat(attempt["started_at"])}
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp() * 1e6) * 1000

@@ -1,0 +1,396 @@
+"""A pipeline of steps as a tree of MLflow runs, and a folder for each."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+import threading
+import traceback
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+
+from lm_eval_so.runner.config.directory import safe_name
+from lm_eval_so.runner.errors import ArtifactNotFoundError, TrackingError
+from lm_eval_so.tracking.address import how_to_look, tracking_uri
+from lm_eval_so.tracking.directory import log_directory
+from lm_eval_so.tracking.names import flat, numbers, unique
+from lm_eval_so.tracking.outbox import Outbox
+from lm_eval_so.tracking.store import RunStatus, Store, now_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from os import PathLike
+    from types import TracebackType
+
+    from lm_eval_so.runner.api import DatasetPath, How
+    from lm_eval_so.runner.models import RunConfig
+    from lm_eval_so.runner.report import RunReport
+
+
+class _Node:
+    """The pipeline, or a step of it: a folder and a run of MLflow's."""
+
+    def __init__(
+        self, pipeline: PipelineContext, name: str, folder: Path, parent: _Node | None
+    ) -> None:
+        self.pipeline = pipeline
+        self.name = name
+        self.folder = folder
+        self.parent = parent
+        self.outer = _CURRENT.get()
+        self.run_id = ""  # known once MLflow has made the run
+        self.names: set[str] = set()  # of the folders in this one
+        self.is_open = True
+
+
+_CURRENT: ContextVar[_Node | None] = ContextVar("lm_eval_so_step", default=None)
+
+
+class PipelineContext:
+    """One run of a pipeline: an MLflow run, with a nested run and a folder for each step.
+
+    ::
+
+        with PipelineContext("my_experiment", "output_dir") as ctx:
+            ctx.log_params({"model": "v1.0"})
+            with ctx.step("step1_generation") as step_dir:
+                ...
+                ctx.log_artifact("dataset.jsonl")
+                ctx.log_metrics({"count": 100})
+
+    What is logged within a step goes to that step's run. Steps nest, repeat, and run in threads and
+    coroutines; a thread that is in no step of its own is in the one that the thread which entered
+    the pipeline is in. ``async with`` works wherever ``with`` does. A run that is active in MLflow
+    is neither logged into nor closed.
+
+    An exception marks its step and the pipeline FAILED, Ctrl-C KILLED, and goes on to the caller.
+
+    Args:
+        experiment: Name of the MLflow experiment; made if there is none.
+        output_dir: The pipeline's folder is ``<output_dir>/<timestamp>-<8 hex>``.
+        tracking_uri: Where MLflow is; if None ``MLFLOW_TRACKING_URI``, else a database in
+            ``output_dir``.
+        run_name: Of the pipeline's run; if None the name of its folder.
+        tags: Of the pipeline's run.
+        on_unreachable: ``raise``: an MLflow that is away is an error, at the start if it is away
+            then. ``warn``: the pipeline works on, what MLflow could not take is sent when it is
+            back, and what is missing is said at the end.
+
+    Attributes:
+        directory: The pipeline's folder, from entering on.
+
+    Raises (on entering, and by all ``log_`` methods):
+        TrackingUnreachableError: MLflow is away, and ``on_unreachable`` is ``raise``.
+        TrackingError: It refuses, such as a param that has another value already.
+    """
+
+    def __init__(  # noqa: PLR0913 - each may be given alone
+        self,
+        experiment: str,
+        output_dir: str | PathLike[str],
+        *,
+        tracking_uri: str | None = None,
+        run_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        on_unreachable: Literal["raise", "warn"] = "raise",
+    ) -> None:
+        if on_unreachable not in {"raise", "warn"}:
+            raise TrackingError(f"on_unreachable must be 'raise' or 'warn', got {on_unreachable!r}")
+        self._experiment = experiment
+        self._output_dir = Path(output_dir)
+        self._store = Store(_address(tracking_uri, self._output_dir))
+        self._run_name = run_name
+        self._tags = dict(tags or {})
+        self._outbox = Outbox(self._store.probe) if on_unreachable == "warn" else None
+        self._lock = threading.RLock()
+        self._experiment_id = ""
+        self._root: _Node | None = None
+
+    def __enter__(self) -> Self:
+        self._enter(self._open())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._leave(self._pipeline)
+        self._finish(error)
+
+    async def __aenter__(self) -> Self:
+        self._enter(await asyncio.to_thread(self._open))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._leave(self._pipeline)
+        await asyncio.to_thread(self._finish, error)
+
+    @property
+    def run_id(self) -> str:
+        """Id of the current step's MLflow run, or of the pipeline's outside any step.
+
+        Empty while MLflow is away. ``mlflow.start_run(run_id=ctx.run_id)`` makes it the active
+        run, for code that logs by itself.
+        """
+        return self._here.run_id
+
+    @property
+    def url(self) -> str:
+        """Where the pipeline can be looked at: a link, or a command."""
+        return how_to_look(self._store.uri, self._experiment_id or None, self._pipeline.run_id)
+
+    def step(self, name: str) -> Step:
+        """A step, to be entered by ``with`` or ``async with``, which gives its folder.
+
+        A second one of the same name in the same place is ``name-2``.
+        """
+        return Step(self, name)
+
+    def log_param(self, key: str, value: object) -> None:
+        """Logs a param."""
+        self.log_params({key: value})
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Logs params; nested ones are joined by dots. MLflow lets no param change."""
+        self._tell("params", self._store.params, flat(params))
+
+    def log_metric(self, key: str, value: float, step: int = 0) -> None:
+        """Logs a metric."""
+        self.log_metrics({key: value}, step)
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int = 0) -> None:
+        """Logs metrics; ``step`` counts epochs or the like. Nested ones are joined by dots."""
+        self._tell("metrics", self._store.metrics, numbers(metrics), step=step, at=now_ms())
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Sets tags."""
+        self._tell("tags", self._store.tags, flat(tags))
+
+    def log_artifact(self, path: str | PathLike[str], artifact_path: str | None = None) -> None:
+        """Logs a file, or a folder under its own name.
+
+        Args:
+            path: If relative, in the step's folder, else in the working directory.
+            artifact_path: Folder among the run's artifacts.
+
+        Raises:
+            ArtifactNotFoundError: It is in neither.
+        """
+        places = list(dict.fromkeys([self._here.folder / path, Path(path)]))
+        found = next((place for place in places if place.exists()), None)
+        if found is None:
+            looked = " nor at ".join(str(place.absolute()) for place in places)
+            raise ArtifactNotFoundError(f"no artifact {str(path)!r}: there is nothing at {looked}")
+        self._tell(f"artifact {found}", self._store.artifact, found.absolute(), artifact_path)
+
+    def log_report(self, report: RunReport) -> None:
+        """Logs a run of lm-eval-so into the current step: config, summary and files."""
+        self._tell(f"report of {report.run_dir}", log_directory(self._store, report.run_dir))
+
+    def run_evaluation(
+        self,
+        dataset: DatasetPath,
+        config: RunConfig,
+        *,
+        step: str = "evaluation",
+        **how: Unpack[How],
+    ) -> RunReport:
+        """`lm_eval_so.run` as a step, with its config, summary and files logged.
+
+        Results are left in the step's folder, so that each run of the pipeline asks anew; with
+        ``output_root`` or ``output_dir`` elsewhere, what was answered is not asked again.
+
+        Args:
+            dataset: As `lm_eval_so.run` takes it.
+            config: The same.
+            step: Name of the step.
+            **how: The same.
+
+        Raises:
+            LmEvalError: The run could not be carried out; the step has what there is of it.
+        """
+        from lm_eval_so.runner.api import run  # noqa: PLC0415 - pipelines without one are many
+
+        with self.step(step) as folder:
+            if "output_dir" not in how and "output_root" not in how:
+                how["output_dir"] = folder
+            report = run(dataset, config, **how)
+            self.log_report(report)
+        return report
+
+    @property
+    def _pipeline(self) -> _Node:
+        if self._root is None:
+            raise TrackingError("the pipeline has not begun: with PipelineContext(...) as ctx: ...")
+        return self._root
+
+    @property
+    def _here(self) -> _Node:
+        """The innermost step that the caller is in."""
+        node = _CURRENT.get()
+        while node is not None and node.pipeline is not self:
+            node = node.outer
+        if node is None:
+            self._pipeline  # noqa: B018 - raises where there is none
+            node = self._owners
+            while not node.is_open and node.parent is not None:
+                node = node.parent
+        return node
+
+    def _open(self) -> _Node:
+        if self._root is not None:
+            raise TrackingError("a PipelineContext is entered once; make another for another run")
+        name = f"{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        self.directory = self._output_dir / name
+        if self._outbox is None:
+            self._store.probe()
+        self.directory.mkdir(parents=True)
+        node = _Node(self, self._run_name or name, self.directory, None)
+        node.names.add("run")
+        self._root = node
+        self._call("the pipeline's run", lambda: self._create(node, self._tags, now_ms()))
+        return node
+
+    def _open_step(self, name: str) -> _Node:
+        parent = self._here
+        with self._lock:
+            folder = unique(safe_name(name), parent.names)
+        number = folder[len(safe_name(name)) :]
+        node = _Node(self, name + number, parent.folder / folder, parent)
+        node.folder.mkdir(parents=True)
+        started = now_ms()
+        self._call(f"step {node.name}", lambda: self._create(node, {}, started))
+        return node
+
+    def _create(self, node: _Node, tags: Mapping[str, Any], started_at: int) -> None:
+        if not self._experiment_id:
+            self._experiment_id = self._store.experiment(self._experiment)
+        node.run_id = self._store.create_run(
+            self._experiment_id,
+            node.name,
+            {"lm_eval_so.directory": node.folder.absolute(), **tags},
+            parent=node.parent.run_id if node.parent else None,
+            started_at=started_at,
+        )
+
+    def _enter(self, node: _Node, *, owns: bool = True) -> None:
+        _CURRENT.set(node)
+        if node.parent is None:
+            self._owner = threading.get_ident()
+        if owns and threading.get_ident() == self._owner:
+            self._owners = node
+
+    def _leave(self, node: _Node) -> None:
+        node.is_open = False
+        _CURRENT.set(node.outer)
+        if self._owners is node and node.parent is not None:
+            self._owners = node.parent
+
+    def _close(self, node: _Node, error: BaseException | None) -> None:
+        status, ended = _status(error), now_ms()
+        try:
+            if error is not None and status != "FINISHED":
+                told = "".join(traceback.format_exception(error))
+                self._call("tags", lambda: self._store.tags(node.run_id, {"error": _line(error)}))
+                self._call(
+                    "traceback", lambda: self._store.text(node.run_id, told, "traceback.txt")
+                )
+            self._call(
+                f"end of {node.name}",
+                lambda: self._store.end(node.run_id, status, ended_at=ended),
+            )
+        except TrackingError as refusal:
+            if error is None:
+                raise
+            error.add_note(f"and the end of {node.name!r} could not be told to MLflow: {refusal}")
+
+    def _finish(self, error: BaseException | None) -> None:
+        self._close(self._pipeline, error)
+        if self._outbox is not None:
+            with self._lock:
+                self._outbox.flush(now=True)
+                missing = self._outbox.missing()
+            if missing:
+                _say(f"MLflow lacks, of {self.directory}: {', '.join(missing)}")
+                _say(f"the reason: {self._outbox.reason}" if self._outbox.reason else "")
+        if self._pipeline.run_id:
+            _say(f"tracked in MLflow: {self.url}")
+
+    def _tell(self, what: str, call: Callable[..., object], *values: Any, **named: Any) -> None:  # noqa: ANN401 - what the call takes
+        node = self._here
+        self._call(f"{what} of {node.name}", lambda: call(node.run_id, *values, **named))
+
+    def _call(self, what: str, call: Callable[[], object]) -> None:
+        if self._outbox is None:
+            call()
+            return
+        with self._lock:
+            self._outbox.put(what, call)
+            self._outbox.flush()
+
+
+class Step:
+    """A step of a pipeline: ``with`` or ``async with`` it, once."""
+
+    def __init__(self, pipeline: PipelineContext, name: str) -> None:
+        self._pipeline = pipeline
+        self._name = name
+
+    def __enter__(self) -> Path:
+        self._node = self._pipeline._open_step(self._name)  # noqa: SLF001 - a part of it
+        self._pipeline._enter(self._node)  # noqa: SLF001
+        return self._node.folder
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pipeline._leave(self._node)  # noqa: SLF001
+        self._pipeline._close(self._node, error)  # noqa: SLF001
+
+    async def __aenter__(self) -> Path:
+        self._node = await asyncio.to_thread(self._pipeline._open_step, self._name)  # noqa: SLF001
+        self._pipeline._enter(self._node, owns=False)  # noqa: SLF001
+        return self._node.folder
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pipeline._leave(self._node)  # noqa: SLF001
+        await asyncio.to_thread(self._pipeline._close, self._node, error)  # noqa: SLF001
+
+
+_address = tracking_uri  # the argument of PipelineContext has its name
+
+
+def _status(error: BaseException | None) -> RunStatus:
+    match error:
+        case None | SystemExit(code=None | 0):
+            return "FINISHED"
+        case KeyboardInterrupt() | asyncio.CancelledError() | GeneratorExit():
+            return "KILLED"
+    return "FAILED"
+
+
+def _line(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _say(sentence: str) -> None:
+    if sentence:
+        print(sentence, file=sys.stderr)  # noqa: T201 - a person reads it
