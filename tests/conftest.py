@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,12 @@ from support.fake_openai import FakeOpenAI
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from support.mlflow_tree import MlflowServer
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Tables and the lines of ps are cut to these; colours are put into what is read.
+_FOREIGN = ("OPENAI_", "LM_EVAL_SO_", "HYDRA_", "MLFLOW_")
 _TERMINAL = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"}
 
 
@@ -24,8 +28,9 @@ _TERMINAL = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"}
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test meets the developer's keys or terminal, or writes into the checkout."""
     for name in list(os.environ):
-        if name.startswith(("OPENAI_", "LM_EVAL_SO_", "HYDRA_")) or name in _TERMINAL:
+        if name.startswith(_FOREIGN) or name in _TERMINAL:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.chdir(tmp_path)
 
 
@@ -33,6 +38,34 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def server() -> Iterator[FakeOpenAI]:
     with FakeOpenAI() as fake:
         yield fake
+
+
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without a run; to make one takes seconds."""
+    from lm_eval_so.tracking.store import Store  # noqa: PLC0415 - mlflow takes seconds too
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    Store(f"sqlite:///{path}").probe()
+    return path
+
+
+@pytest.fixture
+def database(new_database: Path, tmp_path: Path) -> str:
+    """The address of an MLflow database of the test's own."""
+    path = tmp_path / "mlflow" / "mlflow.db"
+    path.parent.mkdir()
+    shutil.copy(new_database, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server, which tests share: each names experiments of its own."""
+    from support.mlflow_tree import MlflowServer  # noqa: PLC0415 - mlflow takes seconds
+
+    with MlflowServer(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -250,8 +250,14 @@ class Store:
             status: The state.
             ended_at: Milliseconds since 1970; now if not given.
         """
+        from mlflow.entities import RunStatus as Status  # noqa: PLC0415 - as above
+
         with self.telling():
-            self.client.set_terminated(run_id, status, ended_at)
+            # MlflowClient.set_terminated would print two lines for each run to stdout, and
+            # MlflowClient.update_run takes no time.
+            self.client._tracking_client.store.update_run_info(  # noqa: SLF001
+                run_id, Status.from_string(status), ended_at or now_ms(), None
+            )
 
     def _keep_whole(self, run_id: str, whole: Mapping[str, Mapping[str, str]]) -> None:
         for name, content in whole.items():

@@ -119,7 +119,7 @@ def main() -> None:
     worker.orphaned()
 
 
-def _read(messages: "queue.SimpleQueue[Message | None]") -> None:
+def _read(messages: queue.SimpleQueue[Message | None]) -> None:
     """Reads all the time, so that whoever writes never waits."""
     for line in sys.stdin.buffer:
         messages.put(MESSAGES.validate_json(line))

@@ -58,6 +58,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def unknown_key(key: str, known: Iterable[str] | None = None) -> str:
     """The sentence for a key that does not exist."""
     keys = list(known_keys() if known is None else known)
+    if key in keys:
+        group = key.partition(".")[0]
+        return f"the chosen {group} has no {key!r}; another has: {group}=..."
     hint = nearest(key, keys)
     if not hint:
         last = {known.rpartition(".")[2]: known for known in keys}

@@ -1,0 +1,50 @@
+"""Runs that MLflow was told of."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lm_eval_so.runner.store.metadata import read_metadata
+from lm_eval_so.tracking.names import flat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.mlflow_tree import Node
+
+
+def of_dataset(path: Path, *more: str) -> list[str]:
+    return ["dataset=path", f"dataset.path={path}", "tracking=mlflow", *more]
+
+
+def numbers_of(directory: Path) -> dict[str, float]:
+    metadata = read_metadata(directory)
+    assert metadata is not None
+    return {k: v for k, v in flat(metadata["summary"]).items() if isinstance(v, int | float)}
+
+
+def assert_equals_the_summary(node: Node, directory: Path) -> None:
+    metrics = {k: v for k, v in node.metrics.items() if not k.startswith("live/")}
+    summary = numbers_of(directory)
+    assert {k: metrics[k] for k in summary} == pytest.approx(summary)
+    assert all(metrics[k] == 0 for k in metrics.keys() - summary.keys())
+
+
+def run_dir(node: Node) -> Path:
+    return Path(node.tags["lm_eval_so.run_dir"])
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return
+        except (AssertionError, ValueError):
+            pass  # the experiment or its run is not there yet
+        assert time.monotonic() < until
+        time.sleep(0.1)
