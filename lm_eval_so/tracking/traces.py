@@ -108,7 +108,10 @@ class Traces:
                 if not line.endswith(b"\n"):
                     return
                 self._offset += len(line)
-                result: Result = orjson.loads(line)
+                try:
+                    result: Result = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    return  # the file has just been put in order: `finish` reads it from the start
                 if _lot(f"{result['sample_id']} {result['repeat']}") < self._share:
                     yield result
 

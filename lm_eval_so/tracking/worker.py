@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.errors import LmEvalError
@@ -127,4 +128,8 @@ def _read(messages: queue.SimpleQueue[Message | None]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException:  # noqa: BLE001 - a bug, which ends the process
+        traceback.print_exc()
+        os._exit(1)  # the thread that reads stdin would not let it end

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -145,6 +146,32 @@ class Bench:
         measured = f"{slopes[0]:.3f} ms, bare loop {slopes[1]:.3f} ms: {ratio:.2f} times"
         yield Figure("CPU per request", measured, "at most 2.0 times", ratio <= 2)
 
+    def tracking(self) -> Iterator[Figure]:
+        """What MLflow adds: by the request (slope up to 10,000 samples), and once for the run.
+
+        All processes are counted; the database is there already.
+        """
+        sizes = (self.dataset(1000), self.dataset(10_000))
+        mlflow = ("tracking=mlflow", f"tracking.uri=sqlite:///{self.folder}/mlflow.db")
+        spent: dict[tuple[bool, int], list[float]] = defaultdict(list)
+        with provider() as server:
+            self.ours(sizes[0], server, *mlflow)
+            for _ in range(7):
+                for n, size in enumerate(sizes):
+                    for tracked in (False, True):
+                        fixed = ("runner.max_concurrency=64", *(mlflow if tracked else ()))
+                        spent[tracked, n].append(self.ours(size, server, *fixed).cpu_s)
+        least = {key: min(values) for key, values in spent.items()}
+        plain, tracked = ((least[how, 1] - least[how, 0]) / 9 for how in (False, True))
+        once = least[True, 0] - least[False, 0]
+        yield Figure(
+            "CPU per request with tracking=mlflow",
+            f"{tracked:.3f} ms, without {plain:.3f} ms: {tracked / plain - 1:+.1%}; "
+            f"once for the run {once:.1f} s",
+            "at most +5%",
+            tracked / plain <= 1.05,
+        )
+
     def limits(self) -> Iterator[Figure]:
         """Time under a limit beside the time that the limit dictates."""
         requests = {"requests_per_minute": 3000, **LOGNORMAL}
@@ -252,7 +279,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         for part in (
-            *(bench.start_up, bench.cpu, bench.limits, bench.latency, bench.slots, bench.size),
+            *(bench.start_up, bench.cpu, bench.tracking, bench.limits, bench.latency),
+            *(bench.slots, bench.size),
         ):
             for figure in part():
                 figures.append(figure)

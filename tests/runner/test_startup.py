@@ -10,11 +10,13 @@ import pytest
 HEAVY = {
     "aiohttp",
     "asyncio",
+    "alembic",
     "httpx2",
     "mlflow",
     "openai",
     "pydantic",
     "rich",
+    "sqlalchemy",
     "tenacity",
     "xllamacpp",
 }
@@ -60,6 +62,11 @@ def test_a_run_without_a_network_loads_no_client() -> None:
     found = loaded("app", "backend=simulated", "runner.progress=none")
     assert "pydantic" in found
     assert found & {"openai", "httpx2", "aiohttp", "mlflow", "xllamacpp"} == set()
+
+
+def test_a_tracked_run_leaves_mlflow_to_the_process_beside_it() -> None:
+    found = loaded("app", "backend=simulated", "runner.progress=none", "tracking=mlflow")
+    assert found & {"mlflow", "sqlalchemy", "alembic"} == set()
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

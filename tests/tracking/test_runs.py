@@ -375,6 +375,22 @@ class TestTraces:
         made.finish(time.monotonic() + 60, lambda: None)
         assert made.missing() == []
 
+    def test_follow_a_file_that_is_put_in_order_under_them(
+        self, make_dataset: Callable[..., Path], database: str
+    ) -> None:
+        report = run(make_dataset(10), TestFromPython.CONFIG)
+        store = Store(database)
+        experiment_id = store.experiment("e")
+        run_id = store.create_run(experiment_id, "r", {})
+        made = Traces(store, experiment_id, run_id, report.results_path, 0.0, resumed=False)
+        made.follow(time.monotonic() + 60)
+        text = report.results_path.read_bytes()
+        report.results_path.write_bytes(b"{" + text + text)
+        made.follow(time.monotonic() + 60)
+        report.results_path.write_bytes(text)
+        made.finish(time.monotonic() + 60, lambda: None)
+        assert made.missing() == []
+
     def test_for_which_there_is_no_time_are_counted_and_sent_later(
         self, command: Command, make_dataset: Callable[..., Path], database: str
     ) -> None:

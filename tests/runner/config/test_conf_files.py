@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from lm_eval_so.runner.backends.registry import known_kinds
 from lm_eval_so.runner.composition import register, shipped
 from lm_eval_so.runner.config.compose import plan_from
-from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan
+from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan, TrackingConfig
 
 CONF = shipped("conf")
 CHOICES = sorted(
@@ -49,6 +49,7 @@ def test_the_files_are_the_groups_of_the_design() -> None:
 
 def test_python_and_the_command_line_have_the_same_defaults() -> None:
     assert plan().options == RunnerOptions()
+    assert plan("tracking=mlflow").tracking == TrackingConfig(kind="mlflow")
 
 
 def test_no_file_names_a_target() -> None:
