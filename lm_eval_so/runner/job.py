@@ -61,7 +61,7 @@ def run_job(
             if place is not None and not together:
                 _LOG.info("cell %s", _words(place))
             report = event_loop.run(run.carry_out())
-            look = tracking.finish() if tracking else ""
+            look = tracking.finish(hurry=report.summary is None) if tracking else ""
             if place is None:
                 print_report(report, Console(), look)
             else:

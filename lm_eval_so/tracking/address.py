@@ -1,6 +1,7 @@
 """Where MLflow is: an address, or a database of our own."""
 
 import os
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,5 +40,5 @@ def how_to_look(uri: str, experiment_id: str | None = None, run_id: str | None =
     if is_remote(uri):
         page = "" if experiment_id is None else f"/#/experiments/{experiment_id}"
         return shown(uri).rstrip("/") + page + ("" if run_id is None else f"/runs/{run_id}")
-    command = f"mlflow ui --workers 1 --backend-store-uri '{shown(uri)}'"
+    command = shlex.join(["mlflow", "ui", "--workers", "1", "--backend-store-uri", shown(uri)])
     return command if find_spec("flask") else f"{command}  (with: pip install 'lm-eval-so[ui]')"

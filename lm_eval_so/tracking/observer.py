@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from lm_eval_so.tracking.messages import Begin, End, LiveMetrics
 from lm_eval_so.tracking.store import now_ms
 
 _LOG = logging.getLogger(__name__)
+_HURRY = 3.0  # seconds
 _SHOWN = ("p50", "p90", "p99")
 _OF_LATE = 1000
 """Answers that the live percentiles look back on."""
@@ -82,15 +84,18 @@ class MlflowTracking(Silent):
         if self._sent:
             self._read()
 
-    def finish(self) -> str:
+    def finish(self, *, hurry: bool = False) -> str:
         """The files are final: waits until MLflow has what it lacks, or the time is up.
+
+        Args:
+            hurry: Waits for a few seconds at the most: somebody wants to leave.
 
         Returns:
             How to look at it; empty where MLflow has nothing.
         """
         if self._directory is None:
             return ""
-        bound = self._config.drain_timeout
+        bound = min(self._config.drain_timeout, _HURRY if hurry else math.inf)
         report = self._feeder.ask(End(directory=self._directory, timeout=bound))
         if report.missing:
             _LOG.warning(

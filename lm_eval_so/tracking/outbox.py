@@ -44,6 +44,23 @@ class Outbox:
         """Adds a call; ``what`` says in a few words what is missing without it."""
         self._items.append(_Item(what, send))
 
+    def send(self, what: str, call: Callable[[], object]) -> None:
+        """Makes a call now, or adds it to those that wait.
+
+        Raises:
+            TrackingError: MLflow refuses it. Of one that has waited, the refusal is only kept.
+        """
+        if self._items:
+            self.put(what, call)
+            self.flush()
+            return
+        try:
+            self._probe()
+            call()
+        except TrackingUnreachableError as error:
+            self.put(what, call)
+            self._is_away(error)
+
     def flush(
         self,
         *,
@@ -69,13 +86,16 @@ class Outbox:
                     sent()
             self.reason = ""
         except TrackingUnreachableError as error:
-            self.reason = str(error)
-            self._again_at = self._clock() + _PAUSE
+            self._is_away(error)
 
     def missing(self) -> list[str]:
         """What has not been sent, or was refused: ``params``, ``live metrics (12)``."""
         counts = Counter(item.what for item in self._items) + self._refused
         return [what if n == 1 else f"{what} ({n})" for what, n in counts.items()]
+
+    def _is_away(self, error: TrackingUnreachableError) -> None:
+        self.reason = str(error)
+        self._again_at = self._clock() + _PAUSE
 
     def _send(self, item: _Item) -> None:
         try:

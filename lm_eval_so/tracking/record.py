@@ -91,10 +91,12 @@ def metrics_of(metadata: Metadata, before: Mapping[str, float] | None = None) ->
         metadata: Of the run.
         before: Metrics of an earlier command; counts that the summary has no more become 0.
     """
-    summary = metadata["summary"] or {}
+    summary = metadata["summary"]
+    if summary is None:  # it was stopped at once
+        return {}
     found = {key: value for key, value in flat(summary).items() if isinstance(value, int | float)}
     gone = {key: 0.0 for key in before or {} if key.startswith(_COUNTS)}
-    return {**gone, **(_ALWAYS if summary else {}), **found}
+    return {**gone, **_ALWAYS, **found}
 
 
 def artifacts_of(directory: Path, limit: float) -> list[Path]:

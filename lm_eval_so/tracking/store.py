@@ -111,6 +111,13 @@ class Store:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process just now
                 raise
 
+    def context_tags(self) -> dict[str, str]:
+        """What MLflow notes of whoever makes a run: user, program, git commit."""
+        from mlflow.tracking.context.registry import resolve_tags  # noqa: PLC0415 - as above
+
+        with self.telling():
+            return dict(resolve_tags())
+
     def create_run(
         self,
         experiment_id: str,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from lm_eval_so.runner.config.directory import safe_name
-from lm_eval_so.runner.errors import ArtifactNotFoundError, TrackingError
+from lm_eval_so.runner.errors import ArtifactNotFoundError, ConfigError, TrackingError
 from lm_eval_so.tracking.address import how_to_look, tracking_uri
 from lm_eval_so.tracking.directory import log_directory
 from lm_eval_so.tracking.names import flat, numbers, unique
@@ -98,7 +98,7 @@ class PipelineContext:
         on_unreachable: Literal["raise", "warn"] = "raise",
     ) -> None:
         if on_unreachable not in {"raise", "warn"}:
-            raise TrackingError(f"on_unreachable must be 'raise' or 'warn', got {on_unreachable!r}")
+            raise ConfigError(f"on_unreachable must be 'raise' or 'warn', got {on_unreachable!r}")
         self._experiment = experiment
         self._output_dir = Path(output_dir)
         self._store = Store(_address(tracking_uri, self._output_dir))
@@ -278,7 +278,7 @@ class PipelineContext:
         node.run_id = self._store.create_run(
             self._experiment_id,
             node.name,
-            {"lm_eval_so.directory": node.folder.absolute(), **tags},
+            {**self._store.context_tags(), "lm_eval_so.directory": node.folder.absolute(), **tags},
             parent=node.parent.run_id if node.parent else None,
             started_at=started_at,
         )
@@ -335,8 +335,7 @@ class PipelineContext:
             call()
             return
         with self._lock:
-            self._outbox.put(what, call)
-            self._outbox.flush()
+            self._outbox.send(what, call)
 
 
 class Step:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
 from lm_eval_so.tracking.outbox import Outbox
 
@@ -83,6 +85,22 @@ def test_a_call_that_breaks_off_is_made_again() -> None:
     mlflow.outbox.flush()
     mlflow.outbox.flush(now=True)
     assert mlflow.sent == ["flaky"]
+
+
+def test_a_call_that_need_not_wait_is_refused_to_its_caller() -> None:
+    mlflow = Away()
+
+    def refuse() -> None:
+        raise TrackingError("changed")
+
+    with pytest.raises(TrackingError, match="changed"):
+        mlflow.outbox.send("params", refuse)
+    mlflow.away = True
+    mlflow.outbox.send("params", refuse)
+    mlflow.away, mlflow.now = False, 5.0
+    mlflow.outbox.send("more", lambda: mlflow.sent.append("more"))
+    assert mlflow.sent == ["more"]
+    assert mlflow.outbox.missing() == ["params, refused: changed"]
 
 
 def test_what_takes_too_long_is_left() -> None:

@@ -67,7 +67,7 @@ class TestTheScriptOfTheReadme:
         done = script(SCRIPT, tmp_path)
         assert done.returncode == 0, done.stderr
         assert done.stdout == ""
-        command = f"mlflow ui --workers 1 --backend-store-uri 'sqlite:///{tmp_path}/output_dir"
+        command = f"mlflow ui --workers 1 --backend-store-uri sqlite:///{tmp_path}/output_dir"
         assert command in done.stderr
         assert_is_the_scripts_tree(f"sqlite:///{tmp_path}/output_dir/mlflow.db")
 
