@@ -4,10 +4,9 @@ mlflow is imported when a store is opened, which takes seconds.
 """
 
 import json
-import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import FileLock
 
 from lm_eval_so.runner.config.directory import safe_name
-from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
+from lm_eval_so.runner.errors import TrackingError
 from lm_eval_so.tracking.address import ARTIFACTS, database_of, is_remote, shown
 from lm_eval_so.tracking.claim import KEY_TAG, Claim
 from lm_eval_so.tracking.names import (
@@ -27,6 +26,7 @@ from lm_eval_so.tracking.names import (
     fit,
     numbers,
 )
+from lm_eval_so.tracking.telling import telling
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,12 +37,6 @@ PARENT_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.runName"
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _DIGEST_LENGTH = 36
 _PROBE_TIMEOUT = 5  # seconds
-_REFUSALS = range(400, 500)
-_TOO_MANY_REQUESTS = 429
-_CAUSE = re.compile(
-    r"""\(Caused by \w+\((['"])(\w+\(.*?\): )?(Failed .*? connection: )?(?P<text>.*)\1"""
-)
-"""Where urllib3, after its whole chain of retries, says what the matter is."""
 
 
 class Store:
@@ -270,34 +264,11 @@ class Store:
         for name, content in whole.items():
             self.text(run_id, json.dumps(content, ensure_ascii=False, indent=2), name)
 
-    @contextmanager
-    def telling(self) -> Iterator[None]:
-        try:
-            yield
-        except TrackingError:
-            raise
-        except Exception as error:
-            kind = TrackingError if _refuses(error) else TrackingUnreachableError
-            raise kind(f"MLflow at {shown(self.uri)}: {_reason(error)}") from error
+    def telling(self) -> AbstractContextManager[None]:
+        """Around any call of the client's: MLflow's errors in our words."""
+        return telling(self.uri)
 
 
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-def _refuses(error: Exception) -> bool:
-    """Whether the same call would fail again."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - as above
-
-    if isinstance(error, MlflowException):
-        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
-    else:
-        status = getattr(getattr(error, "response", None), "status_code", 0)
-    return status in _REFUSALS and status != _TOO_MANY_REQUESTS
-
-
-def _reason(error: Exception) -> str:
-    text = shown(str(error)).strip() or type(error).__name__
-    cause = _CAUSE.search(text)
-    return (cause["text"] if cause else text.splitlines()[0]).rstrip(".")

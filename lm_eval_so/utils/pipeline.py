@@ -7,18 +7,18 @@ import secrets
 import sys
 import threading
 import traceback
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.errors import ArtifactNotFoundError, ConfigError, TrackingError
 from lm_eval_so.tracking.address import how_to_look, tracking_uri
 from lm_eval_so.tracking.directory import log_directory
-from lm_eval_so.tracking.names import flat, numbers, unique
+from lm_eval_so.tracking.names import flat, numbers
 from lm_eval_so.tracking.outbox import Outbox
-from lm_eval_so.tracking.store import RunStatus, Store, now_ms
+from lm_eval_so.tracking.store import Store, now_ms
+from lm_eval_so.utils.step import Step, status_after
+from lm_eval_so.utils.tree import Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,25 +28,6 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.api import DatasetPath, How
     from lm_eval_so.runner.models import RunConfig
     from lm_eval_so.runner.report import RunReport
-
-
-class _Node:
-    """The pipeline, or a step of it: a folder and a run of MLflow's."""
-
-    def __init__(
-        self, pipeline: PipelineContext, name: str, folder: Path, parent: _Node | None
-    ) -> None:
-        self.pipeline = pipeline
-        self.name = name
-        self.folder = folder
-        self.parent = parent
-        self.outer = _CURRENT.get()
-        self.run_id = ""  # known once MLflow has made the run
-        self.names: set[str] = set()  # of the folders in this one
-        self.is_open = True
-
-
-_CURRENT: ContextVar[_Node | None] = ContextVar("lm_eval_so_step", default=None)
 
 
 class PipelineContext:
@@ -107,10 +88,11 @@ class PipelineContext:
         self._outbox = Outbox(self._store.probe) if on_unreachable == "warn" else None
         self._lock = threading.RLock()
         self._experiment_id = ""
-        self._root: _Node | None = None
+        self._tree: Tree | None = None
 
     def __enter__(self) -> Self:
-        self._enter(self._open())
+        tree = self._open()
+        tree.enter(tree.root)
         return self
 
     def __exit__(
@@ -119,11 +101,12 @@ class PipelineContext:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leave(self._pipeline)
+        self._entered.leave(self._entered.root)
         self._finish(error)
 
     async def __aenter__(self) -> Self:
-        self._enter(await asyncio.to_thread(self._open))
+        tree = await asyncio.to_thread(self._open)
+        tree.enter(tree.root)
         return self
 
     async def __aexit__(
@@ -132,7 +115,7 @@ class PipelineContext:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leave(self._pipeline)
+        self._entered.leave(self._entered.root)
         await asyncio.to_thread(self._finish, error)
 
     @property
@@ -142,19 +125,19 @@ class PipelineContext:
         Empty while MLflow is away. ``mlflow.start_run(run_id=ctx.run_id)`` makes it the active
         run, for code that logs by itself.
         """
-        return self._here.run_id
+        return self._entered.here.run_id
 
     @property
     def url(self) -> str:
         """Where the pipeline can be looked at: a link, or a command."""
-        return how_to_look(self._store.uri, self._experiment_id or None, self._pipeline.run_id)
+        return how_to_look(self._store.uri, self._experiment_id or None, self._entered.root.run_id)
 
     def step(self, name: str) -> Step:
         """A step, to be entered by ``with`` or ``async with``, which gives its folder.
 
         A second one of the same name in the same place is ``name-2``.
         """
-        return Step(self, name)
+        return Step(name, self._open_step, self._close)
 
     def log_param(self, key: str, value: object) -> None:
         """Logs a param."""
@@ -186,7 +169,7 @@ class PipelineContext:
         Raises:
             ArtifactNotFoundError: It is in neither.
         """
-        places = list(dict.fromkeys([self._here.folder / path, Path(path)]))
+        places = list(dict.fromkeys([self._entered.here.folder / path, Path(path)]))
         found = next((place for place in places if place.exists()), None)
         if found is None:
             looked = " nor at ".join(str(place.absolute()) for place in places)
@@ -208,7 +191,8 @@ class PipelineContext:
         """`lm_eval_so.run` as a step, with its config, summary and files logged.
 
         Results are left in the step's folder, so that each run of the pipeline asks anew; with
-        ``output_root`` or ``output_dir`` elsewhere, what was answered is not asked again.
+        ``output_root`` or ``output_dir`` elsewhere, what was answered is not asked again. From a
+        coroutine: ``await asyncio.to_thread(ctx.run_evaluation, dataset, config)``.
 
         Args:
             dataset: As `lm_eval_so.run` takes it.
@@ -229,50 +213,34 @@ class PipelineContext:
         return report
 
     @property
-    def _pipeline(self) -> _Node:
-        if self._root is None:
+    def _entered(self) -> Tree:
+        if self._tree is None:
             raise TrackingError("the pipeline has not begun: with PipelineContext(...) as ctx: ...")
-        return self._root
+        return self._tree
 
-    @property
-    def _here(self) -> _Node:
-        """The innermost step that the caller is in."""
-        node = _CURRENT.get()
-        while node is not None and node.pipeline is not self:
-            node = node.outer
-        if node is None:
-            self._pipeline  # noqa: B018 - raises where there is none
-            node = self._owners
-            while not node.is_open and node.parent is not None:
-                node = node.parent
-        return node
-
-    def _open(self) -> _Node:
-        if self._root is not None:
+    def _open(self) -> Tree:
+        if self._tree is not None:
             raise TrackingError("a PipelineContext is entered once; make another for another run")
         name = f"{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         self.directory = self._output_dir / name
         if self._outbox is None:
             self._store.probe()
         self.directory.mkdir(parents=True)
-        node = _Node(self, self._run_name or name, self.directory, None)
-        node.names.add("run")
-        self._root = node
-        self._call("the pipeline's run", lambda: self._create(node, self._tags, now_ms()))
-        return node
+        self._tree = tree = Tree(self._run_name or name, self.directory)
+        self._begin(tree.root, self._tags)
+        return tree
 
-    def _open_step(self, name: str) -> _Node:
-        parent = self._here
-        with self._lock:
-            folder = unique(safe_name(name), parent.names)
-        number = folder[len(safe_name(name)) :]
-        node = _Node(self, name + number, parent.folder / folder, parent)
+    def _open_step(self, name: str) -> Node:
+        node = self._entered.grow(name)
         node.folder.mkdir(parents=True)
-        started = now_ms()
-        self._call(f"step {node.name}", lambda: self._create(node, {}, started))
+        self._begin(node, {})
         return node
 
-    def _create(self, node: _Node, tags: Mapping[str, Any], started_at: int) -> None:
+    def _begin(self, node: Node, tags: Mapping[str, Any]) -> None:
+        started_at = now_ms()
+        self._call(f"the run of {node.name}", lambda: self._create(node, tags, started_at))
+
+    def _create(self, node: Node, tags: Mapping[str, Any], started_at: int) -> None:
         if not self._experiment_id:
             self._experiment_id = self._store.experiment(self._experiment)
         node.run_id = self._store.create_run(
@@ -283,21 +251,8 @@ class PipelineContext:
             started_at=started_at,
         )
 
-    def _enter(self, node: _Node, *, owns: bool = True) -> None:
-        _CURRENT.set(node)
-        if node.parent is None:
-            self._owner = threading.get_ident()
-        if owns and threading.get_ident() == self._owner:
-            self._owners = node
-
-    def _leave(self, node: _Node) -> None:
-        node.is_open = False
-        _CURRENT.set(node.outer)
-        if self._owners is node and node.parent is not None:
-            self._owners = node.parent
-
-    def _close(self, node: _Node, error: BaseException | None) -> None:
-        status, ended = _status(error), now_ms()
+    def _close(self, node: Node, error: BaseException | None) -> None:
+        status, ended = status_after(error), now_ms()
         try:
             if error is not None and status != "FINISHED":
                 told = "".join(traceback.format_exception(error))
@@ -315,19 +270,19 @@ class PipelineContext:
             error.add_note(f"and the end of {node.name!r} could not be told to MLflow: {refusal}")
 
     def _finish(self, error: BaseException | None) -> None:
-        self._close(self._pipeline, error)
+        self._close(self._entered.root, error)
         if self._outbox is not None:
             with self._lock:
                 self._outbox.flush(now=True)
                 missing = self._outbox.missing()
             if missing:
-                _say(f"MLflow lacks, of {self.directory}: {', '.join(missing)}")
-                _say(f"the reason: {self._outbox.reason}" if self._outbox.reason else "")
-        if self._pipeline.run_id:
+                reason = f" ({self._outbox.reason})" if self._outbox.reason else ""
+                _say(f"MLflow lacks, of {self.directory}: {', '.join(missing)}{reason}")
+        if self._entered.root.run_id:
             _say(f"tracked in MLflow: {self.url}")
 
     def _tell(self, what: str, call: Callable[..., object], *values: Any, **named: Any) -> None:  # noqa: ANN401 - what the call takes
-        node = self._here
+        node = self._entered.here
         self._call(f"{what} of {node.name}", lambda: call(node.run_id, *values, **named))
 
     def _call(self, what: str, call: Callable[[], object]) -> None:
@@ -338,52 +293,7 @@ class PipelineContext:
             self._outbox.send(what, call)
 
 
-class Step:
-    """A step of a pipeline: ``with`` or ``async with`` it, once."""
-
-    def __init__(self, pipeline: PipelineContext, name: str) -> None:
-        self._pipeline = pipeline
-        self._name = name
-
-    def __enter__(self) -> Path:
-        self._node = self._pipeline._open_step(self._name)  # noqa: SLF001 - a part of it
-        self._pipeline._enter(self._node)  # noqa: SLF001
-        return self._node.folder
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._pipeline._leave(self._node)  # noqa: SLF001
-        self._pipeline._close(self._node, error)  # noqa: SLF001
-
-    async def __aenter__(self) -> Path:
-        self._node = await asyncio.to_thread(self._pipeline._open_step, self._name)  # noqa: SLF001
-        self._pipeline._enter(self._node, owns=False)  # noqa: SLF001
-        return self._node.folder
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._pipeline._leave(self._node)  # noqa: SLF001
-        await asyncio.to_thread(self._pipeline._close, self._node, error)  # noqa: SLF001
-
-
 _address = tracking_uri  # the argument of PipelineContext has its name
-
-
-def _status(error: BaseException | None) -> RunStatus:
-    match error:
-        case None | SystemExit(code=None | 0):
-            return "FINISHED"
-        case KeyboardInterrupt() | asyncio.CancelledError() | GeneratorExit():
-            return "KILLED"
-    return "FAILED"
 
 
 def _line(error: BaseException) -> str:
@@ -391,5 +301,4 @@ def _line(error: BaseException) -> str:
 
 
 def _say(sentence: str) -> None:
-    if sentence:
-        print(sentence, file=sys.stderr)  # noqa: T201 - a person reads it
+    print(sentence, file=sys.stderr)  # noqa: T201 - a person reads it

@@ -426,7 +426,7 @@ class TestAServerThatIsAway:
         assert (tmp_path / folder / "w.bin").read_bytes() == b"1"
         told = capsys.readouterr().err
         assert told.count("MLflow lacks") == 1
-        for what in ("params of", "step train", "w.bin of train", "metrics of train (2)"):
+        for what in ("params of", "the run of train", "w.bin of train", "metrics of train (2)"):
             assert what in told
         assert "refused" in told
 

@@ -1,0 +1,66 @@
+"""A step of a pipeline, as a context."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from lm_eval_so.tracking.store import RunStatus
+    from lm_eval_so.utils.tree import Node
+
+
+class Step:
+    """A step of a pipeline: ``with`` or ``async with`` it, once."""
+
+    def __init__(
+        self,
+        name: str,
+        begin: Callable[[str], Node],
+        end: Callable[[Node, BaseException | None], None],
+    ) -> None:
+        self._name = name
+        self._begin = begin
+        self._end = end
+
+    def __enter__(self) -> Path:
+        self._node = node = self._begin(self._name)
+        node.tree.enter(node)
+        return node.folder
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._node.tree.leave(self._node)
+        self._end(self._node, error)
+
+    async def __aenter__(self) -> Path:
+        self._node = node = await asyncio.to_thread(self._begin, self._name)
+        node.tree.enter(node, owns=False)
+        return node.folder
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._node.tree.leave(self._node)
+        await asyncio.to_thread(self._end, self._node, error)
+
+
+def status_after(error: BaseException | None) -> RunStatus:
+    """How MLflow calls the end of what raised ``error``, or nothing."""
+    match error:
+        case None | SystemExit(code=None | 0):
+            return "FINISHED"
+        case KeyboardInterrupt() | asyncio.CancelledError() | GeneratorExit():
+            return "KILLED"
+    return "FAILED"
