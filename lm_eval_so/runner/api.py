@@ -4,12 +4,13 @@ import asyncio
 import queue
 import signal
 import threading
+import warnings
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, closing, contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from lm_eval_so.runner import event_loop
 from lm_eval_so.runner.backends.base import ChatBackend
@@ -19,6 +20,9 @@ from lm_eval_so.runner.models import RunConfig, RunResult
 from lm_eval_so.runner.observer import Silent
 from lm_eval_so.runner.report import RunReport
 from lm_eval_so.runner.signals import InterruptedRunError
+
+if TYPE_CHECKING:
+    from lm_eval_so.tracking.observer import MlflowTracking
 
 DatasetPath = str | PathLike[str]
 _AHEAD = 1024
@@ -65,18 +69,23 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunRepor
         LmEvalError: The run could not be carried out; what was received is in the run directory.
         KeyboardInterrupt: Ctrl-C, after what was in flight has been written.
     """
+    return complete(carry_out(dataset, config, **how))
+
+
+def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
+    """`run`, with a report also of what stopped it; `complete` raises that."""
     with _prepared(dataset, config, how) as (prepared, finish):
         report = event_loop.run(prepared.carry_out())
-        finish()
-        return _complete(report)
+        finish(report)
+        return report
 
 
 async def run_async(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
     """`run`, in a running event loop."""
     with _prepared(dataset, config, how) as (prepared, finish):
         report = await prepared.carry_out()
-        await asyncio.to_thread(finish)
-        return _complete(report)
+        await asyncio.to_thread(finish, report)
+        return complete(report)
 
 
 async def stream_async(
@@ -106,8 +115,8 @@ async def stream_async(
                 await asyncio.wait([task], timeout=_POLL)
             raise
         report = await task
-        await asyncio.to_thread(finish)
-        _complete(report)
+        await asyncio.to_thread(finish, report)
+        complete(report)
 
 
 def stream(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> Iterator[RunResult]:
@@ -164,20 +173,29 @@ class _Forward(Silent):
 @contextmanager
 def _prepared(
     dataset: DatasetPath, config: RunConfig, how: How, *observers: Silent
-) -> Iterator[tuple[Run, Callable[[], object]]]:
-    """The run, and what is to be called when its files are final."""
+) -> Iterator[tuple[Run, Callable[[RunReport], object]]]:
+    """The run, and what is to be called with its report."""
     plan = _plan(dataset, config, how)
     if plan.tracking.kind == "none":
         with Run(plan, how.get("backend"), *observers) as prepared:
-            yield prepared, lambda: None
+            yield prepared, lambda _: None
         return
     from lm_eval_so.tracking.feeder import Feeder  # noqa: PLC0415 - only if asked for
     from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - as above
 
-    with closing(Feeder()) as feeder:
-        tracking = tracking_of(plan, feeder)
+    feeder = Feeder()
+    tracking = tracking_of(plan, feeder)
+    try:
         with Run(plan, how.get("backend"), *observers, tracking) as prepared:
-            yield prepared, tracking.finish
+            yield prepared, partial(_finish, tracking)
+    finally:
+        feeder.close(wait=False)  # there may be an event loop that must not wait
+
+
+def _finish(tracking: "MlflowTracking", report: RunReport) -> None:
+    tracked = tracking.finish(hurry=report.summary is None)
+    if tracked is not None and tracked.complaint:
+        warnings.warn(f"{tracked.complaint}; the same call sends it", stacklevel=2)
 
 
 def _plan(dataset: DatasetPath, config: RunConfig, how: How) -> RunPlan:
@@ -196,7 +214,8 @@ def _plan(dataset: DatasetPath, config: RunConfig, how: How) -> RunPlan:
     )
 
 
-def _complete(report: RunReport) -> RunReport:
+def complete(report: RunReport) -> RunReport:
+    """The report, if the run came to its end; else raises why not."""
     fault = report.fault
     if isinstance(fault, InterruptedRunError):
         if fault.exit_code == 128 + signal.SIGTERM:

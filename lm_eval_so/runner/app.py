@@ -49,10 +49,13 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
         return 0
     task = Task(again or shlex.join(["lm-eval-so", *mask_secrets(arguments)]))
     try:
-        code = _carry_out(task, arguments)
-        task.end_sweep(code)
-    finally:
-        task.close()
+        try:
+            code = _carry_out(task, arguments)
+            task.end_sweep(code)
+        finally:
+            task.close()
+    except KeyboardInterrupt:  # while MLflow was waited for
+        return fail("interrupted", INTERRUPTED)
     return code
 
 

@@ -29,6 +29,7 @@ _SECRET = re.compile(
         ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,}\s]+)       # a quoted value, or a bare one""",
     re.VERBOSE | re.IGNORECASE,
 )
+_USERINFO = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 _OPTIONS = re.compile(r"^\+{0,2}backend(\.options)?\b")
 _VALUE_FLAGS = {"-cn", "--config-name", "-cp", "--config-path", "-cd", "--config-dir"} | {
     *("-p", "--package", "-c", "--cfg", "-i"),
@@ -58,7 +59,13 @@ def register() -> None:
     OmegaConf.register_new_resolver("example", _example, replace=True)
     OmegaConf.register_new_resolver("scratch_dir", scratch_dir, replace=True)
     OmegaConf.register_new_resolver("json_value", _json_value, replace=True)
-    nodes = DictConfig({"params": _open_node(), "backend": {"options": _open_node()}})
+    nodes = DictConfig(
+        {
+            "params": _open_node(),
+            "backend": {"options": _open_node()},
+            "tracking": {"tags": _open_node()},
+        }
+    )
     store = ConfigStore.instance().store
     store(name="open_nodes", node=nodes)
     if _PLUGINS not in sys.path:
@@ -92,7 +99,7 @@ def hide_secrets(arguments: Sequence[str]) -> list[str]:
 
 def mask_secrets(arguments: Sequence[str]) -> list[str]:
     """The arguments as they may be shown."""
-    return [_SECRET.sub(r"\1***", argument) for argument in arguments]
+    return [_USERINFO.sub("***@", _SECRET.sub(r"\1***", argument)) for argument in arguments]
 
 
 def explain(error: Exception) -> str:

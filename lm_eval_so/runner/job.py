@@ -61,14 +61,15 @@ def run_job(
             if place is not None and not together:
                 _LOG.info("cell %s", _words(place))
             report = event_loop.run(run.carry_out())
-            look = tracking.finish(hurry=report.summary is None) if tracking else ""
             if place is None:
-                print_report(report, Console(), look)
+                print_report(report, Console())
             else:
                 line = f"[{_words(place)}] {one_line(report)}"
                 if plan.objective is not None:
                     line += f"; {plan.objective} = {objective_of(report, plan.objective)}"
                 Console().print(line, soft_wrap=True, markup=False, highlight=False)
+            if tracking is not None:
+                _finish(tracking, report, alone=place is None)
             error = run.redactor.text(_explain(report, None if place else again) or "") or None
             return Ended(report.exit_code, error, objective_of(report, plan.objective))
     except LmEvalError as error:
@@ -102,6 +103,18 @@ def _tracking(
     from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - only if asked for
 
     return tracking_of(plan, feeder(), place.sweep if place else None)
+
+
+def _finish(tracking: MlflowTracking, report: RunReport, *, alone: bool) -> None:
+    tracked = tracking.finish(hurry=report.summary is None)
+    if tracked is None:
+        return
+    if tracked.look and alone:
+        print(f"mlflow    {tracked.look}")  # noqa: T201 - below the other paths
+    if tracked.complaint:
+        _LOG.warning(
+            "%s; the same command sends it, and asks the model nothing again", tracked.complaint
+        )
 
 
 def _explain(report: RunReport, again: str | None) -> str | None:

@@ -5,17 +5,44 @@ any moment leaves one run and not two, on whatever server.
 """
 
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
+from filelock import FileLock, Timeout
 
-from lm_eval_so.runner.store.files import replace_file
+from lm_eval_so.runner.errors import TrackingUnreachableError
+from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.tracking.address import shown
 
 CLAIM = "mlflow.json"
+_LOCK = f".{CLAIM}.lock"
+_PATIENCE = 20.0  # seconds
 KEY_TAG = "lm_eval_so.key"
+
+
+@contextmanager
+def claimed(directory: Path) -> Iterator["Claim"]:
+    """The claim of a directory, for one process at a time.
+
+    Several may want it: the cells of a sweep, or the run of now and what is left of a killed one.
+
+    Raises:
+        TrackingUnreachableError: Another process does not let go of it.
+        StoreError: It cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with FileLock(directory / _LOCK, timeout=_PATIENCE):
+            yield Claim(directory)
+    except Timeout as error:
+        raise TrackingUnreachableError(
+            f"another process is telling MLflow of {directory}"
+        ) from error
+    except OSError as error:
+        raise unwritable(directory, error) from error
 
 
 class Claim:

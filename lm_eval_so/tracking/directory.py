@@ -47,7 +47,8 @@ def log_directory(store: Store, directory: Path) -> Callable[[str], None]:
     def log(run_id: str) -> None:
         for entry in (
             *begun(store, directory, metadata),
-            *ended(store, directory, metadata, RESULTS_LIMIT),
+            *ended(store, metadata),
+            *files(store, directory, RESULTS_LIMIT),
         ):
             entry.log(run_id)
 
@@ -62,9 +63,13 @@ def begun(store: Store, directory: Path, metadata: Metadata) -> Iterator[Entry]:
     yield Entry(CONFIG, lambda run_id: store.text(run_id, config_yaml(metadata), CONFIG))
 
 
-def ended(store: Store, directory: Path, metadata: Metadata, limit: float) -> Iterator[Entry]:
-    """What is known when it has ended; results of more than ``limit`` bytes stay where they are."""
+def ended(store: Store, metadata: Metadata) -> Iterator[Entry]:
+    """What is known when it has ended."""
     yield Entry("summary", lambda run_id: _summary(store, run_id, metadata))
+
+
+def files(store: Store, directory: Path, limit: float) -> Iterator[Entry]:
+    """What it leaves; results of more than ``limit`` bytes stay where they are."""
     for path in artifacts_of(directory, limit):
         yield Entry(path.name, lambda run_id, path=path: store.artifact(run_id, path))  # type: ignore[misc]
         if path.name == RESULTS:

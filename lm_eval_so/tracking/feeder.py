@@ -10,10 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.tracking.messages import Begin, End, EndSweep, LiveMetrics, Report
+from lm_eval_so.tracking.messages import ALL, Begin, End, EndSweep, LiveMetrics, Report
 
-_GRACE = 5.0  # seconds beyond what the process was given
-_WORKER = [sys.executable, "-W", "ignore", "-m", "lm_eval_so.tracking.worker"]
+DEAD = "the process that speaks with MLflow has ended"
+GRACE = 5.0  # seconds beyond what the process was given
+# -P: a script of the user's that is called mlflow.py is not MLflow.
+_WORKER = [sys.executable, "-P", "-W", "ignore", "-m", "lm_eval_so.tracking.worker"]
 
 
 class Feeder:
@@ -31,44 +33,68 @@ class Feeder:
         """What was told of a directory last."""
         reports = self._running().reports
         while not reports.empty():
-            self._take(reports.get())
+            report = reports.get()
+            if report is None:
+                reports.put(None)  # for `ask`
+                return Report(directory=directory, reason=DEAD)
+            self._latest[report.directory] = report
         return self._latest.get(directory)
 
-    def ask(self, message: End | EndSweep) -> Report:
-        """Sends a message and waits for the final report, for its ``timeout`` at the most."""
+    def ask(self, message: End | EndSweep, *, grace: float = GRACE) -> Report | None:
+        """Sends a message and waits for the final report; None if the process has ended early.
+
+        Args:
+            message: Its ``timeout`` is what the process takes at the most, if all is well.
+            grace: Seconds to wait beyond it.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C while it waits; the process is killed.
+        """
         self.send(message)
-        until = time.monotonic() + message.timeout + _GRACE
-        reason = f"no answer within {message.timeout:g} s"
+        report: Report | None = None
+        try:
+            report = self._wait(message, time.monotonic() + message.timeout + grace)
+        finally:
+            if report is None or not report.final:
+                self._kill()  # the next run gets another
+        return report
+
+    def close(self, *, wait: bool = True) -> None:
+        """Ends the process; without ``wait``, in a thread that sees to it."""
+        pipe, self._pipe = self._pipe, None
+        if pipe is None:
+            return
+        if wait:
+            pipe.close()
+        else:
+            threading.Thread(target=pipe.close).start()
+
+    def _kill(self) -> None:
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.kill()
+
+    def _wait(self, message: End | EndSweep, until: float) -> Report | None:
+        """The final report, or the last one before the time is up; None of a dead process."""
+        reports, directory = self._running().reports, message.directory
         while (left := until - time.monotonic()) > 0:
             try:
-                report = self._running().reports.get(timeout=left)
+                report = reports.get(timeout=left)
             except queue.Empty:
                 break
             if report is None:
-                reason = "its process ended early"
-                break
-            self._take(report)
-            if report.final and report.directory == message.directory:
+                return None
+            self._latest[report.directory] = report
+            if report.final and report.directory == directory:
                 return report
-        self.close()  # the next run gets another
-        last = self._latest.get(message.directory) or Report(directory=message.directory)
-        missing = last.missing or ("what was told last",)
-        return last.model_copy(update={"final": True, "missing": missing, "reason": reason})
-
-    def close(self) -> None:
-        """Ends the process."""
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+        last = self._latest.get(directory) or Report(directory=directory)
+        lack = {"missing": last.missing or ALL, "reason": f"no answer in {message.timeout:g} s"}
+        return last.model_copy(update=lack)
 
     def _running(self) -> "_Pipe":
         if self._pipe is None:
             self._pipe = _Pipe()
         return self._pipe
-
-    def _take(self, report: Report | None) -> None:
-        if report is not None:
-            self._latest[report.directory] = report
 
 
 class _Pipe:
@@ -95,10 +121,22 @@ class _Pipe:
         """Lets the process come to its end; one that hangs is killed."""
         self.messages.put(None)
         try:
-            self._process.wait(timeout=_GRACE)
+            self._process.wait(timeout=GRACE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+        except BaseException:  # Ctrl-C
+            self.kill()
+            raise
+        self._gather()
+
+    def kill(self) -> None:
+        """Ends the process, whatever it does."""
+        self._process.kill()
+        self.messages.put(None)
+        self._gather()
+
+    def _gather(self) -> None:
+        self._process.wait()
         for thread in self._threads:
             thread.join()
 

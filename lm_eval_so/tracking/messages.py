@@ -9,6 +9,9 @@ from lm_eval_so.runner.config.schema import TrackingConfig
 from lm_eval_so.runner.models import Value
 from lm_eval_so.tracking.record import Status
 
+ALL = ("the whole run",)
+"""What is missing where MLflow has nothing."""
+
 
 class Begin(Value):
     """A run begins; its directory has ``run_metadata.json``.
@@ -79,6 +82,14 @@ class Report(Value):
     look: str = ""
     missing: tuple[str, ...] = ()
     reason: str = ""
+
+    @property
+    def complaint(self) -> str:
+        """A sentence about what is missing; empty if nothing is."""
+        if not self.missing:
+            return ""
+        reason = self.reason or "it takes too long"
+        return f"MLflow lacks {', '.join(self.missing)} ({reason})"
 
 
 Message = Annotated[Begin | LiveMetrics | End | EndSweep, Field(discriminator="do")]

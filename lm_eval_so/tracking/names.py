@@ -37,13 +37,18 @@ class Fitted(NamedTuple):
 
 
 def flat(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, its names joined by dots; an empty mapping is kept as a value."""
+    """Nested mappings as one, its names joined by dots; an empty mapping is kept as a value.
+
+    Raises:
+        TrackingError: Two values come to the same name.
+    """
     found: dict[str, Any] = {}
     for key, value in nested.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
+        name = f"{prefix}{key}"
+        more = flat(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+        if twice := found.keys() & more.keys():
+            raise TrackingError(f"two values are called {twice.pop()!r}")
+        found |= more
     return found
 
 
@@ -58,9 +63,7 @@ def fit(values: Mapping[str, Any], longest: int, folder: str) -> Fitted:
     fitted: dict[str, str] = {}
     whole: dict[str, dict[str, str]] = {}
     for key, value in values.items():
-        text, name = _text(value), fit_name(key)
-        if name in fitted:  # another key came to the same name
-            name = f"{name[: _NAME_LENGTH - 9]}~{_digest(key)}"
+        text, name = _text(value), _free_name(key, fitted)
         if name != key or len(text) > longest:
             artifact = f"{folder}/{_digest(key)}.json"
             whole[artifact] = {"key": key, "value": text}
@@ -81,6 +84,11 @@ def fit_name(key: str) -> str:
     return name
 
 
+def _free_name(key: str, taken: Mapping[str, object]) -> str:
+    name = fit_name(key)
+    return f"{name[: _NAME_LENGTH - 9]}~{_digest(key)}" if name in taken else name
+
+
 def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
     """Metrics, nested or not, as numbers by name; NaN is a number, and stays one.
 
@@ -90,8 +98,8 @@ def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for key, value in flat(metrics).items():
         try:
-            found[fit_name(key)] = float(value)
-        except (TypeError, ValueError) as error:
+            found[_free_name(key, found)] = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
             raise TrackingError(f"metric {key!r} must be a number, got {value!r}") from error
     return found
 

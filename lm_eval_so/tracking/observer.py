@@ -13,12 +13,13 @@ from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.observer import Live, Silent, Started
 from lm_eval_so.runner.summary.summarise import distribution
 from lm_eval_so.tracking.address import tracking_uri
-from lm_eval_so.tracking.feeder import Feeder
-from lm_eval_so.tracking.messages import Begin, End, LiveMetrics
+from lm_eval_so.tracking.feeder import DEAD, GRACE, Feeder
+from lm_eval_so.tracking.messages import ALL, Begin, End, LiveMetrics, Report
 from lm_eval_so.tracking.store import now_ms
 
 _LOG = logging.getLogger(__name__)
-_HURRY = 3.0  # seconds
+_LIVES = 2  # of the process, when the run ends
+_HURRY = 1.0  # seconds
 _SHOWN = ("p50", "p90", "p99")
 _OF_LATE = 1000
 """Answers that the live percentiles look back on."""
@@ -41,7 +42,7 @@ class MlflowTracking(Silent):
         self._config = config
         self._uri = uri
         self._sweep = sweep
-        self._directory: Path | None = None
+        self._begin: Begin | None = None
         self._done = self._failed = self._sent = self._tokens = 0
         self._cost_usd = 0.0
         self._latencies: deque[float] = deque(maxlen=_OF_LATE)
@@ -49,13 +50,14 @@ class MlflowTracking(Silent):
 
     def started(self, started: Started, live: Callable[[], Live]) -> None:
         """The run directory is there, and holds what MLflow is to know."""
-        self._directory = started.directory.absolute()
         self._live = live
-        self._feeder.send(
-            Begin(
-                directory=self._directory, uri=self._uri, tracking=self._config, sweep=self._sweep
-            )
+        self._begin = Begin(
+            directory=started.directory.absolute(),
+            uri=self._uri,
+            tracking=self._config,
+            sweep=self._sweep,
         )
+        self._feeder.send(self._begin)
         self._before = self._counts()
         self._telling = asyncio.create_task(self._tell())
 
@@ -84,26 +86,30 @@ class MlflowTracking(Silent):
         if self._sent:
             self._read()
 
-    def finish(self, *, hurry: bool = False) -> str:
+    def finish(self, *, hurry: bool = False) -> Report | None:
         """The files are final: waits until MLflow has what it lacks, or the time is up.
 
+        Since all is in the files, a process that was killed meanwhile has a successor.
+
         Args:
-            hurry: Waits for a few seconds at the most: somebody wants to leave.
+            hurry: Waits for two seconds at the most: somebody wants to leave.
 
         Returns:
-            How to look at it; empty where MLflow has nothing.
+            How it stands; None where the run has not begun.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C while it waits.
         """
-        if self._directory is None:
-            return ""
+        if self._begin is None:
+            return None
         bound = min(self._config.drain_timeout, _HURRY if hurry else math.inf)
-        report = self._feeder.ask(End(directory=self._directory, timeout=bound))
-        if report.missing:
-            _LOG.warning(
-                "MLflow lacks %s (%s); the same command sends it, and asks the model nothing again",
-                ", ".join(report.missing),
-                report.reason or f"it took more than {bound:g} s",
-            )
-        return report.look
+        end = End(directory=self._begin.directory, timeout=bound)
+        for _ in range(_LIVES):
+            report = self._feeder.ask(end, grace=_HURRY if hurry else GRACE)
+            if report is not None:
+                return report
+            self._feeder.send(self._begin)
+        return Report(directory=end.directory, final=True, missing=ALL, reason=DEAD)
 
     async def _tell(self) -> None:
         while True:
@@ -126,9 +132,10 @@ class MlflowTracking(Silent):
             **{f"live/{name}_per_s": rate for name, rate in per_second.items()},
             **{f"live/latency_ms.{name}": percentiles[name] for name in _SHOWN if percentiles},
         }
-        assert self._directory is not None  # noqa: S101 - the run has begun
+        assert self._begin is not None  # noqa: S101 - the run has begun
+        directory = self._begin.directory
         self._feeder.send(
-            LiveMetrics(directory=self._directory, metrics=metrics, step=self._done, at=now_ms())
+            LiveMetrics(directory=directory, metrics=metrics, step=self._done, at=now_ms())
         )
 
     def _counts(self) -> dict[str, float]:
@@ -141,8 +148,8 @@ class MlflowTracking(Silent):
 
     def _warn(self) -> None:
         """Says once, early, that MLflow is away; what it lacks is said at the end."""
-        assert self._directory is not None  # noqa: S101 - the run has begun
-        report = self._feeder.latest(self._directory)
+        assert self._begin is not None  # noqa: S101 - the run has begun
+        report = self._feeder.latest(self._begin.directory)
         if report is not None and report.reason and not self._warned:
             self._warned = True
             _LOG.warning("%s; the run goes on without", report.reason)

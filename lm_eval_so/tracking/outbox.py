@@ -3,16 +3,21 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from lm_eval_so.runner.errors import LmEvalError, TrackingUnreachableError
 
 _PAUSE = 5.0  # seconds between two tries while MLflow is away
 
 
-class _Item(NamedTuple):
+_TRIES = 3  # of one call, by an MLflow that is there
+
+
+@dataclass
+class _Item:
     what: str
     send: Callable[[], object]
+    tries: int = 0
 
 
 class Outbox:
@@ -98,9 +103,12 @@ class Outbox:
         self._again_at = self._clock() + _PAUSE
 
     def _send(self, item: _Item) -> None:
+        item.tries += 1
         try:
             item.send()
-        except TrackingUnreachableError:
-            raise
+        except TrackingUnreachableError as error:
+            if item.tries < _TRIES:
+                raise
+            self._refused[f"{item.what}, which fails again and again: {error}"] += 1
         except LmEvalError as refusal:
             self._refused[f"{item.what}, refused: {refusal}"] += 1

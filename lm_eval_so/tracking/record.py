@@ -116,7 +116,10 @@ def results_table(results: Path) -> bytes:
 def _rows(results: Path) -> Iterator[dict[str, Any]]:
     with results.open("rb") as lines:
         for line in lines:
-            result = orjson.loads(line)
+            try:
+                result = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue  # torn by a full disk or a kill
             response, error = result["response"] or {}, result["error"] or {}
             context, tokens = result["request_context"], response.get("tokens") or {}
             yield {

@@ -5,19 +5,20 @@ mlflow is imported when a store is opened, which takes seconds.
 
 import json
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from lm_eval_so.runner.config.directory import safe_name
-from lm_eval_so.runner.errors import TrackingError
+from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
 from lm_eval_so.tracking.address import ARTIFACTS, database_of, is_remote, shown
-from lm_eval_so.tracking.claim import KEY_TAG, Claim
+from lm_eval_so.tracking.claim import KEY_TAG, claimed
 from lm_eval_so.tracking.names import (
     METRICS_A_REQUEST,
     PARAM_LENGTH,
@@ -36,6 +37,7 @@ RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 PARENT_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.runName"
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _DIGEST_LENGTH = 36
+_SERVER_ERROR = 500
 _PROBE_TIMEOUT = 5  # seconds
 
 
@@ -57,9 +59,7 @@ class Store:
     def client(self) -> "MlflowClient":
         """MLflow's client; a new database is made by one process at a time."""
         database = database_of(self.uri)
-        if database:
-            database.parent.mkdir(parents=True, exist_ok=True)
-        with self.telling(), FileLock(f"{database}.lock") if database else nullcontext():
+        with self.telling(), _alone(database):
             from mlflow import MlflowClient  # noqa: PLC0415 - seconds, and seldom needed
 
             client = MlflowClient(self.uri)
@@ -77,7 +77,29 @@ class Store:
             from mlflow.utils.rest_utils import http_request  # noqa: PLC0415 - as above
 
             creds = get_default_host_creds(self.uri)  # type: ignore[no-untyped-call]
-            http_request(creds, "/health", "GET", max_retries=0, timeout=_PROBE_TIMEOUT)  # type: ignore[no-untyped-call]
+            answer = http_request(  # type: ignore[no-untyped-call]
+                creds,
+                "/health",
+                "GET",
+                max_retries=0,
+                timeout=_PROBE_TIMEOUT,
+                raise_on_status=False,
+            )
+        if answer.status_code >= _SERVER_ERROR:
+            raise TrackingUnreachableError(
+                f"MLflow at {shown(self.uri)}: it answers {answer.status_code}"
+            )
+
+    def wait(self, seconds: float) -> None:
+        """`probe` again and again, for so long at the most."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type(TrackingUnreachableError),
+            stop=stop_after_delay(seconds),
+            wait=wait_fixed(1),
+            reraise=True,
+        ):
+            with attempt:
+                self.probe()
 
     def experiment(self, name: str) -> str:
         """The id of the experiment, which is made if there is none."""
@@ -140,7 +162,7 @@ class Store:
 
     def claimed_run(
         self,
-        claim: Claim,
+        directory: Path,
         experiment_id: str,
         name: str,
         tags: Mapping[str, Any],
@@ -148,18 +170,21 @@ class Store:
         started_at: int | None = None,
     ) -> tuple[str, bool]:
         """The run of a directory, in state RUNNING: its id, and whether it was there before."""
-        with self.telling():
-            found = self.client.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{claim.key}'")
-        if found:
-            run_id = str(found[0].info.run_id)
+        with claimed(directory) as claim:
             with self.telling():
-                self.client.update_run(run_id, status="RUNNING")
-            self.tags(run_id, tags)
-        else:
-            keyed = {KEY_TAG: claim.key, **tags}
-            run_id = self.create_run(experiment_id, name, keyed, started_at=started_at)
-        claim.note(self.uri, experiment_id, run_id)
-        return run_id, bool(found)
+                there = self.client.search_runs(
+                    [experiment_id], f"tags.`{KEY_TAG}` = '{claim.key}'"
+                )
+            if there:
+                run_id = str(there[0].info.run_id)
+                with self.telling():
+                    self.client.update_run(run_id, status="RUNNING")
+                self.tags(run_id, tags)
+            else:
+                keyed = {KEY_TAG: claim.key, **tags}
+                run_id = self.create_run(experiment_id, name, keyed, started_at=started_at)
+            claim.note(self.uri, experiment_id, run_id)
+            return run_id, bool(there)
 
     def run(self, run_id: str) -> "Run":
         """The run as MLflow has it."""
@@ -267,6 +292,17 @@ class Store:
     def telling(self) -> AbstractContextManager[None]:
         """Around any call of the client's: MLflow's errors in our words."""
         return telling(self.uri)
+
+
+@contextmanager
+def _alone(database: Path | None) -> Iterator[None]:
+    """Only one process at a time makes a database; those that come together would break it."""
+    if database is None:
+        yield
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock"):
+        yield
 
 
 def now_ms() -> int:

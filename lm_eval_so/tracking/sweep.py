@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from filelock import FileLock
 
 from lm_eval_so.tracking.address import how_to_look, shown
 from lm_eval_so.tracking.claim import CLAIM, Claim
-from lm_eval_so.tracking.feeder import Feeder
-from lm_eval_so.tracking.messages import EndSweep
+from lm_eval_so.tracking.feeder import DEAD, Feeder
+from lm_eval_so.tracking.messages import EndSweep, Report
 from lm_eval_so.tracking.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -24,12 +23,9 @@ _ADDED_UP = ("ok", "failed", "owed", "input_tokens", "output_tokens", "cost_usd"
 
 def parent_run(store: Store, folder: Path, experiment_id: str) -> str:
     """The sweep's run in this experiment, made by the first of its cells; in state RUNNING."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{CLAIM}.lock"):
-        name = f"sweep {folder.name}"
-        tags = {"mlflow.source.name": "lm-eval-so", "lm_eval_so.sweep_dir": folder.absolute()}
-        run_id, _ = store.claimed_run(Claim(folder), experiment_id, name, tags)
-        return run_id
+    tags = {"mlflow.source.name": "lm-eval-so", "lm_eval_so.sweep_dir": folder.absolute()}
+    run_id, _ = store.claimed_run(folder, experiment_id, f"sweep {folder.name}", tags)
+    return run_id
 
 
 def end_sweep(store: Store, end: EndSweep) -> str:
@@ -79,10 +75,12 @@ def tell_end(feeder: Callable[[], Feeder], folder: Path, uris: set[str], exit_co
             timeout=_TIMEOUT,
         )
     )
+    if report is None:
+        report = Report(directory=folder, missing=("the end of the sweep",), reason=DEAD)
     if report.look:
         print(f"mlflow    {report.look}")  # noqa: T201 - below the table of the cells
-    if report.missing:
-        _LOG.warning("MLflow lacks %s (%s)", ", ".join(report.missing), report.reason)
+    if report.complaint:
+        _LOG.warning(report.complaint)
 
 
 def _metrics(record: dict[str, Any]) -> dict[str, float]:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
 from lm_eval_so.tracking.address import shown
 
-_REFUSALS = range(400, 500)
-_TOO_MANY_REQUESTS = 429
+_LATER = {429, *range(500, 600)}
+"""Statuses of HTTP."""
 _CAUSE = re.compile(
     r"""\(Caused by \w+\((['"])(\w+\(.*?\): )?(Failed .*? connection: )?(?P<text>.*)\1"""
 )
@@ -28,19 +28,31 @@ def telling(uri: str) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:
-        kind = TrackingError if _refuses(error) else TrackingUnreachableError
+        kind = TrackingUnreachableError if _may_pass(error) else TrackingError
         raise kind(f"MLflow at {shown(uri)}: {_reason(error)}") from error
 
 
-def _refuses(error: Exception) -> bool:
-    """Whether the same call would fail again."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - seconds, and seldom needed
+def _may_pass(error: Exception) -> bool:
+    """Whether the same call may succeed later.
 
-    if isinstance(error, MlflowException):
-        status = error.get_http_status_code()  # type: ignore[no-untyped-call]
-    else:
-        status = getattr(getattr(error, "response", None), "status_code", 0)
-    return status in _REFUSALS and status != _TOO_MANY_REQUESTS
+    The wire is down, the server is unwell or asks to wait, or a database is locked, which MLflow
+    calls TEMPORARILY_UNAVAILABLE. All else, down to a library that is not installed, is for good.
+    """
+    from mlflow.exceptions import MlflowException, RestException  # noqa: PLC0415 - seconds
+    from requests import ConnectionError as Broken  # noqa: PLC0415 - comes with mlflow
+    from requests import HTTPError, Timeout  # noqa: PLC0415 - as above
+
+    match error:
+        case HTTPError():
+            return error.response is not None and error.response.status_code in _LATER
+        case Broken() | Timeout() | ConnectionError() | TimeoutError():
+            return True
+        case RestException():
+            return error.get_http_status_code() in _LATER  # type: ignore[no-untyped-call]
+        case MlflowException():
+            locked = error.error_code == "TEMPORARILY_UNAVAILABLE"
+            return locked or str(error).startswith("API request to")
+    return type(error).__name__ == "OperationalError"  # of sqlalchemy, on the way to a database
 
 
 def _reason(error: Exception) -> str:

@@ -64,9 +64,7 @@ class Traces:
         Raises:
             TrackingError: As the store.
         """
-        self._offset = 0
-        wanted = {line["trace_id"] for line in self._lines()}
-        self._missing = len(wanted - self._logged)
+        wanted = self.count()
         self._offset = 0
         self._log(self._lines(), until, told)
         there = self._there()
@@ -76,6 +74,13 @@ class Traces:
             for start in range(0, len(gone), _DELETED_AT_ONCE):
                 some = gone[start : start + _DELETED_AT_ONCE]
                 self._store.client.delete_traces(self._experiment_id, trace_ids=some)
+
+    def count(self) -> set[str]:
+        """Our ids of all traces that there must be; from then on `missing` is true."""
+        self._offset = 0
+        wanted = {line["trace_id"] for line in self._lines()}
+        self._missing = len(wanted - self._logged)
+        return wanted
 
     def missing(self) -> list[str]:
         """How many traces MLflow lacks, in a few words."""
@@ -116,7 +121,7 @@ class Traces:
                     yield result
 
     def _there(self) -> dict[str, str]:
-        """MLflow's traces of the run: its id of each, by ours."""
+        """Our traces of the run: MLflow's id of each, by ours. There may be others."""
         found: dict[str, str] = {}
         token: str | None = None
         while True:
@@ -128,7 +133,8 @@ class Traces:
                     max_results=_PAGE,
                     page_token=token,
                 )
-            found |= {t.info.tags.get(TRACE_TAG, t.info.trace_id): t.info.trace_id for t in page}
+            infos = [trace.info for trace in page if TRACE_TAG in trace.info.tags]
+            found |= {info.tags[TRACE_TAG]: info.trace_id for info in infos}
             token = page.token
             if not token:
                 return found

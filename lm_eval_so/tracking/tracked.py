@@ -10,9 +10,8 @@ from lm_eval_so.runner.errors import LmEvalError, TrackingError, TrackingUnreach
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.tracking.address import how_to_look
-from lm_eval_so.tracking.claim import Claim
-from lm_eval_so.tracking.directory import Entry, begun, ended
-from lm_eval_so.tracking.messages import Begin, End, LiveMetrics, Report
+from lm_eval_so.tracking.directory import Entry, begun, ended, files
+from lm_eval_so.tracking.messages import ALL, Begin, End, LiveMetrics, Report
 from lm_eval_so.tracking.outbox import Outbox
 from lm_eval_so.tracking.record import Metadata, Status, status_of
 from lm_eval_so.tracking.store import PARENT_TAG, Store
@@ -21,7 +20,8 @@ from lm_eval_so.tracking.traces import Traces
 
 _LIVE = "live metrics"
 _MOST_WAITING = 1000  # calls, while MLflow is away; of the live metrics no more are kept
-_BREATH = 1.0  # seconds before the last try
+_LAST_WORDS = 10.0  # seconds, when nobody waits any more
+_BREATH = 1.0  # seconds between the last tries
 
 
 class TrackedRun:
@@ -60,11 +60,14 @@ class TrackedRun:
         """Logs the rest, and tells again and again what is missing."""
         until = time.monotonic() + end.timeout
         metadata = self._metadata = self._read()
-        limit = self._config.results_limit_mb * 1e6
-        self._owe(ended(self._store, self._directory, metadata, limit))
+        self._owe(ended(self._store, metadata))
         self._close(status_of(metadata), _milliseconds(metadata["ended_at"]))
+        limit = self._config.results_limit_mb * 1e6
+        self._owe(files(self._store, self._directory, limit))
+        if self._traces:
+            self._traces.count()
         tell(self.report())
-        for seconds in (0.0, _BREATH):
+        for seconds in (0.0, _BREATH, _BREATH):
             if self._outbox:
                 time.sleep(seconds)
                 self._outbox.flush(now=True, until=until, sent=lambda: tell(self.report()))
@@ -77,7 +80,7 @@ class TrackedRun:
         self._close("KILLED", None)
         if self._parent_id:
             self._outbox.put("the end", lambda: self._store.end(self._parent_id, "KILLED"))
-        self._outbox.flush(now=True)
+        self._outbox.flush(now=True, until=time.monotonic() + _LAST_WORDS)
 
     def report(self, *, final: bool = False) -> Report:
         """How it stands."""
@@ -86,7 +89,7 @@ class TrackedRun:
         if self._run_id:
             look = how_to_look(self._begin.uri, self._experiment_id, self._run_id)
         elif missing:
-            missing = ("the whole run",)
+            missing = ALL
         return Report(
             directory=self._directory,
             final=final,
@@ -109,11 +112,10 @@ class TrackedRun:
         store, metadata = self._store, self._metadata
         name = self._config.experiment or metadata["dataset"]["id"]
         experiment_id = store.experiment(name)
-        claim = Claim(self._directory)
         if self._begin.sweep is not None:
             self._parent_id = parent_run(store, self._begin.sweep, experiment_id)
         run_id, resumed = store.claimed_run(
-            claim,
+            self._directory,
             experiment_id,
             self._config.run_name or self._directory.name,
             self._config.tags,

@@ -12,10 +12,12 @@ import queue
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.tracking.messages import (
+    ALL,
     MESSAGES,
     Begin,
     End,
@@ -51,13 +53,14 @@ class Worker:
 
     def take(self, message: Message) -> None:
         """Carries out one message."""
+        run = self._runs.get(message.directory)
         match message:
             case Begin():
                 self._runs[message.directory] = TrackedRun(message)
-            case LiveMetrics():
-                self._runs[message.directory].live(message)
-            case End():
-                run = self._runs.pop(message.directory)
+            case LiveMetrics() if run:
+                run.live(message)
+            case End() if run:
+                del self._runs[message.directory]
                 run.end(message, self._tell)
                 self._tell(run.report(final=True))
             case EndSweep():
@@ -101,7 +104,8 @@ def main() -> None:
     logging.disable()
 
     def tell(report: Report) -> None:
-        print(report.model_dump_json(), file=answers, flush=True)
+        with suppress(OSError):  # nobody is there any more, which the end of stdin says too
+            print(report.model_dump_json(), file=answers, flush=True)
 
     worker = Worker(tell)
     messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -114,7 +118,10 @@ def main() -> None:
             continue
         if message is None:
             break
-        worker.take(message)
+        try:
+            worker.take(message)
+        except LmEvalError as error:
+            tell(Report(directory=message.directory, final=True, reason=str(error), missing=ALL))
         if messages.empty():
             worker.work()
     worker.orphaned()
@@ -122,9 +129,11 @@ def main() -> None:
 
 def _read(messages: queue.SimpleQueue[Message | None]) -> None:
     """Reads all the time, so that whoever writes never waits."""
-    for line in sys.stdin.buffer:
-        messages.put(MESSAGES.validate_json(line))
-    messages.put(None)
+    try:
+        for line in sys.stdin.buffer:
+            messages.put(MESSAGES.validate_json(line))
+    finally:
+        messages.put(None)
 
 
 if __name__ == "__main__":

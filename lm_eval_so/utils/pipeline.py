@@ -11,13 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from lm_eval_so.runner.errors import ArtifactNotFoundError, ConfigError, TrackingError
-from lm_eval_so.tracking.address import how_to_look, tracking_uri
+from lm_eval_so.runner.errors import (
+    ArtifactNotFoundError,
+    ConfigError,
+    TrackingError,
+    TrackingUnreachableError,
+)
+from lm_eval_so.tracking import address
 from lm_eval_so.tracking.directory import log_directory
 from lm_eval_so.tracking.names import flat, numbers
 from lm_eval_so.tracking.outbox import Outbox
-from lm_eval_so.tracking.store import Store, now_ms
-from lm_eval_so.utils.step import Step, status_after
+from lm_eval_so.tracking.store import RunStatus, Store, now_ms
+from lm_eval_so.utils.step import Step, status_after, to_the_end
 from lm_eval_so.utils.tree import Node, Tree
 
 if TYPE_CHECKING:
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.api import DatasetPath, How
     from lm_eval_so.runner.models import RunConfig
     from lm_eval_so.runner.report import RunReport
+
+
+_PATIENCE = 10.0  # seconds that a server may be away in the middle of a pipeline
 
 
 class PipelineContext:
@@ -44,10 +52,12 @@ class PipelineContext:
 
     What is logged within a step goes to that step's run. Steps nest, repeat, and run in threads and
     coroutines; a thread that is in no step of its own is in the one that the thread which entered
-    the pipeline is in. ``async with`` works wherever ``with`` does. A run that is active in MLflow
+    the pipeline is in, by ``with`` (`asyncio.to_thread` takes the coroutine's step along, an
+    executor does not). ``async with`` works wherever ``with`` does. A run that is active in MLflow
     is neither logged into nor closed.
 
-    An exception marks its step and the pipeline FAILED, Ctrl-C KILLED, and goes on to the caller.
+    An exception marks every step that it leaves FAILED, and the pipeline if it leaves that too;
+    Ctrl-C and cancellation KILLED. It goes on to the caller.
 
     Args:
         experiment: Name of the MLflow experiment; made if there is none.
@@ -82,13 +92,15 @@ class PipelineContext:
             raise ConfigError(f"on_unreachable must be 'raise' or 'warn', got {on_unreachable!r}")
         self._experiment = experiment
         self._output_dir = Path(output_dir)
-        self._store = Store(_address(tracking_uri, self._output_dir))
+        self._store = Store(address.tracking_uri(tracking_uri, self._output_dir))
         self._run_name = run_name
         self._tags = dict(tags or {})
         self._outbox = Outbox(self._store.probe) if on_unreachable == "warn" else None
         self._lock = threading.RLock()
         self._experiment_id = ""
         self._tree: Tree | None = None
+        self._is_there = True
+        self._unended: list[Node] = []  # of those whose run has begun
 
     def __enter__(self) -> Self:
         tree = self._open()
@@ -105,7 +117,11 @@ class PipelineContext:
         self._finish(error)
 
     async def __aenter__(self) -> Self:
-        tree = await asyncio.to_thread(self._open)
+        try:
+            tree = await to_the_end(self._open)
+        except asyncio.CancelledError as error:
+            await to_the_end(self._finish, error)
+            raise
         tree.enter(tree.root)
         return self
 
@@ -116,7 +132,7 @@ class PipelineContext:
         trace: TracebackType | None,
     ) -> None:
         self._entered.leave(self._entered.root)
-        await asyncio.to_thread(self._finish, error)
+        await to_the_end(self._finish, error)
 
     @property
     def run_id(self) -> str:
@@ -130,7 +146,9 @@ class PipelineContext:
     @property
     def url(self) -> str:
         """Where the pipeline can be looked at: a link, or a command."""
-        return how_to_look(self._store.uri, self._experiment_id or None, self._entered.root.run_id)
+        return address.how_to_look(
+            self._store.uri, self._experiment_id or None, self._entered.root.run_id
+        )
 
     def step(self, name: str) -> Step:
         """A step, to be entered by ``with`` or ``async with``, which gives its folder.
@@ -203,14 +221,14 @@ class PipelineContext:
         Raises:
             LmEvalError: The run could not be carried out; the step has what there is of it.
         """
-        from lm_eval_so.runner.api import run  # noqa: PLC0415 - pipelines without one are many
+        from lm_eval_so.runner.api import carry_out, complete  # noqa: PLC0415 - seldom needed
 
         with self.step(step) as folder:
             if "output_dir" not in how and "output_root" not in how:
                 how["output_dir"] = folder
-            report = run(dataset, config, **how)
+            report = carry_out(dataset, config, **how)
             self.log_report(report)
-        return report
+            return complete(report)
 
     @property
     def _entered(self) -> Tree:
@@ -225,14 +243,14 @@ class PipelineContext:
         self.directory = self._output_dir / name
         if self._outbox is None:
             self._store.probe()
-        self.directory.mkdir(parents=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         self._tree = tree = Tree(self._run_name or name, self.directory)
         self._begin(tree.root, self._tags)
         return tree
 
     def _open_step(self, name: str) -> Node:
         node = self._entered.grow(name)
-        node.folder.mkdir(parents=True)
+        node.folder.mkdir(parents=True, exist_ok=True)
         self._begin(node, {})
         return node
 
@@ -250,27 +268,35 @@ class PipelineContext:
             parent=node.parent.run_id if node.parent else None,
             started_at=started_at,
         )
+        self._unended.append(node)
 
     def _close(self, node: Node, error: BaseException | None) -> None:
         status, ended = status_after(error), now_ms()
-        try:
-            if error is not None and status != "FINISHED":
-                told = "".join(traceback.format_exception(error))
-                self._call("tags", lambda: self._store.tags(node.run_id, {"error": _line(error)}))
-                self._call(
-                    "traceback", lambda: self._store.text(node.run_id, told, "traceback.txt")
-                )
-            self._call(
-                f"end of {node.name}",
-                lambda: self._store.end(node.run_id, status, ended_at=ended),
+        store, name = self._store, node.name
+        calls = {f"the end of {name}": lambda: self._end(node, status, ended)}
+        if error is not None and status != "FINISHED":
+            told = "".join(traceback.format_exception(error))
+            tags = {"error": _line(error)}
+            calls[f"the error of {name}"] = lambda: store.tags(node.run_id, tags)
+            calls[f"the traceback of {name}"] = lambda: store.text(
+                node.run_id, told, "traceback.txt"
             )
-        except TrackingError as refusal:
-            if error is None:
-                raise
-            error.add_note(f"and the end of {node.name!r} could not be told to MLflow: {refusal}")
+        for what, call in calls.items():
+            try:
+                self._call(what, call)
+            except TrackingError as refusal:
+                if error is None:
+                    raise
+                error.add_note(f"and {what} could not be told to MLflow: {refusal}")
+
+    def _end(self, node: Node, status: RunStatus, ended_at: int) -> None:
+        self._store.end(node.run_id, status, ended_at=ended_at)
+        self._unended.remove(node)
 
     def _finish(self, error: BaseException | None) -> None:
         self._close(self._entered.root, error)
+        for node in self._unended.copy():  # Ctrl-C came while it began or ended
+            self._close(node, error or asyncio.CancelledError())
         if self._outbox is not None:
             with self._lock:
                 self._outbox.flush(now=True)
@@ -287,13 +313,16 @@ class PipelineContext:
 
     def _call(self, what: str, call: Callable[[], object]) -> None:
         if self._outbox is None:
+            try:
+                self._store.wait(_PATIENCE if self._is_there else 0)
+            except TrackingUnreachableError:
+                self._is_there = False  # what comes yet, such as the end, does not wait again
+                raise
+            self._is_there = True
             call()
             return
         with self._lock:
             self._outbox.send(what, call)
-
-
-_address = tracking_uri  # the argument of PipelineContext has its name
 
 
 def _line(error: BaseException) -> str:

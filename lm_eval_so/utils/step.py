@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from lm_eval_so.tracking.store import RunStatus
     from lm_eval_so.utils.tree import Node
+
+
+Result = TypeVar("Result")
 
 
 class Step:
@@ -42,7 +45,7 @@ class Step:
         self._end(self._node, error)
 
     async def __aenter__(self) -> Path:
-        self._node = node = await asyncio.to_thread(self._begin, self._name)
+        self._node = node = await to_the_end(self._begin, self._name)
         node.tree.enter(node, owns=False)
         return node.folder
 
@@ -53,7 +56,17 @@ class Step:
         trace: TracebackType | None,
     ) -> None:
         self._node.tree.leave(self._node)
-        await asyncio.to_thread(self._end, self._node, error)
+        await to_the_end(self._end, self._node, error)
+
+
+async def to_the_end(function: Callable[..., Result], *values: object) -> Result:
+    """`asyncio.to_thread`, which a cancellation does not leave behind but waits for."""
+    task = asyncio.ensure_future(asyncio.to_thread(function, *values))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def status_after(error: BaseException | None) -> RunStatus:

@@ -44,8 +44,8 @@ class Tree:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.root = Node(self, name, folder, None)
-        self._owner = 0
-        self._owners = self.root
+        self._owner_thread = 0
+        self._owner_node = self.root
         self._lock = threading.Lock()
 
     @property
@@ -55,7 +55,7 @@ class Tree:
         while node is not None and node.tree is not self:
             node = node.outer
         if node is None:
-            node = self._owners
+            node = self._owner_node
             while not node.is_open and node.parent is not None:
                 node = node.parent
         return node
@@ -71,13 +71,13 @@ class Tree:
         """The caller is in the node from now on; ``owns``, and so are threads that it starts."""
         _CURRENT.set(node)
         if node is self.root:
-            self._owner = threading.get_ident()
-        if owns and threading.get_ident() == self._owner:
-            self._owners = node
+            self._owner_thread = threading.get_ident()
+        if owns and threading.get_ident() == self._owner_thread:
+            self._owner_node = node
 
     def leave(self, node: Node) -> None:
         """The caller is where it was before."""
         node.is_open = False
         _CURRENT.set(node.outer)
-        if self._owners is node and node.parent is not None:
-            self._owners = node.parent
+        if self._owner_node is node and node.parent is not None:
+            self._owner_node = node.parent

@@ -54,13 +54,13 @@ class Node:
         }
 
 
-def tree(uri: str, experiment: str) -> dict[str, Node]:
+def tree(uri: str, experiment: str, *, artifacts: bool = True) -> dict[str, Node]:
     """The runs of an experiment that are nested in no other, by name."""
     client = MlflowClient(uri)
     found = client.get_experiment_by_name(experiment)
     assert found is not None, f"no experiment {experiment}"
     nodes = {
-        run.info.run_id: Node(run, _artifacts(client, run.info.run_id))
+        run.info.run_id: Node(run, _artifacts(client, run.info.run_id) if artifacts else set())
         for run in client.search_runs([found.experiment_id])
     }
     roots: dict[str, Node] = {}

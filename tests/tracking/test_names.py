@@ -63,6 +63,12 @@ def test_a_metric_must_be_a_number() -> None:
         numbers({"a": None})
 
 
+def test_no_metric_is_lost_to_another_of_its_name() -> None:
+    assert sorted(numbers({"acc@1": 1, "acc#1": 2}).values()) == [1, 2]
+    with pytest.raises(TrackingError, match=r"two values are called 'a\.b'"):
+        flat({"a.b": 1, "a": {"b": 2}})
+
+
 def test_names_are_told_apart_by_numbers_whatever_their_case() -> None:
     taken: set[str] = set()
     assert [unique(n, taken) for n in ("a", "A", "a", "a-2")] == ["a", "A-2", "a-3", "a-2-2"]

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -129,7 +130,7 @@ class TestARun:
     ) -> None:
         done = command(
             *of_dataset(make_dataset(1), "backend=simulated", f"tracking.uri={database}"),
-            *("tracking.experiment=mine", "tracking.run_name=first", "+tracking.tags.team=qa"),
+            *("tracking.experiment=mine", "tracking.run_name=first", "tracking.tags.team=qa"),
         )
         assert done.returncode == 0, done.stderr
         root = only(database, "mine")
@@ -175,8 +176,7 @@ class TestHowARunEnds:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        wait_for(lambda: only(database).metrics.get("live/done", 0) > 0)
-        assert only(database).status == "RUNNING"
+        wait_for(lambda: only(database).status == "RUNNING")
         process.send_signal(signal.SIGINT if how == "sigint" else signal.SIGKILL)
         process.communicate(timeout=60)
         wait_for(lambda: only(database).status == "KILLED")
@@ -242,6 +242,96 @@ class TestMlflowThatIsAway:
         assert "run_results.jsonl" in root.artifacts
         assert len(server.requests) == 60
 
+    def test_keeps_all_but_the_files_where_it_cannot_keep_files(
+        self, command: Command, make_dataset: Callable[..., Path], database: str
+    ) -> None:
+        MlflowClient(database).create_experiment("numbers", artifact_location="s3://nowhere/x")
+        done = command(
+            *of_dataset(make_dataset(3), "backend=simulated", f"tracking.uri={database}")
+        )
+        assert done.returncode == 0
+        assert "MLflow lacks config.yaml, refused: " in done.stderr
+        (root,) = tree(database, "numbers", artifacts=False).values()
+        assert (root.status, root.metrics["status_counts.ok"]) == ("FINISHED", 3)
+
+    def test_since_its_process_was_killed_gets_all_from_another(
+        self,
+        make_dataset: Callable[..., Path],
+        server: FakeOpenAI,
+        database: str,
+        tmp_path: Path,
+    ) -> None:
+        server.behave = lambda _received, _nth: Reply(latency=0.2)
+        process = subprocess.Popen(
+            [
+                *program(),
+                *of_dataset(make_dataset(40), "backend=openai", "model=m"),
+                *(f"tracking.uri={database}", "runner.max_concurrency=2"),
+                "tracking.live_interval=0.2",
+            ],
+            cwd=tmp_path,
+            env={**os.environ, **server.env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_for(lambda: only(database).metrics.get("live/done", 0) > 0)
+        listed = subprocess.run(
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        (worker,) = [line.split()[0] for line in listed.splitlines() if "tracking.worker" in line]
+        os.kill(int(worker), signal.SIGKILL)
+        began = time.monotonic()
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        assert time.monotonic() - began < 20
+        assert "has ended; the run goes on without" in errors
+        assert "MLflow lacks" not in errors
+        root = only(database)
+        assert (root.status, root.metrics["status_counts.ok"]) == ("FINISHED", 40)
+
+    def test_is_not_a_script_of_that_name(
+        self, command: Command, make_dataset: Callable[..., Path], database: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mlflow.py").write_text("raise SystemExit('a script of the user')")
+        done = command(
+            *of_dataset(make_dataset(1), "backend=simulated", f"tracking.uri={database}")
+        )
+        assert "MLflow lacks" not in done.stderr
+        assert only(database).status == "FINISHED"
+
+    @pytest.mark.parametrize("presses", [2, 3])
+    def test_does_not_hold_up_who_wants_to_leave(
+        self, presses: int, make_dataset: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        with socket.socket() as deaf:
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen(64)
+            uri = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+            process = subprocess.Popen(
+                [
+                    *program(),
+                    *of_dataset(make_dataset(5), "backend=simulated", f"tracking.uri={uri}"),
+                    "backend.options.latency_ms=60000",
+                ],
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            time.sleep(3)
+            for _ in range(presses):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.5)
+            began = time.monotonic()
+            _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
+        assert "Traceback" not in errors
+        assert time.monotonic() - began < 5
+
     def test_that_hangs_is_waited_for_no_longer_than_told(
         self, command: Command, make_dataset: Callable[..., Path], server: FakeOpenAI
     ) -> None:
@@ -275,13 +365,21 @@ def test_no_secret_reaches_mlflow_or_a_file(
         text=f"your header was {received.headers.get('Authorization')}"
     )
     with_password = NOWHERE.replace("//", "//me:hunter2-hunter2@")
-    for more in ([], [f"tracking.uri={with_password}", "params.temperature=1"]):
+    with_token = NOWHERE.replace("//", "//hunter2-hunter2@")
+    base_url = server.base_url.replace("//", "//me:hunter2-hunter2@")
+    for more in (
+        [],
+        [f"tracking.uri={with_password}", "params.temperature=1"],
+        [f"tracking.uri={with_token}", "params.temperature=2"],
+        ["-m", "params.top_p=0.1,0.2"],
+        ["-m", f"tracking.uri={with_token}", "params.top_p=0.3,0.4", "runner.budget.requests=1"],
+    ):
         done = command(
             *of_dataset(make_dataset(3), "backend=openai", "model=gpt-4o", *more),
             *(f"backend.options.api_key={SECRET}", "tracking.traces=true"),
-            f"backend.options.base_url={server.base_url}",
+            f"backend.options.base_url={base_url}",
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode in {0, 2}, done.stderr
         for secret in (SECRET, "hunter2"):
             assert secret not in done.stdout + done.stderr
     found = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -303,6 +401,12 @@ class TestFromPython:
 
     async def _in_a_loop(self, data: Path, tracking: TrackingConfig) -> None:
         await run_async(data, self.CONFIG, tracking=tracking)
+
+    def test_what_mlflow_lacks_is_a_warning(self, make_dataset: Callable[..., Path]) -> None:
+        tracking = TrackingConfig(kind="mlflow", uri=NOWHERE)
+        with pytest.warns(UserWarning, match="MLflow lacks the whole run .*refused"):
+            report = run(make_dataset(5), self.CONFIG, tracking=tracking)
+        assert report.exit_code == 0
 
     def test_an_async_one_too(self, make_dataset: Callable[..., Path], database: str) -> None:
         tracking = TrackingConfig(kind="mlflow", uri=database)
@@ -359,6 +463,36 @@ class TestTraces:
         assert 3 <= len(found) <= 17
         assert command(*arguments).returncode == 0
         assert set(traces(database, only(database))) == set(found)
+
+    def test_of_others_are_left_alone(
+        self, command: Command, make_dataset: Callable[..., Path], database: str, tmp_path: Path
+    ) -> None:
+        arguments = [
+            *of_dataset(make_dataset(4), "backend=simulated", f"tracking.uri={database}"),
+            "tracking.traces=true",
+        ]
+        assert command(*arguments).returncode == 0
+        root = only(database).run
+        judge = (
+            "import sys, mlflow; c = mlflow.MlflowClient(); t = c.start_trace('judge',"
+            "experiment_id=sys.argv[1], run_id=sys.argv[2]); c.end_trace(t.trace_id)"
+        )
+        subprocess.run(
+            [sys.executable, "-c", judge, root.info.experiment_id, root.info.run_id],
+            env={
+                **os.environ,
+                "MLFLOW_TRACKING_URI": database,
+                "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
+            },
+            cwd=tmp_path,
+            check=True,
+            timeout=60,
+        )
+        assert command(*arguments).returncode == 0
+        found = MlflowClient(database).search_traces(
+            locations=[root.info.experiment_id], run_id=root.info.run_id
+        )
+        assert len(found) == 5
 
     @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")  # mlflow's, of its own
     def test_that_are_missing_are_counted(

@@ -51,16 +51,16 @@ def test_a_directory_keeps_its_run_even_if_it_was_killed_before_it_knew(
     experiment_id = store.experiment("e")
     before = Claim(tmp_path)
     run_id = store.create_run(experiment_id, "r", {"lm_eval_so.key": before.key})
-    found, resumed = store.claimed_run(Claim(tmp_path), experiment_id, "r", {})
+    found, resumed = store.claimed_run(tmp_path, experiment_id, "r", {})
     assert (found, resumed) == (run_id, True)
 
 
 def test_a_run_that_was_deleted_is_not_gone_on_with(database: str, tmp_path: Path) -> None:
     store = Store(database)
     experiment_id = store.experiment("e")
-    first, _ = store.claimed_run(Claim(tmp_path), experiment_id, "r", {})
+    first, _ = store.claimed_run(tmp_path, experiment_id, "r", {})
     store.client.delete_run(first)
-    second, resumed = store.claimed_run(Claim(tmp_path), experiment_id, "r", {})
+    second, resumed = store.claimed_run(tmp_path, experiment_id, "r", {})
     assert second != first
     assert not resumed
 

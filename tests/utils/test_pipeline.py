@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import mlflow
 import pytest
 
-from lm_eval_so import LmEvalError, RunConfig
+from lm_eval_so import LmEvalError, RunConfig, RunnerOptions
+from lm_eval_so.runner.config.schema import BudgetOptions
 from lm_eval_so.runner.errors import (
     ArtifactNotFoundError,
+    BudgetSpentError,
     TrackingError,
     TrackingUnreachableError,
 )
@@ -446,19 +448,106 @@ class TestAServerThatIsAway:
         assert root["train"].metrics == {"loss": 1}
         assert "MLflow lacks" not in capsys.readouterr().err
 
-    def test_does_not_hide_the_pipelines_own_error(self, tmp_path: Path) -> None:
+    def test_in_the_middle_is_an_error_that_does_not_take_minutes(self, tmp_path: Path) -> None:
         with MlflowServer(tmp_path / "server") as server:
-            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-            try:
-                with (
-                    pytest.raises(ValueError, match="mine") as raised,
-                    PipelineContext("e", "out", tracking_uri=server.uri),
-                ):
-                    server.stop()
-                    raise ValueError("mine")
-            finally:
-                del os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
+            with (
+                pytest.raises(TrackingUnreachableError, match="refused") as raised,
+                PipelineContext("e", "out", tracking_uri=server.uri) as ctx,
+                ctx.step("s"),
+            ):
+                server.stop()
+                began = time.monotonic()
+                ctx.log_param("a", 1)
+            assert time.monotonic() - began < 20
         assert "could not be told to MLflow" in raised.value.__notes__[0]
+
+    def test_for_a_moment_is_waited_for(self, tmp_path: Path) -> None:
+        with ExitStack() as later:
+            server = later.enter_context(MlflowServer(tmp_path / "server"))
+            with PipelineContext("e", "out", tracking_uri=server.uri) as ctx:
+                server.stop()
+                again = MlflowServer(tmp_path / "server", port=server.port)
+                starting = threading.Thread(target=later.enter_context, args=[again])
+                starting.start()
+                ctx._store.wait(60)
+                ctx.log_param("a", 1)
+                starting.join()
+            assert pipeline(server.uri).params == {"a": "1"}
+
+    def test_does_not_hide_the_pipelines_own_error(self, tmp_path: Path) -> None:
+        with (
+            MlflowServer(tmp_path / "server") as server,
+            pytest.raises(ValueError, match="mine") as raised,
+            PipelineContext("e", "out", tracking_uri=server.uri),
+        ):
+            server.stop()
+            raise ValueError("mine")
+        assert "could not be told to MLflow" in raised.value.__notes__[0]
+
+
+class TestStatesThatMustNotStayRunning:
+    def test_where_artifacts_cannot_be_kept(self, database: str, tmp_path: Path) -> None:
+        mlflow.MlflowClient(database).create_experiment("e", artifact_location="s3://nowhere/x")
+        with (
+            pytest.raises(ValueError, match="mine") as raised,
+            PipelineContext("e", tmp_path / "out", tracking_uri=database) as ctx,
+            ctx.step("s"),
+        ):
+            raise ValueError("mine")
+        root = tree(database, "e", artifacts=False)[ctx.directory.name]
+        assert (root.status, root.drawn()) == ("FAILED", {"s FAILED": {}})
+        assert root["s"].tags["error"] == "ValueError: mine"
+        assert "traceback of s could not be told" in raised.value.__notes__[0]
+
+    def test_where_a_sibling_fails_while_a_step_begins(self, database: str, tmp_path: Path) -> None:
+        async def slow(ctx: PipelineContext) -> None:
+            async with ctx.step("slow"):
+                await asyncio.sleep(60)
+
+        async def fail(ctx: PipelineContext) -> None:
+            while not (ctx.directory / "slow").exists():
+                await asyncio.sleep(0)
+            raise ValueError("mine")
+
+        async def main() -> None:
+            async with (
+                PipelineContext("e", tmp_path / "out", tracking_uri=database) as ctx,
+                asyncio.TaskGroup() as group,
+            ):
+                group.create_task(slow(ctx))
+                group.create_task(fail(ctx))
+
+        with pytest.raises(ExceptionGroup):
+            asyncio.run(main())
+        root = pipeline(database)
+        assert root.status == "FAILED"
+        assert set(root.drawn()) <= {"slow KILLED", "slow FAILED"}
+        assert root.children
+
+    def test_where_ctrl_c_comes_while_a_step_ends(self, database: str, tmp_path: Path) -> None:
+        with (
+            pytest.raises(KeyboardInterrupt),
+            PipelineContext("e", tmp_path / "out", tracking_uri=database) as ctx,
+        ):
+            step = ctx.step("s")
+            step.__enter__()
+            step._node.tree.leave(step._node)  # it was on the way out when the signal came
+            raise KeyboardInterrupt
+        root = pipeline(database)
+        assert (root.status, root.drawn()) == ("KILLED", {"s KILLED": {}})
+
+    def test_where_a_file_is_gone_before_mlflow_is_back(self, tmp_path: Path) -> None:
+        with MlflowServer(tmp_path / "server") as server:
+            pass
+        with ExitStack() as later:
+            with PipelineContext("e", "out", tracking_uri=server.uri, on_unreachable="warn") as ctx:
+                (ctx.directory / "a.txt").write_text("a")
+                ctx.log_artifact("a.txt")
+                (ctx.directory / "a.txt").unlink()
+                ctx.log_metric("after", 1)
+                later.enter_context(MlflowServer(tmp_path / "server", port=server.port))
+            root = pipeline(server.uri)
+        assert (root.status, root.metrics, root.artifacts) == ("FINISHED", {"after": 1}, set())
 
 
 class TestRunEvaluation:
@@ -477,6 +566,19 @@ class TestRunEvaluation:
         assert {"run_metadata.json", "run_results.jsonl", "config.yaml"} <= step.artifacts
         assert report.run_dir == ctx.directory / "ask"
         assert len(list(report.results())) == 5
+
+    def test_that_is_stopped_leaves_what_there_is(
+        self, database: str, tmp_path: Path, make_dataset: Callable[..., Path]
+    ) -> None:
+        options = RunnerOptions(budget=BudgetOptions(requests=2))
+        with (
+            pytest.raises(BudgetSpentError),
+            PipelineContext("e", tmp_path / "out", tracking_uri=database) as ctx,
+        ):
+            ctx.run_evaluation(make_dataset(5), self.CONFIG, options=options)
+        step = pipeline(database)["evaluation"]
+        assert (step.status, step.metrics["status_counts.owed"]) == ("FAILED", 3)
+        assert {"run_results.jsonl", "traceback.txt"} <= step.artifacts
 
     def test_that_cannot_be_carried_out_fails_its_step(self, database: str, tmp_path: Path) -> None:
         with (

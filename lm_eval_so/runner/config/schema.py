@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from lm_eval_so.runner.models import RunConfig
 
@@ -170,7 +170,7 @@ class TrackingConfig(Config):
     uri: Annotated[str, Field(min_length=1)] | None = None
     experiment: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     run_name: Annotated[str, Field(min_length=1)] | None = None
-    tags: dict[str, Any] = {}
+    tags: dict[str, JsonValue] = {}
     live_interval: Seconds = 5.0
     results_limit_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
     traces: bool = False

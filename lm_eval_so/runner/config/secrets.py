@@ -60,7 +60,8 @@ def _secrets_of(value: object) -> Iterator[str]:
             yield from _secrets_of(item)
     elif isinstance(value, str):
         for found in _USERINFO.findall(value):
-            yield found[:-1].partition(":")[2]
+            user, colon, password = found[:-1].partition(":")
+            yield password if colon else user  # a token may stand in the place of the user
 
 
 class Redactor:

@@ -8,8 +8,8 @@ from lm_eval_so.runner.report import RunReport
 from lm_eval_so.runner.summary.summarise import Summary
 
 
-def print_report(report: RunReport, console: Console, tracked: str = "") -> None:
-    """Prints the numbers, if there are any, where the files are, and how to look at MLflow."""
+def print_report(report: RunReport, console: Console) -> None:
+    """Prints the numbers, if there are any, and where the files are."""
     if report.summary is not None:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for label, value in _rows(report.summary):
@@ -17,8 +17,6 @@ def print_report(report: RunReport, console: Console, tracked: str = "") -> None
         console.print(table)
     for label, path in (("results", report.results_path), ("metadata", report.metadata_path)):
         console.print(f"{label:<9} {path}", soft_wrap=True, markup=False, highlight=False)
-    if tracked:
-        console.print(f"mlflow    {tracked}", soft_wrap=True, markup=False, highlight=False)
 
 
 def one_line(report: RunReport) -> str:
