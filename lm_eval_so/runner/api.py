@@ -195,7 +195,7 @@ def _prepared(
 def _finish(tracking: "MlflowTracking", report: RunReport) -> None:
     tracked = tracking.finish(hurry=report.summary is None)
     if tracked is not None and tracked.complaint:
-        warnings.warn(f"{tracked.complaint}; the same call sends it", stacklevel=2)
+        warnings.warn(tracked.complaint, stacklevel=2)
 
 
 def _plan(dataset: DatasetPath, config: RunConfig, how: How) -> RunPlan:

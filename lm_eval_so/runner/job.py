@@ -112,9 +112,7 @@ def _finish(tracking: MlflowTracking, report: RunReport, *, alone: bool) -> None
     if tracked.look and alone:
         print(f"mlflow    {tracked.look}")  # noqa: T201 - below the other paths
     if tracked.complaint:
-        _LOG.warning(
-            "%s; the same command sends it, and asks the model nothing again", tracked.complaint
-        )
+        _LOG.warning(tracked.complaint)
 
 
 def _explain(report: RunReport, again: str | None) -> str | None:

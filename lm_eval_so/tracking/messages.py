@@ -75,6 +75,7 @@ class Report(Value):
         look: Where the run can be looked at; empty where MLflow has none.
         missing: What MLflow lacks.
         reason: Why.
+        waits: Whether some of it may be taken later.
     """
 
     directory: Path
@@ -82,14 +83,16 @@ class Report(Value):
     look: str = ""
     missing: tuple[str, ...] = ()
     reason: str = ""
+    waits: bool = True
 
     @property
     def complaint(self) -> str:
         """A sentence about what is missing; empty if nothing is."""
         if not self.missing:
             return ""
-        reason = self.reason or "it takes too long"
-        return f"MLflow lacks {', '.join(self.missing)} ({reason})"
+        reason = self.reason or "tracking.drain_timeout is over"
+        way_out = "; the same again sends it, and asks the model nothing" if self.waits else ""
+        return f"MLflow lacks {', '.join(self.missing)} ({reason}){way_out}"
 
 
 Message = Annotated[Begin | LiveMetrics | End | EndSweep, Field(discriminator="do")]

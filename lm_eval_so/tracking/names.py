@@ -80,13 +80,13 @@ def fit_name(key: str) -> str:
     if posixpath.normpath(name) != name or name.startswith((".", "/")):
         name = name.replace("/", "_").lstrip(".") or "_"  # it would point out of a folder
     if len(name) > _NAME_LENGTH:
-        name = f"{name[: _NAME_LENGTH - 9]}~{_digest(key)}"
+        name = f"{name[: _NAME_LENGTH - 9]}-{_digest(key)}"
     return name
 
 
 def _free_name(key: str, taken: Mapping[str, object]) -> str:
     name = fit_name(key)
-    return f"{name[: _NAME_LENGTH - 9]}~{_digest(key)}" if name in taken else name
+    return f"{name[: _NAME_LENGTH - 9]}-{_digest(key)}" if name in taken else name
 
 
 def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from lm_eval_so.tracking.store import now_ms
 
 _LOG = logging.getLogger(__name__)
 _LIVES = 2  # of the process, when the run ends
+_SILENT = 2.0  # seconds that are waited for without a word
 _HURRY = 1.0  # seconds
 _SHOWN = ("p50", "p90", "p99")
 _OF_LATE = 1000
@@ -104,11 +106,16 @@ class MlflowTracking(Silent):
             return None
         bound = min(self._config.drain_timeout, _HURRY if hurry else math.inf)
         end = End(directory=self._begin.directory, timeout=bound)
-        for _ in range(_LIVES):
-            report = self._feeder.ask(end, grace=_HURRY if hurry else GRACE)
-            if report is not None:
-                return report
-            self._feeder.send(self._begin)
+        patience = threading.Timer(_SILENT, _LOG.info, ["waiting for MLflow, up to %g s", bound])
+        patience.start()
+        try:
+            for _ in range(_LIVES):
+                report = self._feeder.ask(end, grace=_HURRY if hurry else GRACE)
+                if report is not None:
+                    return report
+                self._feeder.send(self._begin)
+        finally:
+            patience.cancel()
         return Report(directory=end.directory, final=True, missing=ALL, reason=DEAD)
 
     async def _tell(self) -> None:

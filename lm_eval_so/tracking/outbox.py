@@ -83,7 +83,8 @@ class Outbox:
         if not self._items or (self._clock() < self._again_at and not now):
             return
         try:
-            self._probe()
+            if not self._may_send():
+                return
             while self._items and (until is None or self._clock() < until):
                 self._send(self._items[0])
                 self._items.popleft()
@@ -92,6 +93,23 @@ class Outbox:
             self.reason = ""
         except TrackingUnreachableError as error:
             self._is_away(error)
+
+    def _may_send(self) -> bool:
+        """Whether MLflow is there; what is no address of MLflow's refuses everything.
+
+        Raises:
+            TrackingUnreachableError: It may be there later.
+        """
+        try:
+            self._probe()
+        except TrackingUnreachableError:
+            raise
+        except LmEvalError as refusal:
+            self._refused.update(item.what for item in self._items)
+            self._items.clear()
+            self.reason = str(refusal)
+            return False
+        return True
 
     def missing(self) -> list[str]:
         """What has not been sent, or was refused: ``params``, ``live metrics (12)``."""

@@ -28,8 +28,10 @@ def telling(uri: str) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:
-        kind = TrackingUnreachableError if _may_pass(error) else TrackingError
-        raise kind(f"MLflow at {shown(uri)}: {_reason(error)}") from error
+        sentence = f"MLflow at {shown(uri)}: {_reason(error)}"
+        if _may_pass(error):
+            raise TrackingUnreachableError(sentence) from None  # 90 lines of retries say no more
+        raise TrackingError(sentence) from error
 
 
 def _may_pass(error: Exception) -> bool:

@@ -68,7 +68,7 @@ class TrackedRun:
             self._traces.count()
         tell(self.report())
         for seconds in (0.0, _BREATH, _BREATH):
-            if self._outbox:
+            if self._outbox and time.monotonic() < until:
                 time.sleep(seconds)
                 self._outbox.flush(now=True, until=until, sent=lambda: tell(self.report()))
         if self._traces and not self._outbox:
@@ -84,7 +84,8 @@ class TrackedRun:
 
     def report(self, *, final: bool = False) -> Report:
         """How it stands."""
-        missing = (*self._outbox.missing(), *(self._traces.missing() if self._traces else ()))
+        traces = self._traces.missing() if self._traces else []
+        missing = (*self._outbox.missing(), *traces)
         look = ""
         if self._run_id:
             look = how_to_look(self._begin.uri, self._experiment_id, self._run_id)
@@ -96,6 +97,7 @@ class TrackedRun:
             look=look,
             missing=missing,
             reason=self._outbox.reason or self._refusal,
+            waits=len(self._outbox) > 0 or bool(traces),
         )
 
     def _start(self) -> None:

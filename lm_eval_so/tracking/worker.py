@@ -121,7 +121,15 @@ def main() -> None:
         try:
             worker.take(message)
         except LmEvalError as error:
-            tell(Report(directory=message.directory, final=True, reason=str(error), missing=ALL))
+            tell(
+                Report(
+                    directory=message.directory,
+                    final=True,
+                    reason=str(error),
+                    missing=ALL,
+                    waits=False,
+                )
+            )
         if messages.empty():
             worker.work()
     worker.orphaned()

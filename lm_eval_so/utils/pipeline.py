@@ -68,7 +68,7 @@ class PipelineContext:
         tags: Of the pipeline's run.
         on_unreachable: ``raise``: an MLflow that is away is an error, at the start if it is away
             then. ``warn``: the pipeline works on, what MLflow could not take is sent when it is
-            back, and what is missing is said at the end.
+            back (files as they are by then), and what is missing is said at the end.
 
     Attributes:
         directory: The pipeline's folder, from entering on.
@@ -138,17 +138,22 @@ class PipelineContext:
     def run_id(self) -> str:
         """Id of the current step's MLflow run, or of the pipeline's outside any step.
 
-        Empty while MLflow is away. ``mlflow.start_run(run_id=ctx.run_id)`` makes it the active
-        run, for code that logs by itself.
+        Empty while MLflow is away. For code that logs by itself,
+        ``mlflow.set_tracking_uri(ctx.tracking_uri)`` and ``mlflow.start_run(run_id=ctx.run_id)``
+        make it the active run.
         """
         return self._entered.here.run_id
 
     @property
+    def tracking_uri(self) -> str:
+        """Where MLflow is."""
+        return self._store.uri
+
+    @property
     def url(self) -> str:
         """Where the pipeline can be looked at: a link, or a command."""
-        return address.how_to_look(
-            self._store.uri, self._experiment_id or None, self._entered.root.run_id
-        )
+        run_id = self._entered.root.run_id or None
+        return address.how_to_look(self._store.uri, self._experiment_id or None, run_id)
 
     def step(self, name: str) -> Step:
         """A step, to be entered by ``with`` or ``async with``, which gives its folder.
@@ -187,7 +192,7 @@ class PipelineContext:
         Raises:
             ArtifactNotFoundError: It is in neither.
         """
-        places = list(dict.fromkeys([self._entered.here.folder / path, Path(path)]))
+        places = list(dict.fromkeys([self._here.folder / path, Path(path)]))
         found = next((place for place in places if place.exists()), None)
         if found is None:
             looked = " nor at ".join(str(place.absolute()) for place in places)
@@ -236,6 +241,12 @@ class PipelineContext:
             raise TrackingError("the pipeline has not begun: with PipelineContext(...) as ctx: ...")
         return self._tree
 
+    @property
+    def _here(self) -> Node:
+        if not self._entered.root.is_open:
+            raise TrackingError("the pipeline is over")
+        return self._entered.here
+
     def _open(self) -> Tree:
         if self._tree is not None:
             raise TrackingError("a PipelineContext is entered once; make another for another run")
@@ -249,7 +260,7 @@ class PipelineContext:
         return tree
 
     def _open_step(self, name: str) -> Node:
-        node = self._entered.grow(name)
+        node = self._entered.grow(name, self._here)
         node.folder.mkdir(parents=True, exist_ok=True)
         self._begin(node, {})
         return node
@@ -308,7 +319,7 @@ class PipelineContext:
             _say(f"tracked in MLflow: {self.url}")
 
     def _tell(self, what: str, call: Callable[..., object], *values: Any, **named: Any) -> None:  # noqa: ANN401 - what the call takes
-        node = self._entered.here
+        node = self._here
         self._call(f"{what} of {node.name}", lambda: call(node.run_id, *values, **named))
 
     def _call(self, what: str, call: Callable[[], object]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lm_eval_so.utils.tree import Node
 
 
+_BY_SIGNAL = 128  # exit codes above it, such as 143 after SIGTERM
 Result = TypeVar("Result")
 
 
@@ -74,6 +75,8 @@ def status_after(error: BaseException | None) -> RunStatus:
     match error:
         case None | SystemExit(code=None | 0):
             return "FINISHED"
+        case SystemExit(code=int(code)) if code > _BY_SIGNAL:
+            return "KILLED"
         case KeyboardInterrupt() | asyncio.CancelledError() | GeneratorExit():
             return "KILLED"
     return "FAILED"

@@ -60,9 +60,9 @@ class Tree:
                 node = node.parent
         return node
 
-    def grow(self, name: str) -> Node:
-        """A new step in the one that the caller is in; a second of its name is ``name-2``."""
-        parent, readable = self.here, safe_name(name)
+    def grow(self, name: str, parent: Node) -> Node:
+        """A new step within ``parent``; a second of its name is ``name-2``."""
+        readable = safe_name(name)
         with self._lock:
             folder = unique(readable, parent.taken)
         return Node(self, name + folder[len(readable) :], parent.folder / folder, parent)

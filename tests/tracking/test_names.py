@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mlflow.entities import Param
 from mlflow.utils.validation import _validate_metric_name, _validate_param
@@ -16,7 +16,9 @@ def test_nested_names_are_joined_by_dots() -> None:
     assert flat({"a": {"b": {"c": 1}}, "d": [1], "e": {}}) == {"a.b.c": 1, "d": [1], "e": {}}
 
 
-@given(st.text())
+@given(st.text() | st.text(min_size=240, max_size=300))
+@example("k" * 251)
+@example("가" * 300)
 def test_mlflow_takes_every_name_that_was_made_to_fit(key: str) -> None:
     name = fit_name(key)
     _validate_param(name, "v")
@@ -29,9 +31,12 @@ def test_a_name_that_mlflow_takes_is_left_alone(key: str) -> None:
 
 
 @given(st.dictionaries(st.text(), st.text(max_size=20), max_size=8))
+@example({"a?b": "1", "a_b": "2", "a!b": "3"})
 def test_no_value_is_lost_to_another_of_its_name(values: dict[str, str]) -> None:
     fitted = fit(values, 6000, "long")
     assert len(fitted.values) == len(values)
+    for name in fitted.values:
+        _validate_param(name, "v")
     kept = {content["key"]: content["value"] for content in fitted.whole.values()}
     for key, value in values.items():
         assert kept.get(key, value) == value

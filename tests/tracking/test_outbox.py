@@ -72,6 +72,32 @@ def test_a_refusal_is_told_and_holds_up_nothing() -> None:
     assert mlflow.outbox.missing() == ["params, refused: no such experiment"]
 
 
+def test_what_is_no_address_refuses_everything_at_once() -> None:
+    def refuse() -> None:
+        raise TrackingError("no such scheme")
+
+    outbox = Outbox(refuse)
+    outbox.put("run", lambda: None)
+    outbox.put("end", lambda: None)
+    outbox.flush()
+    assert (outbox.missing(), outbox.reason) == (["run", "end"], "no such scheme")
+    assert len(outbox) == 0
+
+
+def test_a_call_that_fails_again_and_again_holds_up_nothing() -> None:
+    mlflow = Away()
+
+    def fail() -> None:
+        raise TrackingUnreachableError("500")
+
+    mlflow.outbox.put("dataset", fail)
+    mlflow.put("end")
+    for _ in range(3):
+        mlflow.outbox.flush(now=True)
+    assert mlflow.sent == ["end"]
+    assert mlflow.outbox.missing() == ["dataset, which fails again and again: 500"]
+
+
 def test_a_call_that_breaks_off_is_made_again() -> None:
     mlflow = Away()
     failures = [TrackingUnreachableError("reset")]

@@ -356,6 +356,15 @@ class TestMlflowThatIsAway:
         assert done.returncode == 0
         assert done.stderr.count("MLflow lacks the whole run") == 1
         assert "gopher" in done.stderr
+        assert "the same again sends it" not in done.stderr
+
+    def test_an_address_that_mlflow_has_given_up_is_told_in_one_sentence(
+        self, command: Command, make_dataset: Callable[..., Path]
+    ) -> None:
+        done = command(*of_dataset(make_dataset(1), "backend=simulated", "tracking.uri=./mlruns"))
+        assert done.returncode == 0
+        assert done.stderr.count("MLflow lacks the whole run (MLflow at ./mlruns: ") == 1
+        assert "Traceback" not in done.stderr
 
 
 def test_no_secret_reaches_mlflow_or_a_file(

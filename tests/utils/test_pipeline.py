@@ -192,6 +192,7 @@ def test_a_step_that_is_caught_fails_alone(database: str, tmp_path: Path) -> Non
         pytest.param(KeyboardInterrupt(), "KILLED", id="ctrl-c"),
         pytest.param(SystemExit(0), "FINISHED", id="exit-0"),
         pytest.param(SystemExit(3), "FAILED", id="exit-3"),
+        pytest.param(SystemExit(143), "KILLED", id="sigterm"),
         pytest.param(asyncio.CancelledError(), "KILLED", id="cancelled"),
         pytest.param(ValueError("no"), "FAILED", id="an-error"),
     ],
@@ -303,14 +304,11 @@ def test_a_run_of_somebody_elses_is_neither_logged_into_nor_closed(
 
 
 def test_code_that_logs_by_itself_can_be_sent_into_a_step(database: str, tmp_path: Path) -> None:
-    mlflow.set_tracking_uri(database)
     try:
-        with (
-            PipelineContext("e", tmp_path / "out", tracking_uri=database) as ctx,
-            ctx.step("s"),
-            mlflow.start_run(run_id=ctx.run_id),
-        ):
-            mlflow.log_metric("by_itself", 1)
+        with PipelineContext("e", tmp_path / "out", tracking_uri=database) as ctx, ctx.step("s"):
+            mlflow.set_tracking_uri(ctx.tracking_uri)
+            with mlflow.start_run(run_id=ctx.run_id):
+                mlflow.log_metric("by_itself", 1)
     finally:
         mlflow.set_tracking_uri(None)
     assert pipeline(database)["s"].metrics == {"by_itself": 1}
@@ -588,6 +586,16 @@ class TestRunEvaluation:
             ctx.run_evaluation(tmp_path / "nowhere", self.CONFIG)
         root = pipeline(database)
         assert (root.status, root.drawn()) == ("FAILED", {"evaluation FAILED": {}})
+
+
+def test_nothing_is_logged_into_a_pipeline_that_is_over(database: str, tmp_path: Path) -> None:
+    with PipelineContext("e", tmp_path / "out", tracking_uri=database) as ctx:
+        pass
+    with pytest.raises(TrackingError, match="is over"):
+        ctx.log_param("late", 1)
+    with pytest.raises(TrackingError, match="is over"), ctx.step("late"):
+        pass
+    assert pipeline(database).drawn() == {}
 
 
 def test_a_context_is_entered_once(database: str, tmp_path: Path) -> None:
