@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-import threading
-import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
@@ -15,14 +13,13 @@ from lm_eval_so.runner.errors import (
     ArtifactNotFoundError,
     ConfigError,
     TrackingError,
-    TrackingUnreachableError,
 )
 from lm_eval_so.tracking import address
 from lm_eval_so.tracking.directory import log_directory
 from lm_eval_so.tracking.names import flat, numbers
-from lm_eval_so.tracking.outbox import Outbox
-from lm_eval_so.tracking.store import RunStatus, Store, now_ms
-from lm_eval_so.utils.step import Step, status_after, to_the_end
+from lm_eval_so.tracking.store import Store, now_ms
+from lm_eval_so.utils.runs import Runs
+from lm_eval_so.utils.step import Step, to_the_end
 from lm_eval_so.utils.tree import Node, Tree
 
 if TYPE_CHECKING:
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.api import DatasetPath, How
     from lm_eval_so.runner.models import RunConfig
     from lm_eval_so.runner.report import RunReport
-
-
-_PATIENCE = 10.0  # seconds that a server may be away in the middle of a pipeline
 
 
 class PipelineContext:
@@ -90,17 +84,13 @@ class PipelineContext:
     ) -> None:
         if on_unreachable not in {"raise", "warn"}:
             raise ConfigError(f"on_unreachable must be 'raise' or 'warn', got {on_unreachable!r}")
-        self._experiment = experiment
         self._output_dir = Path(output_dir)
         self._store = Store(address.tracking_uri(tracking_uri, self._output_dir))
         self._run_name = run_name
         self._tags = dict(tags or {})
-        self._outbox = Outbox(self._store.probe) if on_unreachable == "warn" else None
-        self._lock = threading.RLock()
-        self._experiment_id = ""
+        self._patient = on_unreachable == "warn"
+        self._runs = Runs(self._store, experiment, patient=self._patient)
         self._tree: Tree | None = None
-        self._is_there = True
-        self._unended: list[Node] = []  # of those whose run has begun
 
     def __enter__(self) -> Self:
         tree = self._open()
@@ -153,14 +143,14 @@ class PipelineContext:
     def url(self) -> str:
         """Where the pipeline can be looked at: a link, or a command."""
         run_id = self._entered.root.run_id or None
-        return address.how_to_look(self._store.uri, self._experiment_id or None, run_id)
+        return address.how_to_look(self._store.uri, self._runs.experiment_id or None, run_id)
 
     def step(self, name: str) -> Step:
         """A step, to be entered by ``with`` or ``async with``, which gives its folder.
 
         A second one of the same name in the same place is ``name-2``.
         """
-        return Step(name, self._open_step, self._close)
+        return Step(name, self._open_step, self._runs.end)
 
     def log_param(self, key: str, value: object) -> None:
         """Logs a param."""
@@ -252,92 +242,30 @@ class PipelineContext:
             raise TrackingError("a PipelineContext is entered once; make another for another run")
         name = f"{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         self.directory = self._output_dir / name
-        if self._outbox is None:
+        if not self._patient:
             self._store.probe()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._tree = tree = Tree(self._run_name or name, self.directory)
-        self._begin(tree.root, self._tags)
+        self._runs.begin(tree.root, self._tags)
         return tree
 
     def _open_step(self, name: str) -> Node:
         node = self._entered.grow(name, self._here)
         node.folder.mkdir(parents=True, exist_ok=True)
-        self._begin(node, {})
+        self._runs.begin(node, {})
         return node
 
-    def _begin(self, node: Node, tags: Mapping[str, Any]) -> None:
-        started_at = now_ms()
-        self._call(f"the run of {node.name}", lambda: self._create(node, tags, started_at))
-
-    def _create(self, node: Node, tags: Mapping[str, Any], started_at: int) -> None:
-        if not self._experiment_id:
-            self._experiment_id = self._store.experiment(self._experiment)
-        node.run_id = self._store.create_run(
-            self._experiment_id,
-            node.name,
-            {**self._store.context_tags(), "lm_eval_so.directory": node.folder.absolute(), **tags},
-            parent=node.parent.run_id if node.parent else None,
-            started_at=started_at,
-        )
-        self._unended.append(node)
-
-    def _close(self, node: Node, error: BaseException | None) -> None:
-        status, ended = status_after(error), now_ms()
-        store, name = self._store, node.name
-        calls = {f"the end of {name}": lambda: self._end(node, status, ended)}
-        if error is not None and status != "FINISHED":
-            told = "".join(traceback.format_exception(error))
-            tags = {"error": _line(error)}
-            calls[f"the error of {name}"] = lambda: store.tags(node.run_id, tags)
-            calls[f"the traceback of {name}"] = lambda: store.text(
-                node.run_id, told, "traceback.txt"
-            )
-        for what, call in calls.items():
-            try:
-                self._call(what, call)
-            except TrackingError as refusal:
-                if error is None:
-                    raise
-                error.add_note(f"and {what} could not be told to MLflow: {refusal}")
-
-    def _end(self, node: Node, status: RunStatus, ended_at: int) -> None:
-        self._store.end(node.run_id, status, ended_at=ended_at)
-        self._unended.remove(node)
-
     def _finish(self, error: BaseException | None) -> None:
-        self._close(self._entered.root, error)
-        for node in self._unended.copy():  # Ctrl-C came while it began or ended
-            self._close(node, error or asyncio.CancelledError())
-        if self._outbox is not None:
-            with self._lock:
-                self._outbox.flush(now=True)
-                missing = self._outbox.missing()
-            if missing:
-                reason = f" ({self._outbox.reason})" if self._outbox.reason else ""
-                _say(f"MLflow lacks, of {self.directory}: {', '.join(missing)}{reason}")
-        if self._entered.root.run_id:
+        root = self._entered.root
+        missing = self._runs.finish(root, error)
+        if missing:
+            _say(f"MLflow lacks, of {self.directory}: {missing}")
+        if root.run_id:
             _say(f"tracked in MLflow: {self.url}")
 
     def _tell(self, what: str, call: Callable[..., object], *values: Any, **named: Any) -> None:  # noqa: ANN401 - what the call takes
         node = self._here
-        self._call(f"{what} of {node.name}", lambda: call(node.run_id, *values, **named))
-
-    def _call(self, what: str, call: Callable[[], object]) -> None:
-        if self._outbox is None:
-            try:
-                self._store.wait(_PATIENCE if self._is_there else 0)
-            except TrackingUnreachableError:
-                self._is_there = False  # what comes yet, such as the end, does not wait again
-                raise
-            self._is_there = True
-            call()
-            return
-        with self._lock:
-            self._outbox.send(what, call)
-
-
-def _line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip()
+        self._runs.call(f"{what} of {node.name}", lambda: call(node.run_id, *values, **named))
 
 
 def _say(sentence: str) -> None:

@@ -29,6 +29,7 @@ class Node:
         self.outer = _CURRENT.get()
         self.run_id = ""
         self.is_open = True
+        self.is_ended = False  # and MLflow has been told so, or will be
         self.taken: set[str] = set()  # names of the folders in this one
 
 

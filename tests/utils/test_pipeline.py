@@ -457,7 +457,7 @@ class TestAServerThatIsAway:
                 began = time.monotonic()
                 ctx.log_param("a", 1)
             assert time.monotonic() - began < 20
-        assert "could not be told to MLflow" in raised.value.__notes__[0]
+        assert "is not in MLflow: " in raised.value.__notes__[0]
 
     def test_for_a_moment_is_waited_for(self, tmp_path: Path) -> None:
         with ExitStack() as later:
@@ -472,6 +472,16 @@ class TestAServerThatIsAway:
                 starting.join()
             assert pipeline(server.uri).params == {"a": "1"}
 
+    def test_while_a_step_ends_gets_its_state_later(self, tmp_path: Path) -> None:
+        with ExitStack() as later:
+            server = later.enter_context(MlflowServer(tmp_path / "server"))
+            with PipelineContext("e", "out", tracking_uri=server.uri, on_unreachable="warn") as ctx:
+                with ctx.step("s"):
+                    server.stop()
+                later.enter_context(MlflowServer(tmp_path / "server", port=server.port))
+            root = pipeline(server.uri)
+        assert (root.status, root.drawn()) == ("FINISHED", {"s FINISHED": {}})
+
     def test_does_not_hide_the_pipelines_own_error(self, tmp_path: Path) -> None:
         with (
             MlflowServer(tmp_path / "server") as server,
@@ -480,7 +490,7 @@ class TestAServerThatIsAway:
         ):
             server.stop()
             raise ValueError("mine")
-        assert "could not be told to MLflow" in raised.value.__notes__[0]
+        assert "is not in MLflow: " in raised.value.__notes__[0]
 
 
 class TestStatesThatMustNotStayRunning:
@@ -495,7 +505,7 @@ class TestStatesThatMustNotStayRunning:
         root = tree(database, "e", artifacts=False)[ctx.directory.name]
         assert (root.status, root.drawn()) == ("FAILED", {"s FAILED": {}})
         assert root["s"].tags["error"] == "ValueError: mine"
-        assert "traceback of s could not be told" in raised.value.__notes__[0]
+        assert "the traceback of 's' is not in MLflow: " in raised.value.__notes__[0]
 
     def test_where_a_sibling_fails_while_a_step_begins(self, database: str, tmp_path: Path) -> None:
         async def slow(ctx: PipelineContext) -> None:
