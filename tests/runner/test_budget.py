@@ -149,10 +149,11 @@ def test_dollars_for_a_model_without_a_price_are_refused(
 
 def test_seconds(go: Callable[..., Any]) -> None:
     began = time.monotonic()
-    code, metadata, stderr = go("runner.budget.seconds=1", "runner.rate_limit=20")
+    # Three seconds, of which the client takes up to one to load on a busy machine.
+    code, metadata, stderr = go("runner.budget.seconds=3", "runner.rate_limit=20")
     assert (code, metadata["state"]) == (2, "partial")
     assert "runner.budget.seconds" in stderr
-    assert 10 <= metadata["summary"]["status_counts"]["ok"] <= 30
+    assert 30 <= metadata["summary"]["status_counts"]["ok"] <= 90
     assert time.monotonic() - began < 10
     assert go()[0] == 0
 
