@@ -107,6 +107,9 @@ class BackendError(LmEvalError):
         retry_after: Seconds the server asked to wait.
         headers: Of the answer; those that tell limits teach the limiter.
         details: Anything else worth keeping, such as the body of the answer.
+
+    Attributes:
+        for_room: Whether the server had no room for the request, which is not the sample's fault.
     """
 
     default_retryable: ClassVar[bool] = False
@@ -128,6 +131,7 @@ class BackendError(LmEvalError):
         self.retry_after = retry_after
         self.headers = headers
         self.details = details
+        self.for_room = False
 
     @property
     def error_type(self) -> str:
@@ -204,6 +208,9 @@ class InvalidResponseError(BackendError):
 
     default_retryable = True
 
+
+REFUSALS = frozenset({429, 503, 529})
+"""Statuses of a server that has no room now; 529 is Anthropic's and others' "overloaded"."""
 
 _BY_STATUS: dict[int, type[BackendError]] = {
     400: BadRequestError,

@@ -100,6 +100,7 @@ class Run:
             give_up=self._give_up,
             price=price,
             share_limits_in=share_limits_in,
+            samples=self._total,
         )
         self._recorder = Recorder(self._source.id, self._configs, price)
         self._metadata = MetadataWriter(plan, self._source, self._dataset, self._identity)

@@ -208,12 +208,26 @@ class Journal:
 
     The strategies write into it, and the outermost reads it. Times are wall-clock for a person,
     durations are monotonic.
+
+    Attributes:
+        number: Attempts, from 1.
+        refusals: Attempts that are not held against the sample, since the server had no room.
+        answers_seen: Answers to the whole run when its last attempt failed.
     """
 
-    __slots__ = ("attempts", "first_started_at", "latency_ms", "number", "started_at", "waited_ms")
+    __slots__ = (
+        "answers_seen",
+        "attempts",
+        "first_started_at",
+        "latency_ms",
+        "number",
+        "refusals",
+        "started_at",
+        "waited_ms",
+    )
 
     def __init__(self) -> None:
-        self.number = 0
+        self.number = self.refusals = self.answers_seen = 0
         self.attempts: list[Attempt] = []
         self.first_started_at: datetime | None = None
         self.begin()

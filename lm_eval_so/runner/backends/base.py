@@ -65,6 +65,14 @@ class ChatBackend(ABC):
         return None
 
     @property
+    def hosted(self) -> bool:
+        """Whether a provider with many customers answers, and no machine of one's own.
+
+        ``max_concurrency: auto`` then starts with more requests at once.
+        """
+        return False
+
+    @property
     def limit_scope(self) -> str | None:
         """Names whom the provider's limits count against: an endpoint, a model and a key.
 

@@ -39,18 +39,21 @@ class BackendConfig(Config):
 
 
 class AutoConcurrency(Config):
-    """Bounds of ``max_concurrency: auto``, in requests at once."""
+    """Bounds of ``max_concurrency: auto``, in requests at once.
 
-    start: Annotated[int, Field(ge=1)] = 8
+    Attributes:
+        start: None for 8 to 32, by the number of samples and by who the server is.
+    """
+
+    start: Annotated[int, Field(ge=1)] | None = None
     min: Annotated[int, Field(ge=1)] = 1
     max: Annotated[int, Field(ge=1, le=100_000)] = 256
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if not self.min <= self.start <= self.max:
-            raise ValueError(
-                f"min <= start <= max must hold, got {self.min}, {self.start}, {self.max}"
-            )
+        start = self.min if self.start is None else self.start
+        if not self.min <= start <= self.max:
+            raise ValueError(f"min <= start <= max must hold, got {self.min}, {start}, {self.max}")
         return self
 
 
@@ -103,6 +106,7 @@ class RunnerOptions(Config):
         max_retries: Further attempts after the first.
         backoff_initial: Seconds, the bound of the first wait; doubles each time, full jitter.
         backoff_max: Seconds, the bound of any wait that the server did not ask for.
+        longest_pause: Seconds; a server that asks everybody to wait for longer ends the run.
         rate_limit: Requests per second, evenly spaced.
         requests_per_minute: Requests per minute; up to 0.8 seconds' worth start at once.
         tokens_per_minute: Tokens per minute, those of prompts and answers together.
@@ -121,6 +125,7 @@ class RunnerOptions(Config):
     max_retries: Annotated[int, Field(ge=0)] = 2
     backoff_initial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
     backoff_max: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    longest_pause: Seconds = 600.0
     rate_limit: Positive | None = None
     requests_per_minute: Positive | None = None
     tokens_per_minute: Positive | None = None

@@ -6,11 +6,18 @@ from collections import deque
 from collections.abc import Callable
 
 from lm_eval_so.runner.backends.base import Send
-from lm_eval_so.runner.errors import BackendError
-from lm_eval_so.runner.models import ChatResponse, RunRequest
-from lm_eval_so.runner.strategy.adaptive import Adaptive
+from lm_eval_so.runner.errors import (
+    REFUSALS,
+    APIConnectionError,
+    APITimeoutError,
+    BackendError,
+    EndpointUnreachableError,
+)
+from lm_eval_so.runner.models import ChatResponse, Journal, RunRequest
+from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
+from lm_eval_so.runner.strategy.adaptive.rounds import Answer
 
-_TOO_BUSY = {429, 503}
+_TOO_MANY_REQUESTS = 429
 
 
 class Slots:
@@ -19,19 +26,19 @@ class Slots:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.taken = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._waiting_retries: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[int]] = deque()
+        self._waiting_retries: deque[asyncio.Future[int]] = deque()
 
-    async def acquire(self, *, retry: bool) -> None:
-        """Returns once a slot is this caller's."""
+    async def acquire(self, *, retry: bool) -> int:
+        """Returns once a slot is this caller's: how many were taken then, its own included."""
         queue = self._waiting_retries if retry else self._waiting
         if self.taken < self.limit and not self._waiting_retries:
             self.taken += 1
-            return
+            return self.taken
         turn = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release()  # the slot was handed over in the same moment
@@ -42,57 +49,79 @@ class Slots:
         self.taken -= 1
         self._hand_out()
 
-    def resize(self, limit: int) -> None:
-        """Changes the number of slots; what is taken beyond it stays until it is released."""
-        self.limit = limit
-        self._hand_out()
-
     def _hand_out(self) -> None:
         for queue in (self._waiting_retries, self._waiting):
             while queue and self.taken < self.limit:
                 turn = queue.popleft()
                 if not turn.done():
                     self.taken += 1
-                    turn.set_result(None)
+                    turn.set_result(self.taken)
 
 
 def concurrency(
     send: Send,
     slots: Slots,
-    adaptive: Adaptive | None = None,
+    adaptive: Adaptive,
     *,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Send:
-    """Wraps ``send`` so that it holds a slot; ``adaptive`` tells how many there are."""
+    """Wraps ``send`` so that it holds a slot; ``adaptive`` tells how many there are.
+
+    Both have the same clock.
+    """
 
     async def limited(request: RunRequest) -> ChatResponse:
         arrived = clock()
-        await slots.acquire(retry=request.attempt > 1)
-        request.journal.wait("slot", clock() - arrived)
+        held = await slots.acquire(retry=request.attempt > 1)
+        began = clock()
+        request.journal.wait("slot", began - arrived)
+        adaptive.sent()
         try:
-            if adaptive is None:
-                return await send(request)
-            return await _observed(send, request, slots, adaptive)
+            response = await send(request)
+        except BackendError as error:
+            error.for_room = _is_for_room(error, request.journal, adaptive, began, held)
+            raise
+        else:
+            adaptive.answered(_answer(response, request.journal, began, held, slots.taken))
+            return response
         finally:
+            slots.limit = adaptive.limit
             slots.release()
 
     return limited
 
 
-async def _observed(
-    send: Send, request: RunRequest, slots: Slots, adaptive: Adaptive
-) -> ChatResponse:
-    began = adaptive.clock()
-    try:
-        response = await send(request)
-    except BackendError as error:
-        if error.status_code in _TOO_BUSY or error.retry_after is not None:
-            adaptive.overloaded(began=began, reason=f"{error.status_code or error.error_type}")
-            slots.resize(adaptive.limit)
-        raise
-    # Where the pace is what holds requests back, more slots would be of no use.
-    in_use = 0 if "rate_limit" in request.journal.waited_ms else slots.taken
-    adaptive.answered(began=began, latency_ms=request.journal.latency_ms or 0, in_use=in_use)
-    if adaptive.limit != slots.limit:
-        slots.resize(adaptive.limit)
-    return response
+def _is_for_room(
+    error: BackendError, journal: Journal, adaptive: Adaptive, began: float, held: int
+) -> bool:
+    """Whether the server had no room for this request, which says nothing about its sample.
+
+    A 429 says so. A 503 or 529 does while others are answered. A connection that broke, or an
+    answer that did not come in time, does when it is one of many; where no connection was made,
+    nothing was sent.
+    """
+    others_answered = held > 1 or adaptive.answers > journal.answers_seen
+    journal.answers_seen = adaptive.answers
+    if error.status_code in REFUSALS:
+        too_many = error.status_code == _TOO_MANY_REQUESTS
+        adaptive.refused(began, held, too_many=too_many)
+        return too_many or others_answered
+    if isinstance(error, APIConnectionError | APITimeoutError):
+        one_of_many = adaptive.refused(began, held)
+        nothing_was_sent = isinstance(error, EndpointUnreachableError)
+        return nothing_was_sent or (one_of_many and others_answered)
+    return False
+
+
+def _answer(
+    response: ChatResponse, journal: Journal, began: float, held: int, in_use: int
+) -> Answer:
+    tokens = response.tokens.output if response.tokens else None
+    return Answer(
+        began=began,
+        latency_s=(journal.latency_ms or 0.0) / 1000,
+        tokens=tokens or 0,
+        in_use=in_use,
+        held=held,
+        paced_s=journal.waited_ms.get("rate_limit", 0.0) / 1000,
+    )

@@ -16,6 +16,7 @@ from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.bucket import Bucket
 from lm_eval_so.runner.strategy.limit_headers import read_limits
 from lm_eval_so.runner.strategy.limits import Limits, SharedLimits
+from lm_eval_so.runner.strategy.pauses import Pauses
 from lm_eval_so.runner.strategy.tokens import TokenEstimate
 
 _MINUTE = 60
@@ -161,12 +162,8 @@ class Pace:
         return Turn(now, now - arrived, amounts["tokens"], marks)
 
 
-def rate_limit(send: Send, pace: Pace, estimate: TokenEstimate | None = None) -> Send:
-    """Wraps ``send`` so that it keeps the pace, and learns from what the server says.
-
-    ``estimate`` tells the tokens of a request.
-    """
-    tokens = estimate or TokenEstimate({})
+def rate_limit(send: Send, pace: Pace, pauses: Pauses, tokens: TokenEstimate) -> Send:
+    """Wraps ``send`` so that it keeps the pace, and learns from what the server says."""
 
     async def paced(request: RunRequest) -> ChatResponse:
         size = tokens.size(request) if pace.counts_tokens else 0
@@ -178,9 +175,9 @@ def rate_limit(send: Send, pace: Pace, estimate: TokenEstimate | None = None) ->
         except BackendError as error:
             if error.headers is not None:
                 pace.learn(turn, error.headers)
-            if error.retry_after:
-                pace.pause(error.retry_after)
+            pauses.failed(error)
             raise
+        pauses.answered()
         if response.headers is not None:
             pace.learn(turn, response.headers)
         if size and response.tokens:
@@ -194,7 +191,7 @@ def rate_limit(send: Send, pace: Pace, estimate: TokenEstimate | None = None) ->
 _SHARED: dict[str, Limits] = {}
 
 
-def pace_for(scope: str | None, options: RunnerOptions, shared_in: Path | None = None) -> Pace:
+def pace_for(scope: str | None, options: RunnerOptions, shared_in: Path | None = None, *, clock=None, sleep=asyncio.sleep) -> Pace:
     """The pace of a run.
 
     Args:
@@ -216,4 +213,6 @@ def pace_for(scope: str | None, options: RunnerOptions, shared_in: Path | None =
             "tokens": options.tokens_per_minute,
         },
         limits=limits,
+        clock=clock if limits is None else None,
+        sleep=sleep,
     )

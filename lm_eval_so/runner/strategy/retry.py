@@ -8,7 +8,6 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception,
-    stop_after_attempt,
     wait_random_exponential,
 )
 
@@ -16,6 +15,10 @@ from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import APITimeoutError, BackendError
 from lm_eval_so.runner.models import ChatResponse, RunError, RunRequest
+
+
+_REFUSALS = 10
+"""Refusals for want of room that a sample may meet for each attempt that it has."""
 
 
 class StoppedError(Exception):
@@ -66,7 +69,7 @@ class Retry:
         self._send = send
         self._stopping = stopping
         self._retried = AsyncRetrying(
-            stop=stop_after_attempt(options.max_retries + 1),
+            stop=_used_up(options.max_retries + 1),
             wait=wait_as_asked(options.backoff_initial, options.backoff_max),
             retry=retry_if_exception(_worth_another),
             before_sleep=self._before_sleep,
@@ -99,6 +102,7 @@ class Retry:
             response = await self._send(request.with_(attempt=journal.number))
         except BackendError as error:
             journal.close(status_code=error.status_code, error_type=error.error_type)
+            journal.refusals += error.for_room
             raise
         if journal.number > 1:
             journal.close(status_code=response.status_code)
@@ -110,6 +114,17 @@ class Retry:
         journal = state.args[0].journal
         journal.begin()
         journal.wait("backoff", state.upcoming_sleep)
+
+
+def _used_up(attempts: int) -> Callable[[RetryCallState], bool]:
+    """Whether a sample has had its attempts; those that found no room count up to a bound."""
+
+    def stop(state: RetryCallState) -> bool:
+        journal = state.args[0].journal
+        refused = min(journal.refusals, _REFUSALS * attempts)
+        return bool(journal.number - refused >= attempts)
+
+    return stop
 
 
 def _worth_another(error: BaseException) -> bool:

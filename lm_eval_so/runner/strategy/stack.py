@@ -5,22 +5,31 @@ or for the pace is never charged to the sample. Retry is outermost and the break
 that neither backing off nor an outage holds a slot, and one place turns exceptions into data.
 """
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.config.schema import RunnerOptions
+from lm_eval_so.runner.config.schema import AutoConcurrency, RunnerOptions
 from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
 from lm_eval_so.runner.price import Price
-from lm_eval_so.runner.strategy.adaptive import Adaptive
+from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
 from lm_eval_so.runner.strategy.breaker import Breaker
 from lm_eval_so.runner.strategy.budget import Budget
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+from lm_eval_so.runner.strategy.pauses import Pauses
 from lm_eval_so.runner.strategy.rate_limit import pace_for, rate_limit
 from lm_eval_so.runner.strategy.retry import Retry
+from lm_eval_so.runner.strategy.start_rate import StartRate, start_rate
 from lm_eval_so.runner.strategy.timeout import InFlight, timeout
 from lm_eval_so.runner.strategy.tokens import TokenEstimate
+
+_SAMPLES_A_SLOT = 16
+_LEAST_START, _MOST_START = 8, 32
+"""Where ``auto`` starts: a slot for so many samples, within these bounds. More at once for short
+runs would shorten them by a second; a small server of one's own is started on gently."""
 
 
 class Stack:
@@ -44,34 +53,61 @@ class Stack:
         give_up: Callable[[BackendUnusableError | BudgetSpentError], None],
         price: Price | None = None,
         share_limits_in: Path | None = None,
+        samples: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.in_flight = InFlight()
-        self.pace = pace_for(backend.limit_scope, options, share_limits_in)
-        self.adaptive: Adaptive | None = None
-        if options.max_concurrency != "auto":
-            self.slots = Slots(options.max_concurrency)
-        elif backend.takes_at_once is not None:
-            self.slots = Slots(backend.takes_at_once)
-        else:
-            self.adaptive = Adaptive(options.auto)
-            self.slots = Slots(self.adaptive.limit)
-        breaker = Breaker(options.breaker.wait, give_up=give_up, remedy=backend.remedy)
+        self.pace = pace_for(
+            backend.limit_scope, options, share_limits_in, clock=clock, sleep=sleep
+        )
+        self.start_rate = StartRate(clock=clock, sleep=sleep)
+        self.adaptive = Adaptive(
+            *_bounds(options, backend, samples),
+            rate_limited=self.start_rate.teach,
+            clock=clock,
+        )
+        self.slots = Slots(self.adaptive.limit)
+        breaker = Breaker(
+            options.breaker.wait,
+            give_up=give_up,
+            remedy=backend.remedy,
+            clock=clock,
+            sleep=sleep,
+        )
         parameters = {**backend.defaults, **backend.config.parameters}
         self.budget = Budget(options.budget, price, TokenEstimate(parameters), give_up)
 
-        send = timeout(backend.send, options.timeout, self.in_flight)
+        send = timeout(backend.send, options.timeout, self.in_flight, clock=clock)
         send = breaker.gate(send)
-        send = rate_limit(send, self.pace, TokenEstimate(parameters))
+        send = start_rate(send, self.start_rate)
+        pauses = Pauses(self.pace, options.longest_pause, give_up)
+        send = rate_limit(send, self.pace, pauses, TokenEstimate(parameters))
         send = self.budget.wrap(send)
-        send = concurrency(send, self.slots, self.adaptive)
+        send = concurrency(send, self.slots, self.adaptive, clock=clock)
         send = breaker.wrap(send)
-        self.settle = Retry(send, options, stopping=stopping)
+        self.settle = Retry(send, options, stopping=stopping, sleep=sleep)
 
     def record(self) -> dict[str, Any]:
         """What the strategies found out, for ``run_metadata.json``."""
-        history = [] if self.adaptive is None else self.adaptive.history
         return {
             "concurrency": self.slots.limit,
-            "concurrency_history": [change._asdict() for change in history],
+            "concurrency_history": [change._asdict() for change in self.adaptive.history],
             "limits_per_minute": self.pace.per_minute,
+            "starts_per_s": self.start_rate.per_second,
         }
+
+
+def _bounds(
+    options: RunnerOptions, backend: ChatBackend, samples: int
+) -> tuple[AutoConcurrency, int]:
+    """Bounds of what is in flight, and where it starts."""
+    fixed = options.max_concurrency
+    if fixed == "auto":
+        fixed = backend.takes_at_once
+    if fixed is not None:
+        return AutoConcurrency(start=fixed, min=fixed, max=fixed), fixed
+    auto = options.auto
+    most = _MOST_START if backend.hosted else _LEAST_START
+    start = auto.start or min(max(samples // _SAMPLES_A_SLOT, _LEAST_START), most)
+    return auto, min(max(start, auto.min), auto.max)

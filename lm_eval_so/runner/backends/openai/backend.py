@@ -67,6 +67,10 @@ class OpenAIBackend(ChatBackend):
         return self.options.endpoint
 
     @property
+    def hosted(self) -> bool:
+        return self.options.hosted
+
+    @property
     def limit_scope(self) -> str:
         options = self.options
         parts = (self._key, self.endpoint, self.config.model, options.organization, options.project)

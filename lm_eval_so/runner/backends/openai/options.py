@@ -1,7 +1,9 @@
 """Options of the ``openai`` backend."""
 
 import os
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -9,6 +11,7 @@ from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.config.secrets import without_userinfo
 from lm_eval_so.runner.errors import BackendSetupError
 
+_OWN_DOMAINS = (".local", ".localdomain", ".internal", ".lan", ".home.arpa")
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 
@@ -58,6 +61,15 @@ class OpenAIOptions(Config):
     def endpoint(self) -> str:
         """The address as it may be written."""
         return without_userinfo(self.address).rstrip("/")
+
+    @property
+    def hosted(self) -> bool:
+        """Whether the address is one of the public internet, by its look."""
+        host = urlsplit(self.address).hostname or ""
+        try:
+            return ip_address(host).is_global
+        except ValueError:
+            return "." in host and not host.endswith(_OWN_DOMAINS)
 
     @property
     def headers(self) -> dict[str, str]:

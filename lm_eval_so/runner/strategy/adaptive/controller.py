@@ -1,0 +1,191 @@
+"""How many requests at once: as many as bring more answers a second, found out during the run.
+
+Refusals cut, and only in bursts; latency alone never does, since a server that batches answers
+gets slower with each request in flight while it gives more and more a second. So growth is judged
+by the rate it brings, and fewer requests at once are tried where more of them bring nothing.
+"""
+
+import time
+from collections.abc import Callable
+from math import ceil, inf
+from typing import NamedTuple
+
+from lm_eval_so.runner.config.schema import AutoConcurrency
+from lm_eval_so.runner.strategy.adaptive.phases import Hold, More, Phase, Probe, Ramp
+from lm_eval_so.runner.strategy.adaptive.refusals import Refusals
+from lm_eval_so.runner.strategy.adaptive.rounds import Answer, Accepted, Meter
+
+_FAST, _SLOW = 3.0, 0.5  # slots added for each answer, before the first burst and after it
+_NEAR = 0.97  # of the slots that a burst has shown there are
+_SURE = 0.9  # of what a round was answered at: refused below this, it is not for want of room
+_PACED = 0.1  # share of a slot's time beyond which a rate limit holds requests back, and not slots
+_SMOOTHING = 0.05
+_SHORTEST_WAIT, _LONGEST_WAIT = 4, 16  # rounds to hold after a burst
+_LONGEST_HISTORY = 200
+
+
+class Change(NamedTuple):
+    """A step of the history: seconds since the start, the limit from then on, and why."""
+
+    at_s: float
+    limit: int
+    reason: str
+
+
+class Adaptive:
+    """The limit on requests at once.
+
+    The rule and its constants were tried in virtual time against some 50 simulated servers;
+    `tests/runner/strategy/test_adaptive_servers.py` has those that matter most.
+
+    Args:
+        options: Bounds; with equal bounds the limit never changes.
+        start: Requests at once to begin with.
+        rate_limited: Told when requests are refused although there is room, which no concurrency
+            cures: the answers a second that came meanwhile, and the share of refusals that is
+            usual.
+    """
+
+    def __init__(
+        self,
+        options: AutoConcurrency,
+        start: int,
+        *,
+        rate_limited: Callable[[float, float], None] = lambda *_: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.least, self.most = options.min, options.max
+        self.size = float(start)
+        self.grow = _FAST
+        self.wait, self.patience = 1, 2
+        self.ceiling: int | None = None
+        self.shortest = inf
+        self.history: list[Change] = []
+        self._rate_limited = rate_limited
+        self._clock = clock
+        self._began = self._cut_at = clock()
+        self._phase: Phase = Ramp()
+        self._refusals = Refusals()
+        self._meter = Meter()
+        self._latency = self._deviation = self._paced = 0.0  # EWMA
+        self._proven = 0.0
+        self.answers = 0
+        self._accepted = Accepted(self._began)
+        self._draining = False
+        self._cut = False
+        self._note("start")
+        self._meter.begin(self._began, self._phase.answers(self.limit))
+
+    @property
+    def limit(self) -> int:
+        """Requests at once."""
+        return int(self.size)
+
+    def sent(self) -> None:
+        """A request got its slot."""
+        self._refusals.sent()
+        self._accepted.add(self._clock(), self._latency)
+
+    def refused(self, began: float, held: int, *, too_many: bool = False) -> bool:
+        """A request was refused for want of room, or failed in a way that may mean that.
+
+        Args:
+            began: When it got its slot, on the clock.
+            held: Slots that were taken then, its own included.
+            too_many: The server said 429, so that there may be a limit on starts.
+
+        Returns:
+            Whether it was one of a burst.
+        """
+        self._accepted.take_back()
+        if self._cut and began <= self._cut_at:
+            return True  # under way at the last burst: nothing new
+        if not self._refusals.add(held):
+            return False
+        self._burst(self._clock(), too_many=too_many)
+        return True
+
+    def answered(self, answer: Answer) -> None:
+        """An answer came."""
+        now = self._clock()
+        self.answers += 1
+        self._learn(answer)
+        full = answer.in_use >= self.limit
+        if full and self._paced < _PACED and self.size < self.most:
+            self.size = min(self.most, self.size + self._phase.growth(self))
+        if self._draining and answer.in_use <= self.limit + 1:
+            self._draining = False
+            self._measure(now)
+        if not self._draining:
+            self._meter.add(answer, now, full=full)
+            self._round(now)
+
+    def _learn(self, answer: Answer) -> None:
+        weight = _SMOOTHING if self.answers > 1 else 1.0
+        away = answer.latency_s - self._latency
+        self._latency += weight * away
+        if self.answers > 1:
+            self._deviation += weight * (abs(away) - self._deviation)
+        held_back = answer.paced_s / ((answer.paced_s + answer.latency_s) or 1.0)
+        self._paced += weight * (held_back - self._paced)
+
+    def _round(self, now: float) -> None:
+        found = self._meter.end(now, rate_to_beat=self._phase.rate_to_beat())
+        if found is None:
+            return
+        self.shortest = min(self.shortest, found.latency)
+        self._proven = max(self._proven, found.held)
+        following = self._phase.next(self, found)
+        if following is None:
+            self._meter.begin(now, self._phase.answers(self.limit))
+        else:
+            self._enter(following, now)
+
+    def _enter(self, phase: Phase, now: float) -> None:
+        self._phase = phase
+        self.size = min(max(self.size, self.least), self.most)
+        self._draining = phase.drains
+        self._measure(now)
+        self._note(phase.name)
+
+    def _measure(self, now: float) -> None:
+        """Starts a round once what is in flight has gone through: the slow ones too."""
+        settled = 0.0 if isinstance(self._phase, Ramp) else self._latency + 2 * self._deviation
+        self._meter.begin(now + settled, self._phase.answers(self.limit))
+
+    def _burst(self, now: float, *, too_many: bool) -> None:
+        """Cuts to where requests were answered, or where there is room, learns a rate."""
+        lowest, rate = self._refusals.lowest, self._accepted.per_second(now)
+        if isinstance(self._phase, Probe | More):
+            self.wait *= 2
+        if isinstance(self._phase, More):
+            self.size = self._phase.back
+        self.wait = min(max(self.wait, _SHORTEST_WAIT), _LONGEST_WAIT)
+        follows: Phase = Hold()
+        no_cure = too_many or lowest <= max(self.least, _SURE * self._proven)
+        if self._cut and no_cure and rate > 0:
+            self._rate_limited(rate, self._refusals.usual)
+            self.ceiling, self._proven = None, 0.0
+            follows = Ramp()
+        else:
+            self._cut_below(lowest, again=self._cut and now - self._cut_at < 2 * self._latency)
+        self.grow = _SLOW
+        self._cut, self._cut_at = True, now
+        self._accepted.restart(now)
+        self._enter(follows, now)
+
+    def _cut_below(self, lowest: int, *, again: bool) -> None:
+        """Down to the slots there are; ``again``, soon after a cut: they were too high a guess."""
+        self.ceiling = min(max(lowest - 1, self.least), max(self.limit - 1, self.least))
+        size = float(ceil(_NEAR * self.ceiling))
+        if again:
+            size = min(size, max(self._proven, self.size / 2))
+        elif not self._proven:
+            size = max(size, self.size / 2)
+        self.size = min(self.size - 1, size)
+        self._proven = min(self._proven, self.size)
+
+    def _note(self, reason: str) -> None:
+        change = Change(round(self._clock() - self._began, 3), self.limit, reason)
+        if len(self.history) < _LONGEST_HISTORY:
+            self.history.append(change)

@@ -1,0 +1,155 @@
+"""What a number of requests in flight gave, measured over a round of answers."""
+
+from math import log
+from typing import NamedTuple
+
+_FEW = 5  # requests from which a rate can be told
+_INSTANT = 1e-6  # seconds, that an answer takes at the least
+
+
+class Answer(NamedTuple):
+    """An answer, as the controller is told of it.
+
+    Attributes:
+        began: When its request got its slot, on the clock.
+        latency_s: From sending to the answer.
+        tokens: That the model wrote; 0 where the server does not tell.
+        in_use: Slots taken now, its own included.
+        held: Slots taken when it began, its own included.
+        paced_s: Time within the slot that it waited for a rate limit.
+    """
+
+    began: float
+    latency_s: float
+    tokens: int
+    in_use: int
+    held: int
+    paced_s: float
+
+
+class Round(NamedTuple):
+    """What so many requests in flight gave.
+
+    Attributes:
+        held: Requests in flight, on average.
+        latency: Seconds, on average.
+        length: Tokens of an answer, on average; 0 where the server does not tell.
+    """
+
+    held: float
+    latency: float
+    length: float
+
+    @property
+    def answers(self) -> float:
+        """A second, by Little's law: a count over so short a time is off by a whole wave of them.
+
+        Requests that start together come back together, and again.
+        """
+        return self.held / self.latency
+
+    @property
+    def per_token(self) -> float:
+        """Seconds per token of an answer; the latency where no tokens are told."""
+        return self.latency / (self.length or 1.0)
+
+    def growth_over(self, other: "Round") -> float:
+        """How much of what was added in flight came back as rate: 1 all of it, 0 nothing.
+
+        The better of answers and tokens, since a dataset that is sorted by length moves one of them.
+        """
+        added = log(self.held / other.held)
+        return max(change / added for change in self._changes(other))
+
+    def keeps_up_with(self, other: "Round", share: float) -> bool:
+        """Whether at least ``share`` of the other's rate is there."""
+        changes = self._changes(other)
+        return sum(changes) / len(changes) >= log(share)
+
+    def _changes(self, other: "Round") -> list[float]:
+        change = log(self.answers / other.answers)
+        if self.length and other.length:
+            return [change, change + log(self.length / other.length)]
+        return [change]
+
+    def blend(self, other: "Round", weight: float) -> "Round":
+        """This one, moved towards the other."""
+        return Round(*(a + weight * (b - a) for a, b in zip(self, other, strict=True)))
+
+
+class Meter:
+    """Collects answers until they make a round."""
+
+    def __init__(self) -> None:
+        self._shortest = float("inf")
+        self.begin(0.0, 1)
+
+    def begin(self, at: float, need: int) -> None:
+        """A new round: of the answers from ``at`` on, ``need`` at the least."""
+        self._at = at
+        self._need = need
+        self._latency = 0.0
+        self._count = self._full = self._tokens = self._held = 0
+
+    def add(self, answer: Answer, now: float, *, full: bool) -> None:
+        """Takes an answer in; ``full``, if all slots were taken."""
+        if now < self._at:
+            return
+        self._count += 1
+        self._full += full
+        self._tokens += answer.tokens
+        self._held += answer.held
+        self._latency += answer.latency_s
+
+    def end(self, now: float, *, rate_to_beat: float = 0.0) -> Round | None:
+        """The round, once it is long enough: as many answers as it needs, over a latency's time.
+
+        Where it would take half as long again as at ``rate_to_beat``, what is there must do.
+        Answers that found slots free tell nothing of the server: a round of them begins anew.
+        """
+        elapsed = now - self._at
+        if not self._count or elapsed <= 0:
+            return None
+        latency = max(self._latency / self._count, _INSTANT)
+        whole = self._count >= self._need and elapsed >= min(self._shortest, latency)
+        if not whole and not elapsed * rate_to_beat > 1.5 * self._need:
+            return None
+        if 2 * self._full < self._count:
+            self.begin(now, self._need)
+            return None
+        self._shortest = min(self._shortest, latency)
+        return Round(self._held / self._count, latency, self._tokens / self._count)
+
+
+class Accepted:
+    """Requests a second of late that were sent and not refused.
+
+    A refusal is back at once, so this is known long before the answers are.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._windows = [(now, 0), (now, 0)]  # the last one and this one: its start, its requests
+
+    def add(self, now: float, latency: float) -> None:
+        """Counts one that leaves."""
+        start, count = self._windows[1]
+        self._windows[1] = (start, count + 1)
+        if now - start > max(1.0, 4 * latency):
+            self.restart(now)
+
+    def take_back(self) -> None:
+        """One of them was refused."""
+        start, count = self._windows[1]
+        self._windows[1] = (start, count - 1)
+
+    def restart(self, now: float) -> None:
+        """What came before counts once more, if what came since is too little to tell a rate."""
+        if self._windows[1][1] >= _FEW:
+            self._windows = [self._windows[1], (now, 0)]
+
+    def per_second(self, now: float) -> float:
+        """0 where there were none."""
+        (before, earlier), (start, count) = self._windows
+        if count < _FEW:
+            start, count = before, count + earlier
+        return max(count, 0) / max(now - start, _INSTANT)

@@ -1,0 +1,97 @@
+"""Keeps the waits that a server asks for: of one request, or of everybody."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from lm_eval_so.runner.errors import BackendError, BackendUnusableError
+from lm_eval_so.runner.strategy.retry import StoppedError
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.strategy.rate_limit import Pace
+
+_LOG = logging.getLogger(__name__)
+_TOO_MANY_REQUESTS = 429
+_SPAN = 10  # outcomes that "most of a round" looks back on
+_WORTH_SAYING = 10.0  # seconds
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_NEVER = 3650 * _DAY  # beyond this a date cannot be told
+
+
+class Pauses:
+    """Decides whom a Retry-After holds back.
+
+    A 429 speaks of all requests, so that everybody pauses. Any other status speaks of its own
+    request, unless most of the requests get it.
+
+    Args:
+        pace: Of everybody.
+        longest: Seconds; a longer wait ends the run.
+        give_up: Ends the run.
+        now: The time of day.
+    """
+
+    def __init__(
+        self,
+        pace: "Pace",
+        longest: float,
+        give_up: Callable[[BackendUnusableError], None],
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._pace = pace
+        self._longest = longest
+        self._give_up = give_up
+        self._now = now
+        self._share = 0.0
+
+    def answered(self) -> None:
+        """A request was answered."""
+        self._share -= self._share / _SPAN
+
+    def failed(self, error: BackendError) -> None:
+        """A request failed.
+
+        Raises:
+            StoppedError: The server asks everybody to wait for longer than the run may.
+        """
+        asked = error.retry_after
+        self._share += (bool(asked) - self._share) / _SPAN
+        if not asked:
+            return
+        everybody = error.status_code == _TOO_MANY_REQUESTS or self._share > 1 / 2
+        if asked > self._longest:
+            if not everybody:
+                error.retryable = False
+                return
+            self._give_up(BackendUnusableError(self._too_long(asked, error.message)))
+            raise StoppedError from error
+        if everybody:
+            if asked >= _WORTH_SAYING and asked > self._pace.paused_s + 1:
+                _LOG.warning(
+                    "the server asks for a pause of %s: nothing is sent until %s (%s)",
+                    _span(asked),
+                    self._until(asked),
+                    error.message,
+                )
+            self._pace.pause(asked)
+
+    def _too_long(self, seconds: float, words: str) -> str:
+        return (
+            f"the server asks to wait for {_span(seconds)}, until {self._until(seconds)}, which is "
+            f"longer than runner.longest_pause ({self._longest:g} s): {words}"
+        )
+
+    def _until(self, seconds: float) -> str:
+        if seconds > _NEVER:
+            return "a time out of reach"
+        moment = (self._now() + timedelta(seconds=seconds)).astimezone()
+        return moment.strftime("%H:%M:%S" if seconds < _DAY / 2 else "%Y-%m-%d %H:%M")
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("days", _DAY), ("h", _HOUR), ("min", _MINUTE)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.3g} {unit}"
+    return f"{seconds:.3g} s"

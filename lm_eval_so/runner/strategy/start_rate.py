@@ -1,0 +1,113 @@
+"""A rate of starts that refusals teach, where a limit on it is told in no other way."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from math import inf
+
+from lm_eval_so.runner.backends.base import Send
+from lm_eval_so.runner.errors import REFUSALS, BackendError
+from lm_eval_so.runner.models import ChatResponse, RunRequest
+
+_FIRST_STEP, _LAST_STEP = 0.2, 0.04  # of the rate, taken off for a refusal
+_SETTLED = 8  # answers in a row, after which a rate counts as one that is taken
+_SHRINKING = 0.6  # of the step, each time that happens
+_REFUSED = 0.02  # share of refusals, beside what is usual, at which the rate stays where it is
+_MOST_REFUSED = 0.5
+_SLOWEST = 0.1  # starts a second
+_NO_LIMIT = 10_000.0  # starts a second, beyond which there is nothing to keep
+
+
+class StartRate:
+    """Starts a second, evenly spaced; None until refusals taught one.
+
+    It goes up a little with each answer and down with each refusal, so that it settles where a
+    small share of the requests is refused: the weighted up-down method (Kaernbach 1991).
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.per_second: float | None = None
+        self._clock = clock
+        self._sleep = sleep
+        self._turnstile = asyncio.Lock()
+        self._last = self._changed_at = -inf
+        self._step = _FIRST_STEP
+        self._ratio = 0.0
+        self._answers = 0
+
+    def teach(self, answers_per_second: float, usual: float) -> None:
+        """Requests were refused though there was room for them.
+
+        Args:
+            answers_per_second: What was answered meanwhile.
+            usual: The share of requests that is refused whatever the rate is.
+        """
+        if self.per_second is None:
+            share = min(usual + _REFUSED, _MOST_REFUSED)
+            self._ratio = share / (1 - share)
+            self._step = _FIRST_STEP
+        self._set(min(answers_per_second, self.per_second or _NO_LIMIT))
+
+    def answered(self) -> None:
+        """A request was answered."""
+        if self.per_second is None:
+            return
+        self._answers += 1
+        if self._answers == _SETTLED:
+            self._step = max(_LAST_STEP, self._step * _SHRINKING)
+        rate = self.per_second * (1 + self._step * self._ratio)
+        self.per_second = rate if rate < _NO_LIMIT else None
+
+    def refused(self, began: float) -> None:
+        """A request that began then was refused."""
+        if self.per_second is not None and began > self._changed_at:
+            self._answers = 0
+            self._set(self.per_second * (1 - self._step))
+
+    def now(self) -> float:
+        """Seconds, on the rate's clock."""
+        return self._clock()
+
+    async def wait(self) -> float:
+        """Waits for a start; returns the seconds, 0 where there was no need.
+
+        One at a time, so that a change of the rate holds from the next start on.
+        """
+        if self.per_second is None:
+            return 0.0
+        arrived = self._clock()
+        async with self._turnstile:
+            wait = self._last + 1 / (self.per_second or _NO_LIMIT) - self._clock()
+            if wait > 0:
+                await self._sleep(wait)
+            self._last = self._clock()
+        return self._last - arrived if wait > 0 or self._last - arrived > wait else 0.0
+
+    def _set(self, rate: float) -> None:
+        self.per_second = max(_SLOWEST, rate)
+        self._changed_at = self._clock()
+
+
+def start_rate(send: Send, rate: StartRate) -> Send:
+    """Wraps ``send`` so that it keeps the rate, and teaches it."""
+
+    async def spaced(request: RunRequest) -> ChatResponse:
+        waited = await rate.wait()
+        if waited:
+            request.journal.wait("rate_limit", waited)
+        began = rate.now()
+        try:
+            response = await send(request)
+        except BackendError as error:
+            if error.status_code in REFUSALS:
+                rate.refused(began)
+            raise
+        rate.answered()
+        return response
+
+    return spaced
