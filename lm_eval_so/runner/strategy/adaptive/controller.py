@@ -115,7 +115,7 @@ class Adaptive:
             self.size = min(self.most, self.size + self._phase.growth(self))
         if self._draining and answer.in_use <= self.limit + 1:
             self._draining = False
-            self._measure(now)
+            self._measure(now, new=True)
         if not self._draining:
             self._meter.add(answer, now, full=full)
             self._round(now)
@@ -137,7 +137,7 @@ class Adaptive:
         self._proven = max(self._proven, found.held)
         following = self._phase.next(self, found)
         if following is None:
-            self._meter.begin(now, self._phase.answers(self.limit))
+            self._measure(now)
         else:
             self._enter(following, now)
 
@@ -145,13 +145,14 @@ class Adaptive:
         self._phase = phase
         self.size = min(max(self.size, self.least), self.most)
         self._draining = phase.drains
-        self._measure(now)
+        self._measure(now, new=True)
         self._note(phase.name)
 
-    def _measure(self, now: float) -> None:
+    def _measure(self, now: float, *, new: bool = False) -> None:
         """Starts a round once what is in flight has gone through: the slow ones too."""
-        settled = 0.0 if isinstance(self._phase, Ramp) else self._latency + 2 * self._deviation
-        self._meter.begin(now + settled, self._phase.answers(self.limit))
+        ramp = isinstance(self._phase, Ramp)
+        settled = 0.0 if ramp or not new else self._latency + 2 * self._deviation
+        self._meter.begin(now + settled, self._phase.answers(self.limit), thorough=not ramp)
 
     def _burst(self, now: float, *, too_many: bool) -> None:
         """Cuts to where requests were answered, or where there is room, learns a rate."""

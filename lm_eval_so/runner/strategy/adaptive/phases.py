@@ -17,6 +17,7 @@ _TRIAL = 100  # answers a trial takes, at the least; with 40 there were false "l
 _KEPT = 0.95  # share of the rate that less has to keep
 _LESS, _MORE = 0.6, 1.5  # a trial's step
 _SWOLLEN, _DROPPED = 1.6, 0.7  # latency against that of the first round at this size
+_SMOOTHING = 0.3
 _MOST_PATIENCE, _LONGEST_WAIT = 64, 16  # rounds
 
 
@@ -117,23 +118,36 @@ class Hold(Phase):
     def __init__(self) -> None:
         self._base: Round | None = None
         self._rounds = self._swollen = 0
+        self._seconds = self._slowest = 0.0
 
     def answers(self, limit: int) -> int:
         return max(40, limit)
 
     def next(self, tuner: Tuner, found: Round) -> Phase | None:
         self._rounds += 1
-        base = self._base or found
-        times = min(found.latency / base.latency, found.per_token / base.per_token)
-        times_at_most = max(found.latency / base.latency, found.per_token / base.per_token)
-        self._swollen = self._swollen + 1 if times > _SWOLLEN else 0
-        if self._swollen == 0:
-            self._base = base.blend(found, 0.3)
-        elif self._swollen >= tuner.patience:
+        times = self._times(found)
+        self._swollen = self._swollen + 1 if min(times) > _SWOLLEN else 0
+        if self._swollen >= tuner.patience:
             return Less.leap(tuner, found, tuner.size / 4)
-        if (self._rounds > tuner.wait or times_at_most < _DROPPED) and tuner.size < tuner.most:
-            return Probe() if tuner.ceiling is not None else More(tuner, self._base or base)
+        if (self._rounds > tuner.wait or max(times) < _DROPPED) and tuner.size < tuner.most:
+            return More(tuner, self._base or found) if tuner.ceiling is None else Probe()
         return None
+
+    def _times(self, found: Round) -> tuple[float, float]:
+        """Latency, and latency per token, against what they were at first at this size.
+
+        The first to come back are the quick ones, so what is usual is not known until the slow
+        ones have had their time too.
+        """
+        self._seconds += found.seconds
+        self._slowest = max(self._slowest, found.slowest)
+        if self._base is None or self._seconds < 2 * self._slowest:
+            self._base = found
+        base = self._base
+        times = (found.latency / base.latency, found.per_token / base.per_token)
+        if min(times) <= _SWOLLEN:
+            self._base = base.blend(found, _SMOOTHING)
+        return times
 
 
 class Probe(Phase):

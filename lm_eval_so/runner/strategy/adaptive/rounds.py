@@ -34,11 +34,15 @@ class Round(NamedTuple):
         held: Requests in flight, on average.
         latency: Seconds, on average.
         length: Tokens of an answer, on average; 0 where the server does not tell.
+        slowest: The longest latency, in seconds.
+        seconds: That the round took.
     """
 
     held: float
     latency: float
     length: float
+    slowest: float = 0.0
+    seconds: float = 0.0
 
     @property
     def answers(self) -> float:
@@ -84,11 +88,15 @@ class Meter:
         self._shortest = float("inf")
         self.begin(0.0, 1)
 
-    def begin(self, at: float, need: int) -> None:
-        """A new round: of the answers from ``at`` on, ``need`` at the least."""
+    def begin(self, at: float, need: int, *, thorough: bool = False) -> None:
+        """A new round: of the answers from ``at`` on, ``need`` at the least.
+
+        A ``thorough`` one lasts as long as its slowest answer: the quick ones come back first.
+        """
         self._at = at
         self._need = need
-        self._latency = 0.0
+        self._thorough = thorough
+        self._latency = self._slowest = 0.0
         self._count = self._full = self._tokens = self._held = 0
 
     def add(self, answer: Answer, now: float, *, full: bool) -> None:
@@ -100,9 +108,10 @@ class Meter:
         self._tokens += answer.tokens
         self._held += answer.held
         self._latency += answer.latency_s
+        self._slowest = max(self._slowest, answer.latency_s)
 
     def end(self, now: float, *, rate_to_beat: float = 0.0) -> Round | None:
-        """The round, once it is long enough: as many answers as it needs, over a latency's time.
+        """The round, once it is long enough: as many answers as it needs, in a latency's time.
 
         Where it would take half as long again as at ``rate_to_beat``, what is there must do.
         Answers that found slots free tell nothing of the server: a round of them begins anew.
@@ -111,14 +120,16 @@ class Meter:
         if not self._count or elapsed <= 0:
             return None
         latency = max(self._latency / self._count, _INSTANT)
-        whole = self._count >= self._need and elapsed >= min(self._shortest, latency)
+        least = self._slowest if self._thorough else min(self._shortest, latency)
+        whole = self._count >= self._need and elapsed >= least
         if not whole and not elapsed * rate_to_beat > 1.5 * self._need:
             return None
         if 2 * self._full < self._count:
-            self.begin(now, self._need)
+            self.begin(now, self._need, thorough=self._thorough)
             return None
         self._shortest = min(self._shortest, latency)
-        return Round(self._held / self._count, latency, self._tokens / self._count)
+        means = (self._held / self._count, latency, self._tokens / self._count)
+        return Round(*means, self._slowest, elapsed)
 
 
 class Accepted:
