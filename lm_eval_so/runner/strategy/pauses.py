@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.errors import BackendError, BackendUnusableError
 from lm_eval_so.runner.strategy.retry import StoppedError
+from lm_eval_so.runner.strategy.sent_share import SentShare
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.strategy.rate_limit import Pace
 
 _LOG = logging.getLogger(__name__)
 _TOO_MANY_REQUESTS = 429
-_SPAN = 10  # outcomes that "most of a round" looks back on
+_SPAN, _MOST = 10, 0.5  # requests that "most of a round" looks back on, and how many are most
 _WORTH_SAYING = 10.0  # seconds
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _NEVER = 3650 * _DAY  # beyond this a date cannot be told
@@ -44,11 +45,11 @@ class Pauses:
         self._longest = longest
         self._give_up = give_up
         self._now = now
-        self._share = 0.0
+        self._share = SentShare(_SPAN)
 
-    def answered(self) -> None:
-        """A request was answered."""
-        self._share -= self._share / _SPAN
+    def sent(self) -> None:
+        """A request leaves."""
+        self._share.sent()
 
     def failed(self, error: BackendError) -> None:
         """A request failed.
@@ -57,10 +58,10 @@ class Pauses:
             StoppedError: The server asks everybody to wait for longer than the run may.
         """
         asked = error.retry_after
-        self._share += (bool(asked) - self._share) / _SPAN
         if not asked:
             return
-        everybody = error.status_code == _TOO_MANY_REQUESTS or self._share > 1 / 2
+        self._share.add()
+        everybody = error.status_code == _TOO_MANY_REQUESTS or self._share.value > _MOST
         if asked > self._longest:
             if not everybody:
                 error.retryable = False

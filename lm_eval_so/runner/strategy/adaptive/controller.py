@@ -7,11 +7,11 @@ by the rate it brings, and fewer requests at once are tried where more of them b
 
 import time
 from collections.abc import Callable
-from math import ceil, inf
+from math import inf
 from typing import NamedTuple
 
 from lm_eval_so.runner.config.schema import AutoConcurrency
-from lm_eval_so.runner.strategy.adaptive.phases import Hold, More, Phase, Probe, Ramp
+from lm_eval_so.runner.strategy.adaptive.phases import Climb, Hold, More, Phase, Probe, Ramp
 from lm_eval_so.runner.strategy.adaptive.refusals import Refusals
 from lm_eval_so.runner.strategy.adaptive.rounds import Answer, Accepted, Meter
 
@@ -63,7 +63,8 @@ class Adaptive:
         self.history: list[Change] = []
         self._rate_limited = rate_limited
         self._clock = clock
-        self._began = self._cut_at = clock()
+        self._began = clock()
+        self._cut_at = -inf
         self._phase: Phase = Ramp()
         self._refusals = Refusals()
         self._meter = Meter()
@@ -72,7 +73,6 @@ class Adaptive:
         self.answers = 0
         self._accepted = Accepted(self._began)
         self._draining = False
-        self._cut = False
         self._note("start")
         self._meter.begin(self._began, self._phase.answers(self.limit))
 
@@ -80,6 +80,11 @@ class Adaptive:
     def limit(self) -> int:
         """Requests at once."""
         return int(self.size)
+
+    @property
+    def known(self) -> float:
+        """Slots just below those that a burst has shown there are, where few are refused."""
+        return self.most if self.ceiling is None else max(self.least, round(_NEAR * self.ceiling))
 
     def sent(self) -> None:
         """A request got its slot."""
@@ -98,7 +103,7 @@ class Adaptive:
             Whether it was one of a burst.
         """
         self._accepted.take_back()
-        if self._cut and began <= self._cut_at:
+        if began <= self._cut_at:
             return True  # under way at the last burst: nothing new
         if not self._refusals.add(held):
             return False
@@ -162,23 +167,23 @@ class Adaptive:
         if isinstance(self._phase, More):
             self.size = self._phase.back
         self.wait = min(max(self.wait, _SHORTEST_WAIT), _LONGEST_WAIT)
-        follows: Phase = Hold()
         no_cure = too_many or lowest <= max(self.least, _SURE * self._proven)
-        if self._cut and no_cure and rate > 0:
+        if no_cure and rate > 0:
             self._rate_limited(rate, self._refusals.usual)
             self.ceiling, self._proven = None, 0.0
-            follows = Ramp()
+            follows: Phase = Ramp()
         else:
-            self._cut_below(lowest, again=self._cut and now - self._cut_at < 2 * self._latency)
+            self._cut_below(lowest, again=now - self._cut_at < 2 * self._latency)
+            follows = Climb()
         self.grow = _SLOW
-        self._cut, self._cut_at = True, now
+        self._cut_at = now
         self._accepted.restart(now)
         self._enter(follows, now)
 
     def _cut_below(self, lowest: int, *, again: bool) -> None:
         """Down to the slots there are; ``again``, soon after a cut: they were too high a guess."""
         self.ceiling = min(max(lowest - 1, self.least), max(self.limit - 1, self.least))
-        size = float(ceil(_NEAR * self.ceiling))
+        size = self.known
         if again:
             size = min(size, max(self._proven, self.size / 2))
         elif not self._proven:

@@ -28,6 +28,7 @@ class Tuner(Protocol):
         size: Requests at once, fractions included.
         most: The bound of it.
         ceiling: Slots that a burst of refusals has shown, or None.
+        known: Slots just below it, where few requests are refused.
         grow: Slots that the ramp adds for an answer.
         wait: Rounds to hold before more is tried.
         patience: Rounds of swollen latency before less is tried.
@@ -41,6 +42,9 @@ class Tuner(Protocol):
     wait: int
     patience: int
     shortest: float
+
+    @property
+    def known(self) -> float: ...
 
 
 class Phase:
@@ -148,6 +152,21 @@ class Hold(Phase):
         if min(times) <= _SWOLLEN:
             self._base = base.blend(found, _SMOOTHING)
         return times
+
+
+class Climb(Phase):
+    """Goes back up to the slots that are known, from below them."""
+
+    name = "climb"
+
+    def growth(self, tuner: Tuner) -> float:
+        return tuner.grow if tuner.size < tuner.known else 0.0
+
+    def next(self, tuner: Tuner, found: Round) -> Phase | None:  # noqa: ARG002 - growth decides
+        return Hold() if tuner.size >= tuner.known else None
+
+    def answers(self, limit: int) -> int:
+        return min(max(limit, 8), 16)
 
 
 class Probe(Phase):

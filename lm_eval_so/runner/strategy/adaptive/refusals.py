@@ -1,18 +1,16 @@
 """Tells a burst of refusals, which a server too full gives, from refusals by chance."""
 
-_SPAN = 10
-"""Requests sent that the share looks back on. Twice as many doubled the refusals of an overshoot."""
+from lm_eval_so.runner.strategy.sent_share import SentShare
+
+_SPAN = 10  # requests; twice as many doubled the refusals of an overshoot
 _BURST = 0.35
-"""By how much the share lies above what is usual. 5% of chance stay below it in bursts of ten."""
+"""By how much the share lies above what is usual. 5% by chance do not reach it within ten."""
 _FRESH = 0.12  # a share below which the next refusal begins a burst of its own
 _USUAL_SPAN = 300  # requests sent that the usual share looks back on
 
 
 class Refusals:
-    """The share of refusals among the requests sent of late.
-
-    It decays with each request *sent*: a refusal is back within milliseconds and an answer within
-    seconds, so that counted by what came back, each new start would look like an overload.
+    """The share of refusals among the requests sent of late, and what is usual.
 
     Attributes:
         lowest: The fewest slots that were taken when a refused request of this burst began.
@@ -22,12 +20,12 @@ class Refusals:
     def __init__(self) -> None:
         self.usual = 0.0
         self.lowest = 0
-        self._share = 0.0
+        self._share = SentShare(_SPAN)
 
     def sent(self) -> None:
         """A request leaves."""
-        self._share -= self._share / _SPAN
-        self.usual += (self._share - self.usual) / _USUAL_SPAN
+        self._share.sent()
+        self.usual += (self._share.value - self.usual) / _USUAL_SPAN
 
     def add(self, held: int) -> bool:
         """A refusal came; returns whether it completes a burst, which ends with that.
@@ -35,9 +33,9 @@ class Refusals:
         Args:
             held: Slots that were taken when the request began, its own included.
         """
-        self.lowest = held if self._share < _FRESH else min(self.lowest, held)
-        self._share += 1 / _SPAN
-        if self._share <= _BURST + self.usual:
+        self.lowest = held if self._share.value < _FRESH else min(self.lowest, held)
+        self._share.add()
+        if self._share.value <= _BURST + self.usual:
             return False
-        self._share = 0.0
+        self._share.value = 0.0
         return True
