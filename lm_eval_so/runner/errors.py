@@ -22,11 +22,14 @@
         ├── AuthenticationError         401
         ├── PermissionDeniedError       403
         ├── NotFoundError               404
+        ├── MethodNotAllowedError       405
+        ├── ProxyAuthenticationError    407
         ├── RequestTimeoutError     x   408
         ├── ConflictError           x   409
         ├── UnprocessableEntityError    422
+        ├── TransientError          x   424, 425, 498, 499
         ├── RateLimitError          x   429
-        ├── QuotaExceededError          429 that says the quota is spent
+        ├── QuotaExceededError          402; 400, 403 or 429 that says the quota is spent
         ├── InternalServerError     x   5xx
         └── InvalidResponseError    x   200 whose body is no completion
 
@@ -107,6 +110,8 @@ class BackendError(LmEvalError):
         retry_after: Seconds the server asked to wait.
         headers: Of the answer; those that tell limits teach the limiter.
         details: Anything else worth keeping, such as the body of the answer.
+        sample_fault: Whether it is about this one sample (its length, its content, its images), so
+            that it says nothing about the setting.
 
     Attributes:
         for_room: Whether the server had no room for the request, which is not the sample's fault.
@@ -123,6 +128,7 @@ class BackendError(LmEvalError):
         retry_after: float | None = None,
         headers: Mapping[str, str] | None = None,
         details: Mapping[str, Any] | None = None,
+        sample_fault: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -131,6 +137,7 @@ class BackendError(LmEvalError):
         self.retry_after = retry_after
         self.headers = headers
         self.details = details
+        self.sample_fault = sample_fault
         self.for_room = False
 
     @property
@@ -171,6 +178,14 @@ class NotFoundError(BackendError):
     """404: the address or the model."""
 
 
+class MethodNotAllowedError(BackendError):
+    """405: the address takes no questions."""
+
+
+class ProxyAuthenticationError(BackendError):
+    """407: the proxy on the way asks for a name and a password; the server was not reached."""
+
+
 class RequestTimeoutError(BackendError):
     """408."""
 
@@ -187,6 +202,12 @@ class UnprocessableEntityError(BackendError):
     """422."""
 
 
+class TransientError(BackendError):
+    """What stands behind the server failed this time: 424, 425, 498 (Groq, no room), 499."""
+
+    default_retryable = True
+
+
 class RateLimitError(BackendError):
     """429: too many requests or tokens; later it may pass."""
 
@@ -194,7 +215,7 @@ class RateLimitError(BackendError):
 
 
 class QuotaExceededError(BackendError):
-    """429 with ``insufficient_quota``: waiting does not help."""
+    """Nothing is left to pay with: 402, or words such as ``insufficient_quota``."""
 
 
 class InternalServerError(BackendError):
@@ -215,12 +236,19 @@ REFUSALS = frozenset({429, 503, 529})
 _BY_STATUS: dict[int, type[BackendError]] = {
     400: BadRequestError,
     401: AuthenticationError,
+    402: QuotaExceededError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    405: MethodNotAllowedError,
+    407: ProxyAuthenticationError,
     408: RequestTimeoutError,
     409: ConflictError,
     422: UnprocessableEntityError,
+    424: TransientError,
+    425: TransientError,
     429: RateLimitError,
+    498: TransientError,
+    499: TransientError,
 }
 _SERVER_ERRORS = 500
 

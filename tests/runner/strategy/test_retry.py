@@ -99,6 +99,9 @@ def test_an_answer_ends_the_attempts() -> None:
         ("PermissionDeniedError", 1),
         ("NotFoundError", 1),
         ("UnprocessableEntityError", 1),
+        ("MethodNotAllowedError", 1),
+        ("ProxyAuthenticationError", 1),
+        ("TransientError", 3),
         ("QuotaExceededError", 1),
         ("BackendError", 1),
     ],
@@ -127,8 +130,8 @@ def test_the_list_above_names_every_backend_error() -> None:
 
 @pytest.mark.parametrize(
     ("status", "attempts"),
-    [(s, 3) for s in (408, 409, 429, 500, 502, 503, 504, 529)]
-    + [(s, 1) for s in (400, 401, 402, 403, 404, 405, 413, 418, 422)],
+    [(s, 3) for s in (408, 409, 424, 425, 429, 498, 499, 500, 502, 503, 504, 529)]
+    + [(s, 1) for s in (400, 401, 402, 403, 404, 405, 407, 413, 418, 422)],
 )
 def test_a_status_code_decides_whether_to_try_again(status: int, attempts: int) -> None:
     send = Script(*[error_class(status)("no", status_code=status) for _ in range(9)])

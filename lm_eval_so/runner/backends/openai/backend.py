@@ -11,9 +11,11 @@ from urllib.parse import quote
 import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.backends.openai.completion import parse_completion, read_json
-from lm_eval_so.runner.backends.openai.errors import from_status, from_vendor, vendor_errors
+from lm_eval_so.runner.backends.openai.body import read_json
+from lm_eval_so.runner.backends.openai.completion import parse_completion
+from lm_eval_so.runner.backends.openai.errors import from_vendor, vendor_errors
 from lm_eval_so.runner.backends.openai.options import OpenAIOptions
+from lm_eval_so.runner.backends.openai.refusal import from_status
 from lm_eval_so.runner.backends.openai.stream import Assembly
 from lm_eval_so.runner.backends.openai.transport import Transport
 from lm_eval_so.runner.config.identity import sent
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
 _PATH = "/chat/completions"
+_PAGE = "text/html"
 _MOST_NAMED = 5  # models
 _TRACE_HEADER = "X-Client-Request-Id"
 """OpenAI writes this header into its logs: https://platform.openai.com/docs/api-reference."""
@@ -85,12 +88,12 @@ class OpenAIBackend(ChatBackend):
         return [self._key]
 
     async def __aenter__(self) -> Self:
-        import httpx2  # noqa: PLC0415 - with the SDK, a second of CPU
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient  # noqa: PLC0415 - as above
+        from openai import AsyncOpenAI  # noqa: PLC0415 - a second of CPU
 
-        # Concurrency, timeouts and retries are the strategies' affair, so the client has no bounds
-        # of its own; with its usual 100 kept connections it would open new ones all the time.
-        unbounded = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        from lm_eval_so.runner.backends.openai.stream_client import (  # noqa: PLC0415 - as above
+            StreamClient,
+        )
+
         self._client = AsyncOpenAI(
             api_key=self._key,
             base_url=self.options.address,
@@ -99,7 +102,7 @@ class OpenAIBackend(ChatBackend):
             default_headers=self.options.headers,
             max_retries=0,
             timeout=None,
-            http_client=DefaultAsyncHttpxClient(limits=unbounded, timeout=None),
+            http_client=StreamClient(),
         )
         self._raised = vendor_errors()
         self._transport = await Transport(self._client, _PATH).__aenter__()
@@ -164,6 +167,8 @@ class OpenAIBackend(ChatBackend):
                 stream=True,
                 stream_cls=AsyncStream[object],
             ) as stream:
+                if _PAGE in stream.response.headers.get("content-type", ""):
+                    read_json(await stream.response.aread())  # no stream at all: a login page
                 async for chunk in stream:
                     assembly.add(chunk, (perf_counter() - started) * 1000)
                 answer = stream.response

@@ -1,34 +1,12 @@
 """A completion's body to a ChatResponse. A 200 that is no completion is an error, not an answer."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
-from lm_eval_so.runner.errors import InvalidResponseError, error_class
+from lm_eval_so.runner.backends.openai.body import not_a_completion
+from lm_eval_so.runner.backends.openai.refusal import from_event
+from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.models import ChatResponse, TokenUsage
-
-_OK = 200
-_LONGEST_EXCERPT = 500  # characters
-
-
-def read_json(body: bytes) -> object:
-    """The body's JSON; what only Python's own parser takes (a lone surrogate) is replaced by ``?``.
-
-    Raises:
-        InvalidResponseError: It is no JSON.
-    """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return orjson.loads(
-            json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
-        )
-    except (ValueError, RecursionError) as error:
-        raise _invalid(f"no JSON ({error})", body.decode(errors="replace")) from error
 
 
 def parse_completion(body: object, status_code: int, headers: Mapping[str, str]) -> ChatResponse:
@@ -39,9 +17,9 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
         BackendError: The body is an error, as some gateways send with a 200.
     """
     if not isinstance(body, dict):
-        raise _invalid("no JSON object", body)
+        raise not_a_completion("no JSON object", body)
     if body.get("error"):
-        raise _reported(body["error"], status_code)
+        raise _reported(body["error"])
     choice = _first_choice(body)
     message = choice["message"]
     model, finish_reason = body.get("model"), choice.get("finish_reason")
@@ -60,13 +38,13 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
 def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices):
-        raise _invalid("no choices", body)
+        raise not_a_completion("no choices", body)
     choice = choices[0]
     if not (isinstance(choice, dict) and isinstance(choice.get("message"), dict)):
-        raise _invalid("a choice without a message", body)
+        raise not_a_completion("a choice without a message", body)
     content = choice["message"].get("content")
     if not (content is None or isinstance(content, str | list)):
-        raise _invalid("a content that is no text", body)
+        raise not_a_completion("a content that is no text", body)
     return choice
 
 
@@ -89,19 +67,6 @@ def _tokens(usage: object) -> TokenUsage | None:
     return TokenUsage(input=asked, output=answered, total=total)
 
 
-def _reported(error: object, status_code: int) -> Exception:
+def _reported(error: object) -> BackendError:
     fields = error if isinstance(error, dict) else {"message": str(error)}
-    code = fields.get("code")
-    message = str(fields.get("message") or fields)
-    if isinstance(code, int) and code > _OK:
-        return error_class(code)(message, status_code=code, details=fields)
-    return InvalidResponseError(message, status_code=status_code, details=fields)
-
-
-def _invalid(reason: str, body: object) -> InvalidResponseError:
-    excerpt = body if isinstance(body, str) else orjson.dumps(body).decode()
-    return InvalidResponseError(
-        f"the answer is no completion: {reason}",
-        status_code=_OK,
-        details={"body": excerpt[:_LONGEST_EXCERPT]},
-    )
+    return from_event(fields, str(fields.get("message") or fields))

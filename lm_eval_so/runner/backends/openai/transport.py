@@ -6,10 +6,13 @@ run costs.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.request import getproxies
 
-from lm_eval_so.runner.backends.openai.completion import read_json
+from lm_eval_so.runner.backends.openai.body import read_json
+from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket
+from lm_eval_so.runner.backends.openai.refusal import from_proxy
 from lm_eval_so.runner.errors import (
     APIConnectionError,
     BackendError,
@@ -17,10 +20,11 @@ from lm_eval_so.runner.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from ssl import SSLContext
     from types import TracebackType
 
+    from aiohttp import BaseConnector, ClientResponse, ClientSession
     from openai import AsyncOpenAI
 
 
@@ -41,34 +45,56 @@ class Answer(NamedTuple):
 
 
 class Transport:
-    """Posts JSON to one address; concurrency, timeouts and retries are the strategies' affair."""
+    """Posts JSON to one address; concurrency, timeouts and retries are the strategies' affair.
 
-    def __init__(self, client: AsyncOpenAI, path: str) -> None:
+    What was lost on a kept connection is sent again, once, on one of its own.
+    """
+
+    def __init__(
+        self, client: AsyncOpenAI, path: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self._url = f"{str(client.base_url).rstrip('/')}{path}"
         self._headers = {**client.auth_headers, **client.default_headers}
 
     async def __aenter__(self) -> Self:
         import aiohttp  # noqa: PLC0415 - not for --help
-        from multidict import CIMultiDict  # noqa: PLC0415 - as above
         from yarl import URL  # noqa: PLC0415 - as above
 
         self._target = URL(self._url).with_user(None)  # the key is what authorises
+        tls = _tls_context() if self._target.scheme == "https" else True
+        self._session = self._opened(
+            aiohttp.TCPConnector(
+                limit=0, ssl=tls, keepalive_timeout=KEPT_S, socket_factory=new_socket
+            )
+        )
+        self._once = self._opened(aiohttp.TCPConnector(limit=0, ssl=tls, force_close=True))
+        self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError)
+        self._disconnected = aiohttp.ServerDisconnectedError
+        self._closed = (
+            *(aiohttp.ServerDisconnectedError, aiohttp.ClientOSError),
+            aiohttp.ClientConnectionResetError,
+        )
+        self._proxy_refused = aiohttp.ClientHttpProxyError
+        self._broken = (aiohttp.ClientError, OSError)
+        return self
+
+    def _opened(self, connector: BaseConnector) -> ClientSession:
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar  # noqa: PLC0415 - as above
+        from multidict import CIMultiDict  # noqa: PLC0415 - as above
+
         headers: CIMultiDict[str] = CIMultiDict()
         for name, value in self._headers.items():
             # The SDK marks what is left out with an object, and its telemetry is of no use here.
             if isinstance(value, str) and not name.startswith("X-Stainless-"):
                 headers[name] = value
-        tls = _tls_context() if self._target.scheme == "https" else True
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=tls),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        return ClientSession(
+            connector=connector,
+            timeout=ClientTimeout(total=None, sock_connect=None),
             headers=headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=DummyCookieJar(),
             trust_env=bool(getproxies()),
         )
-        self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError)
-        self._broken = (aiohttp.ClientError, OSError)
-        return self
 
     async def __aexit__(
         self,
@@ -76,6 +102,7 @@ class Transport:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._once.close()
         await self._session.close()
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -85,10 +112,27 @@ class Transport:
             BackendError: There is no whole answer.
         """
         try:
-            async with self._session.post(self._target, data=body, headers=headers) as answer:
+            async with await self._head(body, headers) as answer:
                 return Answer(answer.status, answer.headers, await answer.read())
         except self._broken as error:
             raise self._as_ours(error) from error
+
+    async def _head(self, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
+        """The answer as soon as its head is there."""
+        sending = Sending(self._clock).watch()
+        try:
+            return await self._session.post(self._target, data=body, headers=headers)
+        except self._closed as error:
+            if not self._is_lost(error, sending):
+                raise
+        return await self._once.post(self._target, data=body, headers=headers)
+
+    def _is_lost(self, error: Exception, sending: Sending) -> bool:
+        """Whether the request was lost before anybody read it."""
+        if isinstance(error, self._unreachable):  # there was no connection, kept or new
+            return False
+        begun = isinstance(error, self._disconnected) and not isinstance(error.message, str)
+        return sending.lost and not begun  # aiohttp gives half a head as the message
 
     async def model_names(self) -> list[str]:
         """What the server says it has; nothing where it does not say."""
@@ -106,6 +150,8 @@ class Transport:
         return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
 
     def _as_ours(self, error: Exception) -> BackendError:
+        if isinstance(error, self._proxy_refused):
+            return from_proxy(error.status, error.message)
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         if isinstance(error, self._unreachable):
             return EndpointUnreachableError(reason)

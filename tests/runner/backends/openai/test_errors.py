@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from lm_eval_so.runner import errors
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.backends.openai.errors import from_vendor, retry_after, vendor_errors
+from lm_eval_so.runner.backends.openai.errors import from_vendor, vendor_errors
+from lm_eval_so.runner.backends.openai.waits import retry_after
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from support.fake_openai import FakeOpenAI, Reply
@@ -42,7 +43,7 @@ def failure(server: FakeOpenAI, reply: Reply) -> BackendError:
 STATUSES = {
     400: ("BadRequestError", False),
     401: ("AuthenticationError", False),
-    402: ("BackendError", False),
+    402: ("QuotaExceededError", False),
     403: ("PermissionDeniedError", False),
     404: ("NotFoundError", False),
     408: ("RequestTimeoutError", True),

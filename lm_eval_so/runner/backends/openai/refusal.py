@@ -1,0 +1,139 @@
+"""An answer that is no 2xx, or an error within one, to the error of ours that stands for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lm_eval_so.runner.backends.openai.body import is_page, page_words, read_json
+from lm_eval_so.runner.backends.openai.waits import told_wait
+from lm_eval_so.runner.backends.openai.words import classify
+from lm_eval_so.runner.errors import BackendError, InvalidResponseError, ProxyAuthenticationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LONGEST_READ = 20_000  # characters in which words and waits are looked for
+_LONGEST_KEPT = 2000  # characters of a body that is no JSON
+_REQUEST_ID = "x-request-id"
+_OK = 200
+_STATUSES = range(100, 600)
+_NAMES = ("code", "type", "status", "param")
+_MESSAGES = ("message", "detail", "error", "msg")  # OpenAI, FastAPI, Ollama, others
+
+
+class Said(NamedTuple):
+    """What the body of an error says.
+
+    Attributes:
+        message: The sentence in it, or the title of a page; empty for an empty body.
+        fields: The object that describes the error; empty if there is none.
+        text: All of it, as far as it is read.
+    """
+
+    message: str
+    fields: dict[str, Any]
+    text: str
+
+
+def from_status(status_code: int, headers: Mapping[str, str], body: bytes) -> BackendError:
+    """The error of ours that stands for an answer that is no 2xx."""
+    said = read_error(body)
+    details = dict(said.fields) or ({"body": said.text[:_LONGEST_KEPT]} if said.text else {})
+    if request_id := headers.get(_REQUEST_ID):
+        details["request_id"] = request_id
+    return _refused(status_code, said, headers, details)
+
+
+def from_proxy(status_code: int, reason: str) -> BackendError:
+    """The error of ours for a proxy that does not open a way to the server."""
+    said = Said(f"the proxy answered {status_code} ({reason}) to CONNECT", {}, reason)
+    return _refused(status_code, said, {}, {})
+
+
+def from_event(fields: dict[str, Any], message: str) -> BackendError:
+    """The error of ours for an error that came with a 200, in the body or within a stream."""
+    status_code = _as_status(fields.get("code"))
+    if status_code is None:
+        return InvalidResponseError(message, status_code=_OK, details=fields)
+    return _refused(status_code, Said(message, fields, str(fields)), {}, fields)
+
+
+def _refused(
+    status_code: int, said: Said, headers: Mapping[str, str], details: dict[str, Any]
+) -> BackendError:
+    reading = classify(status_code, _telling(said))
+    message = said.message or f"HTTP {status_code}"
+    if reading.kind is ProxyAuthenticationError:
+        message = f"the proxy asks for a user name and a password: {message}"
+    asked = told_wait(headers, said.text, datetime.now(UTC)) if reading.retryable else None
+    return reading.kind(
+        message,
+        status_code=status_code,
+        retryable=reading.retryable,
+        retry_after=asked,
+        headers=headers,
+        details=details or None,
+        sample_fault=reading.sample_fault,
+    )
+
+
+def read_error(body: bytes) -> Said:
+    """What a body says, in any of the shapes that servers give an error."""
+    text = body[: 4 * _LONGEST_READ].decode(errors="replace")[:_LONGEST_READ]
+    try:
+        parsed = read_json(body)
+    except BackendError:
+        return Said(page_words(text) if is_page(text) else text[:_LONGEST_KEPT], {}, text)
+    fields = _described(parsed)
+    message = next((_sentence(fields[key]) for key in _MESSAGES if fields.get(key)), "")
+    return Said(message or text[:_LONGEST_KEPT], fields, text)
+
+
+def _described(parsed: object) -> dict[str, Any]:
+    """The object that describes the error: within ``error``, a list (Gemini), or the body."""
+    if isinstance(parsed, list) and parsed:
+        return _described(parsed[0])
+    if not isinstance(parsed, dict):
+        return {}
+    inner = parsed.get("error") or parsed.get("errors")
+    if isinstance(inner, list) and inner:
+        inner = inner[0]
+    return inner if isinstance(inner, dict) else parsed
+
+
+def _sentence(value: object) -> str:
+    """A message as text; FastAPI's list of what is wrong without what was sent."""
+    if isinstance(value, list):
+        return "; ".join(_sentence(item) for item in value)
+    if isinstance(value, dict) and "msg" in value:
+        place = value.get("loc")
+        where = ".".join(map(str, place)) if isinstance(place, list) else ""
+        return f"{where}: {value['msg']}" if where else str(value["msg"])
+    if isinstance(value, dict) and isinstance(value.get("message"), str):
+        return str(value["message"])
+    return str(value)
+
+
+def _telling(said: Said) -> str:
+    """Where words are looked for: what the server chose to say, not what it may quote."""
+    fields = said.fields
+    parts: list[object] = [
+        said.message,
+        *(f"{key}:{fields[key]}" for key in _NAMES if fields.get(key)),
+    ]
+    metadata, inner = fields.get("metadata"), fields.get("innererror")
+    if isinstance(metadata, dict):  # OpenRouter
+        parts += [metadata.get("raw"), *metadata]
+    if isinstance(inner, dict):  # Azure
+        parts.append(inner.get("code"))
+    if isinstance(fields.get("details"), list):  # Gemini
+        parts += [key for item in fields["details"] if isinstance(item, dict) for key in item]
+    return " ".join(str(part) for part in parts if part)
+
+
+def _as_status(code: object) -> int | None:
+    """The HTTP status that some gateways give as an error's code, as a number or as text."""
+    if isinstance(code, str) and code.isdecimal() and len(code) == len("500"):
+        code = int(code)
+    return code if isinstance(code, int) and code in _STATUSES and code > _OK else None
