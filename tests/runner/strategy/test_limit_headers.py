@@ -56,7 +56,7 @@ def openai(unit: str, limit: object, remaining: object, reset: str) -> dict[str,
         ),
         pytest.param(openai("requests", "many", 1, "1s"), {}, id="no-number"),
         pytest.param(openai("requests", 0, 0, "1s"), {}, id="zero"),
-        pytest.param(openai("requests", 60, -1, "1s"), {}, id="negative"),
+        pytest.param(openai("requests", 60, -1, "1s"), {"requests": Told(1, 0)}, id="none-left"),
         pytest.param(openai("tokens", 60, "nan", "1s"), {}, id="nan"),
         pytest.param(
             openai("requests", 60, 1, "1790000000"), {"requests": Told(1, 1)}, id="point-in-time"
