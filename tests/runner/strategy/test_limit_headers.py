@@ -1,8 +1,20 @@
 from __future__ import annotations
 
-import pytest
+import logging
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm_eval_so.runner.strategy import limit_headers
 from lm_eval_so.runner.strategy.limit_headers import Told, read_limits
+
+
+@pytest.fixture(autouse=True)
+def _nothing_told_yet() -> None:
+    for kept in limit_headers._LOG.filters:
+        assert isinstance(kept, limit_headers.OncePerKind)
+        kept.told.clear()
 
 
 def openai(unit: str, limit: object, remaining: object, reset: str) -> dict[str, str]:
@@ -67,3 +79,124 @@ def test_limits_are_read_off_the_headers(
     headers: dict[str, str], expected: dict[str, Told]
 ) -> None:
     assert read_limits(headers) == expected
+
+
+def litellm(headers: dict[str, str]) -> dict[str, str]:
+    return {f"llm_provider-{name}": value for name, value in headers.items()}
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        pytest.param(
+            litellm(openai("requests", 60, 59, "1s") | openai("tokens", 6000, 5000, "10s")),
+            {"requests": Told(1, 59), "tokens": Told(100, 5000)},
+            id="of-the-provider-behind-litellm",
+        ),
+        pytest.param(
+            openai("requests", 60, 59, "1s") | litellm(openai("requests", 600, 599, "1s")),
+            {"requests": Told(1, 59)},
+            id="plain-ones-win",
+        ),
+        pytest.param(
+            openai("requests", "None", "None", "") | litellm(openai("requests", 60, 9, "")),
+            {"requests": Told(1, 9)},
+            id="plain-ones-that-tell-nothing",
+        ),
+        pytest.param(
+            litellm(openai("requests", 60, -3, "")), {"requests": Told(1, 0)}, id="negative"
+        ),
+        pytest.param(
+            {
+                "x-ratelimit-api_key-limit-requests": "60",
+                "x-ratelimit-api_key-remaining-requests": "59",
+                "x-ratelimit-model_per_key-limit-tokens": "6000",
+                "x-ratelimit-model_per_key-remaining-tokens": "5000",
+            },
+            {"requests": Told(1, 59), "tokens": Told(100, 5000)},
+            id="litellm-s-own-by-key",
+        ),
+        pytest.param(
+            {
+                "anthropic-ratelimit-requests-limit": "60",
+                "anthropic-ratelimit-requests-remaining": "59",
+                "anthropic-ratelimit-requests-reset": "2026-11-01T12:00:01Z",
+                "anthropic-ratelimit-tokens-limit": "6000",
+                "anthropic-ratelimit-tokens-remaining": "5000",
+                "anthropic-ratelimit-tokens-reset": "2026-11-01T12:00:10Z",
+            },
+            {"requests": Told(1, 59), "tokens": Told(100, 5000)},
+            id="anthropic",
+        ),
+    ],
+)
+def test_gateways_and_other_providers_are_understood(
+    headers: dict[str, str], expected: dict[str, Told]
+) -> None:
+    assert read_limits(headers) == expected
+
+
+@pytest.mark.parametrize("limit", ["1e-300", "0", "-60", "nan", "inf", "1e300", "0.5"])
+def test_a_limit_that_makes_no_sense_is_told_once_and_ignored(
+    limit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert read_limits(openai("requests", limit, 5, "1s")) == {}
+    (only,) = caplog.messages
+    assert limit in only
+
+
+@pytest.mark.parametrize("reset", ["94608000", "26280h0m0s", "nan", "inf", "1000d"])
+def test_a_reset_that_makes_no_sense_is_told_once_and_ignored(
+    reset: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert read_limits(openai("requests", 60, 0, reset)) == {"requests": Told(1, 0)}
+    (only,) = caplog.messages
+    assert reset in only
+
+
+@pytest.mark.parametrize("reset", ["0", "0s", "-5", "", "soon", "1790000000", "1790000000000"])
+def test_a_reset_that_tells_no_duration_is_nothing_to_speak_of(
+    reset: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_limits(openai("requests", 60, 5, reset)) == {"requests": Told(1, 5)}
+    assert caplog.messages == []
+
+
+def test_the_largest_integer_is_no_limit_and_no_nonsense(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    most = 2**63 - 1
+    told = read_limits(openai("requests", most, most, ""))["requests"]
+    assert told.per_second > 1e15
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        openai("requests", 1, 0, "30d"),
+        openai("requests", 50, 49, "23h59m"),
+        {"ratelimit-limit": "1;w=86400", "ratelimit-remaining": "0"},
+        {"ratelimit-limit": "9;w=" + "9" * 400, "ratelimit-remaining": "0"},
+    ],
+)
+def test_no_header_takes_the_rate_below_one_question_an_hour(headers: dict[str, str]) -> None:
+    assert read_limits(headers)["requests"].per_second >= 1 / 3600
+
+
+def test_no_header_leaves_more_than_its_own_limit() -> None:
+    assert read_limits(openai("requests", 60, "1e300", "")) == {"requests": Told(1, 60)}
+
+
+@given(*[st.text() | st.floats().map(str)] * 4)
+def test_no_header_can_break_a_run(limit: str, remaining: str, reset: str, policy: str) -> None:
+    headers = openai("tokens", limit, remaining, reset)
+    headers |= {"ratelimit-limit": limit, "ratelimit-remaining": remaining}
+    headers |= {"ratelimit-reset": reset, "ratelimit-policy": policy}
+    for unit, told in read_limits(headers).items():
+        assert limit_headers._SLOWEST[unit] <= told.per_second < float("inf")
+        assert 0 <= told.remaining < float("inf")

@@ -3,7 +3,6 @@
 import json
 import re
 from html import unescape
-from textwrap import shorten
 
 import orjson
 
@@ -13,6 +12,7 @@ _OK = 200
 _LONGEST_EXCERPT = 500  # characters
 _LONGEST_PAGE = 4000  # characters; the title stands at the top
 _LONGEST_WORDS = 200  # characters of a page that are quoted
+_BLANK = "\ufeff \t\r\n"
 _NOT_SHOWN = re.compile(r"(?is)<(script|style|title)\b.*?</\1>|<[^>]*>")
 
 
@@ -48,15 +48,15 @@ def not_a_completion(reason: str, body: object) -> InvalidResponseError:
 
 def is_page(text: str) -> bool:
     """Whether it is HTML or XML, as of a gateway, a login page or a wrong address."""
-    start = text[:_LONGEST_PAGE].lstrip("\ufeff \t\r\n")
+    start = text[:_LONGEST_PAGE].lstrip(_BLANK)
     return start.startswith("<") and ("</" in start or start.lower().startswith("<!doctype"))
 
 
 def page_words(text: str) -> str:
     """The title of a page, else its first words, on one line."""
-    page = text[:_LONGEST_PAGE]
+    page = text[:_LONGEST_PAGE].lstrip(_BLANK)
     words = _title(page) or unescape(_NOT_SHOWN.sub(" ", page))
-    return shorten(words, _LONGEST_WORDS, placeholder=" ...") if words.strip() else "(no words)"
+    return " ".join(words.split())[:_LONGEST_WORDS] or "(no words)"
 
 
 def _title(page: str) -> str:

@@ -46,11 +46,16 @@ STATUSES = {
     402: ("QuotaExceededError", False),
     403: ("PermissionDeniedError", False),
     404: ("NotFoundError", False),
+    405: ("MethodNotAllowedError", False),
     408: ("RequestTimeoutError", True),
     409: ("ConflictError", True),
     418: ("BackendError", False),
     422: ("UnprocessableEntityError", False),
+    424: ("TransientError", True),
+    425: ("TransientError", True),
     429: ("RateLimitError", True),
+    498: ("TransientError", True),
+    499: ("TransientError", True),
     500: ("InternalServerError", True),
     502: ("InternalServerError", True),
     503: ("InternalServerError", True),
@@ -286,6 +291,15 @@ def test_a_wire_that_breaks_is_worth_another_try(
     assert found.error_type == expected
     assert found.retryable
     assert found.message
+
+
+@pytest.mark.parametrize("parameters", [{}, {"stream": True}], ids=["whole", "streamed"])
+def test_a_login_page_is_told_by_its_title(parameters: dict[str, Any]) -> None:
+    page = b"<html><head>\n<title>Sign in</title></head></html>"
+    length = f"Content-Length: {len(page)}"
+    found = wire(head("Content-Type: text/html; charset=utf-8", length) + page, **parameters)
+    assert found.error_type == "InvalidResponseError"
+    assert found.message == "the answer is no completion: a web page: Sign in"
 
 
 def test_a_reset_is_a_connection_error(server: FakeOpenAI) -> None:

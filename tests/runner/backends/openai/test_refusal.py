@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lm_eval_so.runner.backends.openai.body import is_page, page_words, read_json
+from lm_eval_so.runner.backends.openai.completion import parse_completion
+from lm_eval_so.runner.backends.openai.refusal import from_proxy, from_status
+from lm_eval_so.runner.errors import BackendError, InvalidResponseError
+
+
+def refused(status: int, message: str = "no", **fields: object) -> BackendError:
+    return from_status(status, {}, json.dumps({"error": {"message": message, **fields}}).encode())
+
+
+def of_sample(status: int, message: str, **fields: object) -> Any:  # noqa: ANN401 - a mark
+    return pytest.param(status, message, fields, id=f"{status}-{message[:30]}")
+
+
+OPENROUTER = {"metadata": {"reasons": ["violence"], "flagged_input": "q0", "provider_name": "p"}}
+RAW = {"metadata": {"raw": '{"error": "prompt is too long: 9 tokens > 8 maximum"}'}}
+GEMINI = "You exceeded your current quota, please check your plan and billing details."
+AZURE = {"code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "fields"),
+    [
+        of_sample(400, "This model's maximum context length is 8 tokens. However, you ..."),
+        of_sample(400, "too long", code="context_length_exceeded"),
+        of_sample(400, "the request exceeds it", type="exceed_context_size_error"),
+        of_sample(400, "prompt is too long: 212345 tokens > 200000 maximum"),
+        of_sample(400, "The input token count (110) exceeds the maximum number of tokens"),
+        of_sample(422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 9"),
+        of_sample(500, "litellm.ContextWindowExceededError: Connection closed"),
+        of_sample(413, "Request too large for model on tokens per minute"),
+        of_sample(413, "anything"),
+        of_sample(400, "Provider returned error", **RAW),
+        of_sample(400, "The response was filtered", **AZURE),
+        of_sample(400, "rejected", code="content_policy_violation"),
+        of_sample(400, "refused", innererror={"code": "ResponsibleAIPolicyViolation"}),
+        of_sample(400, "refused", type="moderation"),
+        of_sample(400, "refused", code="moderation_blocked"),
+        of_sample(400, "Invalid prompt: your prompt was flagged as potentially violating"),
+        of_sample(403, "your input was flagged", code=403, **OPENROUTER),
+        of_sample(403, "no", code=403, **OPENROUTER),
+        of_sample(400, "Your request was rejected as a result of our safety system."),
+        of_sample(400, "Content Exists Risk"),
+        of_sample(400, "Input data may contain inappropriate content."),
+        of_sample(500, "image input is not supported - hint: provide the mmproj"),
+        of_sample(404, "No endpoints found that support image input"),
+        of_sample(400, "Invalid base64 image data"),
+        of_sample(400, "You uploaded an unsupported image."),
+        of_sample(400, "audio input is not supported"),
+        of_sample(400, "At most 0 image(s) may be provided in one prompt."),
+        of_sample(
+            429, "Request too large for gpt-4o on tokens per min (TPM): Limit 3, Requested 4"
+        ),
+    ],
+)
+def test_a_refusal_of_one_sample_says_nothing_about_the_setting(
+    status: int, message: str, fields: dict[str, object]
+) -> None:
+    found = refused(status, message, **fields)
+    assert found.sample_fault
+    assert not found.retryable, "the same question is as long the next time"
+    assert found.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "fields"),
+    [
+        of_sample(400, "Model Not Exist", code="invalid_request_error"),
+        of_sample(400, "Unsupported parameter: 'max_tokens'", code="unsupported_parameter"),
+        of_sample(400, "Unknown parameter: 'moderation_blocked'.", code="unknown_parameter"),
+        of_sample(400, "'max_tokens' or 'max_completion_tokens' is too large: 9. maximum context"),
+        of_sample(422, "Extra inputs are not permitted"),
+        of_sample(404, "The model `omni-moderation-latest` does not exist"),
+        of_sample(401, "your prompt was flagged"),
+        of_sample(403, "You have no access to this model"),
+        of_sample(429, "Rate limit reached"),
+        of_sample(503, "image input is being loaded"),
+        of_sample(500, "Connection error."),
+    ],
+)
+def test_other_refusals_may_be_the_setting_s(
+    status: int, message: str, fields: dict[str, object]
+) -> None:
+    assert not refused(status, message, **fields).sample_fault
+
+
+def test_what_is_quoted_of_the_question_is_no_word_of_the_server_s() -> None:
+    quoted = {"input": "what is a context_length_exceeded?"}
+    body = {"detail": [{"loc": ["body", "x"], "msg": "Extra inputs", **quoted}]}
+    found = from_status(400, {}, json.dumps(body).encode())
+    assert not found.sample_fault
+    assert found.message == "body.x: Extra inputs"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "fields"),
+    [
+        of_sample(429, "spent", code="insufficient_quota"),
+        of_sample(429, "spent", type="insufficient_quota"),
+        of_sample(429, "You exceeded your current quota, please check your plan and billing"),
+        of_sample(429, "suspended", type="exceeded_current_quota_error"),
+        of_sample(429, "not active", type="billing_not_active", code="billing_not_active"),
+        of_sample(400, "Billing hard limit has been reached", code="billing_hard_limit_reached"),
+        of_sample(429, "Your account is not active, please check your billing details"),
+        of_sample(400, "Your credit balance is too low to access the Anthropic API."),
+        of_sample(403, "Key limit exceeded (total limit)."),
+        of_sample(400, "Budget has been exceeded! Current cost: 3", type="budget_exceeded"),
+        of_sample(402, "Insufficient Balance", code="invalid_request_error"),
+        of_sample(402, "anything"),
+    ],
+)
+def test_words_of_a_spent_quota_are_no_rate_limit(
+    status: int, message: str, fields: dict[str, object]
+) -> None:
+    found = refused(status, message, **fields)
+    assert (found.error_type, found.retryable) == ("QuotaExceededError", False)
+    assert not found.sample_fault
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        ("Quota exceeded. Please retry in 3s.", {"details": [{"retryDelay": "3s"}]}),
+        (GEMINI, {"status": "RESOURCE_EXHAUSTED"}),
+        (GEMINI, {"details": [{"@type": "RetryInfo", "retryDelay": "35s"}]}),
+        ("litellm.RateLimitError: GeminiException - RESOURCE_EXHAUSTED current quota", {}),
+        ("You are using a Trial key, which is limited to 10 API calls / minute", {}),
+    ],
+)
+def test_a_limit_that_comes_back_is_a_rate_limit(message: str, fields: dict[str, object]) -> None:
+    body = {"error": {"message": message, **fields}}
+    found = from_status(429, {}, json.dumps(body).encode())
+    assert (found.error_type, found.retryable) == ("RateLimitError", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([{"error": {"code": 429, "message": "Quota exceeded."}}], "Quota exceeded."),
+        ({"errors": [{"code": 7003, "message": "no route"}]}, "no route"),
+        ({"error": "model is loading"}, "model is loading"),
+        ({"statusCode": 400, "error": "Bad Request", "message": "why"}, "why"),
+        ({"detail": "Not Found"}, "Not Found"),
+        (
+            {"detail": [{"msg": "field required"}, {"msg": "too short"}]},
+            "field required; too short",
+        ),
+        ({"detail": {"message": "why"}}, "why"),
+        ({"error": {"code": 5}}, '{"error": {"code": 5}}'),
+        ([], "[]"),
+    ],
+    ids=str,
+)
+def test_the_message_is_the_sentence_in_the_body(body: object, message: str) -> None:
+    assert from_status(500, {}, json.dumps(body).encode()).message == message
+
+
+def test_a_proxy_that_wants_a_name_is_told_as_such() -> None:
+    page = b"<html><head><title>ERROR: Cache Access Denied</title></head><body>x</body></html>"
+    for found in (from_status(407, {}, page), from_proxy(407, "Proxy Authentication Required")):
+        assert (found.error_type, found.retryable) == ("ProxyAuthenticationError", False)
+        assert "the proxy asks for a user name and a password" in found.message
+
+
+def test_a_proxy_that_cannot_reach_the_server_is_a_server_error() -> None:
+    found = from_proxy(503, "Service Unavailable")
+    assert (found.error_type, found.status_code) == ("InternalServerError", 503)
+
+
+PAGES = {
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n": "502 Bad Gateway",
+    "<!DOCTYPE html><html><TITLE >\n Sign in\n &amp; go </TITLE>": "Sign in & go",
+    "\ufeff\n<html><style>p</style><script>x()</script><p>Access</p>\n<p>denied": "Access denied",
+    "<html></html>": "(no words)",
+    "<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>": "AccessDenied",
+    "<html><title></title><h1>Not here</h1>": "Not here",
+}
+
+
+@pytest.mark.parametrize("status", [403, 502])
+@pytest.mark.parametrize("page", PAGES)
+def test_of_a_page_the_title_or_the_first_words_are_told(page: str, status: int) -> None:
+    found = from_status(status, {}, page.encode())
+    assert found.message == PAGES[page]
+    assert found.details is not None
+    assert found.details["body"]
+
+
+def test_a_page_without_end_is_quoted_on_one_short_line() -> None:
+    found = from_status(502, {}, b"<html></p>" + b"<p>word\n" * 1_000_000)
+    assert len(found.message) <= 200
+    assert "\n" not in found.message
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_with_a_200_is_no_completion(page: str) -> None:
+    with pytest.raises(InvalidResponseError) as raised:
+        read_json(page.encode())
+    assert raised.value.message == f"the answer is no completion: a web page: {PAGES[page]}"
+    assert raised.value.retryable
+
+
+@given(st.text(alphabet="<>/title script\n&;", max_size=200))
+def test_no_page_can_break_a_run(text: str) -> None:
+    assert isinstance(is_page(text), bool)
+    assert "\n" not in page_words(text)
+    assert from_status(502, {}, text.encode()).error_type == "InternalServerError"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["error", "errors", "message", "detail", "details", "code", "metadata"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON, st.sampled_from([400, 403, 429, 500, 503]))
+def test_no_shape_of_a_body_can_break_a_run(body: object, status: int) -> None:
+    found = from_status(status, {}, json.dumps(body).encode())
+    assert found.status_code == status
+    assert found.message
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "status"),
+    [
+        (429, "RateLimitError", 429),
+        ("502", "InternalServerError", 502),
+        (402, "QuotaExceededError", 402),
+        ("server_error", "InvalidResponseError", 200),
+        (1301, "InvalidResponseError", 200),
+        (None, "InvalidResponseError", 200),
+        (True, "InvalidResponseError", 200),
+    ],
+)
+def test_an_error_within_a_200_is_classified_by_its_code(
+    code: object, kind: str, status: int
+) -> None:
+    with pytest.raises(BackendError) as raised:
+        parse_completion({"error": {"code": code, "message": "try again in 2s"}}, 200, {})
+    assert (raised.value.error_type, raised.value.status_code) == (kind, status)
+
+
+def test_an_error_within_a_200_tells_its_wait() -> None:
+    with pytest.raises(BackendError) as raised:
+        parse_completion({"error": {"code": 429, "message": "try again in 2s"}}, 200, {})
+    assert raised.value.retry_after == 2
