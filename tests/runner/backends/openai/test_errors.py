@@ -302,6 +302,41 @@ def test_a_login_page_is_told_by_its_title(parameters: dict[str, Any]) -> None:
     assert found.message == "the answer is no completion: a web page: Sign in"
 
 
+@pytest.mark.parametrize("parameters", [{}, {"stream": True}], ids=["whole", "streamed"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("407 Proxy Authentication Required", "ProxyAuthenticationError"),
+        ("503 Service Unavailable", "InternalServerError"),
+    ],
+)
+def test_a_proxy_that_refuses_is_told_by_its_status(
+    status: str,
+    expected: str,
+    scheme: str,
+    parameters: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async def main() -> BackendError:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+            port = proxy.sockets[0].getsockname()[1]
+            monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{port}")
+            monkeypatch.delenv("no_proxy", raising=False)
+            with pytest.raises(BackendError) as raised:
+                await send(f"{scheme}://models.example/v1", **parameters)
+            return raised.value
+
+    found = asyncio.run(main())
+    assert (found.error_type, found.status_code) == (expected, int(status[:3]))
+
+
 def test_a_reset_is_a_connection_error(server: FakeOpenAI) -> None:
     found = failure(server, Reply(reset=True))
     assert (found.error_type, found.status_code) == ("APIConnectionError", None)
