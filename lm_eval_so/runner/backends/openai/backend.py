@@ -23,7 +23,9 @@ from lm_eval_so.runner.errors import (
     AuthenticationError,
     BackendError,
     EndpointUnreachableError,
+    MethodNotAllowedError,
     NotFoundError,
+    ProxyAuthenticationError,
     QuotaExceededError,
 )
 
@@ -119,19 +121,27 @@ class OpenAIBackend(ChatBackend):
 
     async def remedy(self, error: BackendError) -> str:
         options = self.options
+        found = ""
         match error:
             case EndpointUnreachableError():
-                return (
+                found = (
                     f"no server takes connections at {self.endpoint}; start it, or name another "
                     "with backend.options.base_url or the variable OPENAI_BASE_URL"
                 )
+            case ProxyAuthenticationError():
+                found = (
+                    "put a user name and a password into the variable HTTPS_PROXY or HTTP_PROXY, "
+                    "or the server's name into NO_PROXY"
+                )
             case AuthenticationError() if options.api_key:
-                return "check backend.options.api_key"
+                found = "check backend.options.api_key"
             case AuthenticationError() | QuotaExceededError():
-                return f"check the key in the variable {options.api_key_env} and its account"
+                found = f"check the key in the variable {options.api_key_env} and its account"
+            case MethodNotAllowedError():
+                found = f"check backend.options.base_url ({self.endpoint})"
             case NotFoundError():
-                return await self._models_there_are()
-        return ""
+                found = await self._models_there_are()
+        return found
 
     async def _models_there_are(self) -> str:
         names = await self._transport.model_names()

@@ -7,7 +7,14 @@ from urllib.parse import unquote
 import pytest
 
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.errors import BackendSetupError, ConfigError, InternalServerError
+from lm_eval_so.runner.errors import (
+    BackendError,
+    BackendSetupError,
+    ConfigError,
+    InternalServerError,
+    MethodNotAllowedError,
+    ProxyAuthenticationError,
+)
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from support.fake_openai import FakeOpenAI, Received, Reply
 
@@ -230,6 +237,17 @@ def test_what_cannot_work_is_said_before_anything_is_sent(
 ) -> None:
     with pytest.raises(error, match=sentence):
         backend("http://127.0.0.1:9/v1", **options)
+
+
+@pytest.mark.parametrize(
+    ("error", "what_to_change"),
+    [
+        (ProxyAuthenticationError("no", status_code=407), "HTTPS_PROXY"),
+        (MethodNotAllowedError("no", status_code=405), "backend.options.base_url"),
+    ],
+)
+def test_a_refusal_on_the_way_says_what_to_change(error: BackendError, what_to_change: str) -> None:
+    assert what_to_change in asyncio.run(backend("http://127.0.0.1:9/v1").remedy(error))
 
 
 def test_300_in_flight_open_at_most_300_connections_and_use_them_again() -> None:
