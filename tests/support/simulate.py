@@ -93,21 +93,28 @@ class _Hosted(Sends):
     hosted = True
 
 
-def simulate(make: Callable[[], Server], samples: int, *, hosted: bool = False, **options: Any) -> Seen:  # noqa: ANN401 - those of the runner
+def simulate(
+    make: Callable[[], Server],
+    samples: int,
+    *,
+    hosted: bool = False,
+    **options: Any,  # noqa: ANN401 - those of the runner
+) -> Seen:
     """Runs ``samples`` against the server that ``make`` makes, with the default options.
 
     The timeout is far away: none of the servers forgets a request.
     """
-    return virtual_time.run(_simulate(make, samples, hosted, {"timeout": 1e6, **options}))
+    kind = _Hosted if hosted else Sends
+    return virtual_time.run(_simulate(make, samples, kind, {"timeout": 1e6, **options}))
 
 
 async def _simulate(
-    make: Callable[[], Server], samples: int, hosted: bool, options: dict[str, Any]  # noqa: FBT001
+    make: Callable[[], Server], samples: int, kind: type[Sends], options: dict[str, Any]
 ) -> Seen:
     seen = Seen()
     counting = _Counting(make(), seen)
     stack = Stack(
-        (_Hosted if hosted else Sends)(counting.send),
+        kind(counting.send),
         RunnerOptions.model_validate(options),
         stopping=lambda: bool(seen.given_up),
         give_up=seen.given_up.append,

@@ -35,7 +35,7 @@ class Slots:
         if self.taken < self.limit and not self._waiting_retries:
             self.taken += 1
             return self.taken
-        turn = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
             return await turn

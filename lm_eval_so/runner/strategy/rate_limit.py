@@ -191,7 +191,14 @@ def rate_limit(send: Send, pace: Pace, pauses: Pauses, tokens: TokenEstimate) ->
 _SHARED: dict[str, Limits] = {}
 
 
-def pace_for(scope: str | None, options: RunnerOptions, shared_in: Path | None = None, *, clock=None, sleep=asyncio.sleep) -> Pace:
+def pace_for(
+    scope: str | None,
+    options: RunnerOptions,
+    shared_in: Path | None = None,
+    *,
+    clock=None,
+    sleep=asyncio.sleep,
+) -> Pace:
     """The pace of a run.
 
     Args:

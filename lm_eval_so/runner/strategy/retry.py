@@ -16,7 +16,6 @@ from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import APITimeoutError, BackendError
 from lm_eval_so.runner.models import ChatResponse, RunError, RunRequest
 
-
 _REFUSALS = 10
 """Refusals for want of room that a sample may meet for each attempt that it has."""
 

@@ -102,12 +102,11 @@ def _bounds(
     options: RunnerOptions, backend: ChatBackend, samples: int
 ) -> tuple[AutoConcurrency, int]:
     """Bounds of what is in flight, and where it starts."""
-    fixed = options.max_concurrency
-    if fixed == "auto":
+    auto, fixed = options.auto, options.max_concurrency
+    if fixed == "auto" and backend.takes_at_once is not None:
         fixed = backend.takes_at_once
-    if fixed is not None:
+    if fixed != "auto":
         return AutoConcurrency(start=fixed, min=fixed, max=fixed), fixed
-    auto = options.auto
     most = _MOST_START if backend.hosted else _LEAST_START
     start = auto.start or min(max(samples // _SAMPLES_A_SLOT, _LEAST_START), most)
     return auto, min(max(start, auto.min), auto.max)

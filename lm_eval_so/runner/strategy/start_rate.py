@@ -11,6 +11,7 @@ from lm_eval_so.runner.models import ChatResponse, RunRequest
 
 _FIRST_STEP, _LAST_STEP = 0.2, 0.04  # of the rate, taken off for a refusal
 _SETTLED = 8  # answers in a row, after which a rate counts as one that is taken
+_LONG = 50  # answers in a row, after which it grows twice as fast, and so on: the limit may be gone
 _SHRINKING = 0.6  # of the step, each time that happens
 _REFUSED = 0.02  # share of refusals, beside what is usual, at which the rate stays where it is
 _MOST_REFUSED = 0.5
@@ -60,7 +61,8 @@ class StartRate:
         self._answers += 1
         if self._answers == _SETTLED:
             self._step = max(_LAST_STEP, self._step * _SHRINKING)
-        rate = self.per_second * (1 + self._step * self._ratio)
+        growth = self._step * self._ratio * (1 + self._answers / _LONG)
+        rate = self.per_second * (1 + growth)
         self.per_second = rate if rate < _NO_LIMIT else None
 
     def refused(self, began: float) -> None:
@@ -80,13 +82,13 @@ class StartRate:
         """
         if self.per_second is None:
             return 0.0
-        arrived = self._clock()
+        arrived, queued = self._clock(), self._turnstile.locked()
         async with self._turnstile:
             wait = self._last + 1 / (self.per_second or _NO_LIMIT) - self._clock()
             if wait > 0:
                 await self._sleep(wait)
             self._last = self._clock()
-        return self._last - arrived if wait > 0 or self._last - arrived > wait else 0.0
+        return self._last - arrived if queued or wait > 0 else 0.0
 
     def _set(self, rate: float) -> None:
         self.per_second = max(_SLOWEST, rate)

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.errors import InternalServerError
+from lm_eval_so.runner.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    BackendError,
+    BadRequestError,
+    EndpointUnreachableError,
+    InternalServerError,
+    RateLimitError,
+)
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
-from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+from lm_eval_so.runner.strategy.concurrency import Slots
+from support.slots import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +46,6 @@ JOBS = st.lists(
 
 @given(st.integers(1, 4), JOBS)
 def test_never_more_at_once_than_allowed_and_no_slot_is_lost(limit: int, jobs: list[Job]) -> None:
-    slots = Slots(limit)
     ended: Counter[str] = Counter()
     most = now = 0
 
@@ -54,7 +62,7 @@ def test_never_more_at_once_than_allowed_and_no_slot_is_lost(limit: int, jobs: l
             raise InternalServerError("no")
         return ChatResponse(text="")
 
-    limited = concurrency(send, slots)
+    limited, slots = fixed(send, limit)
 
     async def one(number: int) -> None:
         comes, takes, end = jobs[number]
@@ -93,7 +101,7 @@ def test_all_slots_are_used(limit: int) -> None:
         return ChatResponse(text="")
 
     async def main() -> None:
-        limited = concurrency(send, Slots(limit))
+        limited, _ = fixed(send, limit)
         await asyncio.wait_for(asyncio.gather(*[limited(request()) for _ in range(limit)]), 5)
 
     asyncio.run(main())
@@ -111,7 +119,7 @@ def served(order: list[RunRequest]) -> list[str]:
         return ChatResponse(text="")
 
     async def main() -> None:
-        limited = concurrency(send, Slots(1))
+        limited, _ = fixed(send, 1)
         tasks = [asyncio.ensure_future(limited(asked)) for asked in order]
         await turns(3)
         gate.set()
@@ -131,7 +139,7 @@ def test_a_retry_goes_before_first_attempts_and_retries_among_themselves_in_orde
     assert served([*first, *again]) == ["a", "x", "y", "z", "b", "c"]
 
 
-def waiting(slots: Slots, number: int) -> list[asyncio.Future[None]]:
+def waiting(slots: Slots, number: int) -> list[asyncio.Future[int]]:
     return [asyncio.ensure_future(slots.acquire(retry=False)) for _ in range(number)]
 
 
@@ -192,13 +200,11 @@ def test_the_journal_tells_the_wait_for_a_slot() -> None:
         return now
 
     async def main() -> list[dict[str, float]]:
-        slots = Slots(1)
-        await slots.acquire(retry=False)
-
         async def send(_: RunRequest) -> ChatResponse:
             return ChatResponse(text="")
 
-        limited = concurrency(send, slots, clock=clock)
+        limited, slots = fixed(send, 1, clock=clock)
+        await slots.acquire(retry=False)
         asked = [request(), request()]
         tasks = [asyncio.ensure_future(limited(one)) for one in asked]
         await turns(2)
@@ -209,3 +215,99 @@ def test_the_journal_tells_the_wait_for_a_slot() -> None:
         return [one.journal.waited_ms for one in asked]
 
     assert asyncio.run(main()) == [{"slot": 1250}, {"slot": 1250}]
+
+
+def test_who_waits_is_told_how_many_slots_were_taken_when_it_got_one() -> None:
+    async def main() -> list[int]:
+        slots = Slots(2)
+        held = [await slots.acquire(retry=False) for _ in range(2)]
+        others = waiting(slots, 2)
+        await turns(2)
+        slots.limit = 3
+        slots.release()
+        return [*held, *await asyncio.gather(*others)]
+
+    assert asyncio.run(main()) == [1, 2, 2, 3]
+
+
+def refused(error: BackendError, *, answers: int = 0, others: bool = False) -> bool:
+    """Whether the server is taken to have had no room for a request that failed like this."""
+
+    async def main() -> None:
+        async def send(asked: RunRequest) -> ChatResponse:
+            await asyncio.sleep(0)
+            if asked.sample_id == "refused":
+                raise error
+            await asyncio.sleep(0.01 if asked.sample_id == "other" else 0)
+            return ChatResponse(text="")
+
+        limited, _ = fixed(send, 8)
+        for _ in range(answers):
+            await limited(request("answered"))
+        slow = [asyncio.ensure_future(limited(request("other")))] if others else []
+        await turns(2)
+        with pytest.raises(type(error)):
+            await limited(request("refused"))
+        await asyncio.gather(*slow)
+
+    asyncio.run(main())
+    return error.for_room
+
+
+@pytest.mark.parametrize("status", [503, 529])
+@pytest.mark.parametrize(
+    ("answers", "others", "for_room"),
+    [(0, False, False), (1, False, True), (0, True, True)],
+    ids=["alone", "others-are-answered", "others-are-under-way"],
+)
+def test_a_503_is_for_want_of_room_while_others_are_answered(
+    status: int, answers: int, *, others: bool, for_room: bool
+) -> None:
+    error = InternalServerError("busy", status_code=status)
+    assert refused(error, answers=answers, others=others) is for_room
+
+
+@pytest.mark.parametrize(
+    ("error", "for_room"),
+    [
+        (RateLimitError("too many", status_code=429), True),
+        (EndpointUnreachableError("refused"), True),
+        (APIConnectionError("reset"), False),
+        (APITimeoutError("late"), False),
+        (InternalServerError("a bug", status_code=500), False),
+        (BadRequestError("no", status_code=400), False),
+    ],
+    ids=lambda value: value.error_type if isinstance(value, BackendError) else "",
+)
+def test_what_is_held_against_a_sample(error: BackendError, *, for_room: bool) -> None:
+    assert refused(error, answers=1) is for_room
+
+
+def test_resets_are_for_want_of_room_when_they_come_in_a_burst() -> None:
+    async def main() -> list[bool]:
+        inside, errors = 0, []
+
+        async def send(_: RunRequest) -> ChatResponse:
+            nonlocal inside
+            if inside >= 8:
+                await asyncio.sleep(0.001)
+                raise APIConnectionError("reset")
+            inside += 1
+            await asyncio.sleep(0.002)
+            inside -= 1
+            return ChatResponse(text="")
+
+        limited, _ = fixed(send, 64)
+
+        async def one() -> None:
+            try:
+                await limited(request())
+            except APIConnectionError as error:
+                errors.append(error.for_room)
+
+        await asyncio.gather(*(one() for _ in range(8)))
+        await asyncio.gather(*(one() for _ in range(64)))
+        return errors
+
+    held_against = [for_room for for_room in asyncio.run(main()) if not for_room]
+    assert len(held_against) < 10

@@ -264,3 +264,34 @@ def test_an_outcome_that_came_while_the_run_stops_is_kept() -> None:
 def test_a_failure_without_retries_left_is_an_outcome_even_while_the_run_stops() -> None:
     outcome, _ = settle(Script(OUTAGE), stopping=lambda: True, max_retries=0)
     assert outcome.error is not None
+
+
+def no_room(kind: type[BackendError] = RateLimitError, **more: float) -> BackendError:
+    error = kind("no room", **more)  # type: ignore[arg-type]
+    error.for_room = True
+    return error
+
+
+@pytest.mark.parametrize("retries", [1, 2, 5])
+def test_refusals_for_want_of_room_use_up_no_attempts(retries: int) -> None:
+    send = Script(*[no_room() for _ in range(9)], *[OUTAGE] * retries)
+    outcome, _ = settle(send, max_retries=retries)
+    assert outcome.response is not None
+    assert len(send.attempts) == 9 + retries + 1
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_refusals_for_want_of_room_have_a_bound(retries: int) -> None:
+    send = Script(*[no_room() for _ in range(1000)])
+    outcome, _ = settle(send, max_retries=retries)
+    assert outcome.error is not None
+    assert outcome.error.error_type == "RateLimitError"
+    assert len(send.attempts) == 11 * (retries + 1)
+
+
+def test_what_is_no_refusal_counts_as_before_between_refusals() -> None:
+    send = Script(no_room(), OUTAGE, no_room(), OUTAGE, no_room(), OUTAGE, OUTAGE)
+    outcome, _ = settle(send, max_retries=2)
+    assert outcome.error is not None
+    assert outcome.error.error_type == "InternalServerError"
+    assert len(send.attempts) == 6

@@ -8,10 +8,10 @@ import pytest
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import InternalServerError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
-from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
 from lm_eval_so.runner.strategy.retry import Outcome, Retry, StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
 from support.backends import Sends
+from support.slots import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -114,8 +114,8 @@ def test_who_backs_off_holds_no_slot() -> None:
                 raise InternalServerError("down")
             return ChatResponse(text="")
 
-        slots = Slots(1)
-        retry = Retry(concurrency(send, slots), RunnerOptions(), sleep=sleep)
+        limited, slots = fixed(send, 1)
+        retry = Retry(limited, RunnerOptions(), sleep=sleep)
         slow, *others = requests(5)
         task = asyncio.ensure_future(retry(slow))
         done = await asyncio.wait_for(asyncio.gather(*map(retry, others)), 5)
@@ -143,7 +143,7 @@ def test_a_retry_goes_out_once_its_wait_is_over_ahead_of_first_attempts() -> Non
         async def sleep(_: float) -> None:
             return None
 
-        retry = Retry(concurrency(send, Slots(1)), RunnerOptions(), sleep=sleep)
+        retry = Retry(fixed(send, 1)[0], RunnerOptions(), sleep=sleep)
         await asyncio.gather(*map(retry, requests(5)))
 
     asyncio.run(main())

@@ -11,9 +11,9 @@ from math import inf
 from typing import NamedTuple
 
 from lm_eval_so.runner.config.schema import AutoConcurrency
-from lm_eval_so.runner.strategy.adaptive.phases import Climb, Hold, More, Phase, Probe, Ramp
+from lm_eval_so.runner.strategy.adaptive.phases import Climb, More, Phase, Probe, Ramp
 from lm_eval_so.runner.strategy.adaptive.refusals import Refusals
-from lm_eval_so.runner.strategy.adaptive.rounds import Answer, Accepted, Meter
+from lm_eval_so.runner.strategy.adaptive.rounds import Accepted, Answer, Meter
 
 _FAST, _SLOW = 3.0, 0.5  # slots added for each answer, before the first burst and after it
 _NEAR = 0.97  # of the slots that a burst has shown there are

@@ -1,4 +1,4 @@
-"""What the controller does with a round of answers: grow, hold, or try whether less does as well."""
+"""What the controller does with a round of answers: grow, hold, or try whether less will do."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ class Ramp(Phase):
         return tuner.grow
 
     def next(self, tuner: Tuner, found: Round) -> Phase | None:
-        if any(_compares(found, level) and found.growth_over(level) < _HINT for level in self._levels):
+        if any(
+            _compares(found, level) and found.growth_over(level) < _HINT for level in self._levels
+        ):
             return Check(self._levels)
         near = (level for level in self._levels if level.held >= found.held / _LEVELS)
         self._levels = (*near, found)

@@ -60,7 +60,7 @@ class Round(NamedTuple):
     def growth_over(self, other: "Round") -> float:
         """How much of what was added in flight came back as rate: 1 all of it, 0 nothing.
 
-        The better of answers and tokens, since a dataset that is sorted by length moves one of them.
+        The better of answers and tokens: a dataset that is sorted by length moves one of them.
         """
         added = log(self.held / other.held)
         return max(change / added for change in self._changes(other))
