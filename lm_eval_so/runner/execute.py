@@ -298,6 +298,6 @@ class Run:
             in_flight=len(self._stack.in_flight),
             requests=self._stack.in_flight.left,
             concurrency=self._stack.slots.limit,
-            rate_limit=self.plan.options.rate_limit,
+            rate_limit=self.plan.options.rate_limit or self._stack.start_rate.per_second,
             paused_s=self._stack.pace.paused_s,
         )
