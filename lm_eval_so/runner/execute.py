@@ -99,6 +99,7 @@ class Run:
             stopping=lambda: bool(self.stop),
             give_up=self._give_up,
             price=price,
+            keep_spent=self.directory.spent.write,
             share_limits_in=share_limits_in,
             samples=self._total,
         )
@@ -153,7 +154,7 @@ class Run:
             first = await self._first_owed(items)
             if first is None:
                 return  # all is there: neither a server nor a client is needed
-            self._charge_what_is_there()
+            self._count_earlier_commands()
             if options.budget.seconds is not None:
                 timer = asyncio.get_running_loop().call_later(
                     options.budget.seconds, self._out_of_time
@@ -224,13 +225,14 @@ class Run:
             error = BackendUnusableError(self.redactor.text(str(error)))
         self.stop.request(error)
 
-    def _charge_what_is_there(self) -> None:
-        """What earlier commands sent counts against the budget."""
-        if self._stack.budget.bounded:
-            with self.directory.results_path.open("rb") as lines:
-                for line in lines:
-                    with suppress(ValueError, KeyError, TypeError):  # a damaged line is no result
-                        self._stack.budget.charge(orjson.loads(line))
+    def _count_earlier_commands(self) -> None:
+        """What they took counts; where they kept no total, as far as their lines tell."""
+        earlier = self.directory.spent.read()
+        if earlier is not None:
+            self._stack.meter.begin(earlier)
+            return
+        with self.directory.results_path.open("rb") as lines:
+            self._stack.meter.begin_from_lines(lines)
 
     def _out_of_time(self) -> None:
         seconds = self.plan.options.budget.seconds or 0.0

@@ -14,6 +14,7 @@ from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.lock import DirectoryLock
 from lm_eval_so.runner.store.metadata import METADATA, check_owner, write_metadata
 from lm_eval_so.runner.store.results import RESULTS, ResultsFile
+from lm_eval_so.runner.store.spent import SPENT, SpentFile
 
 _SUPERSEDED = "superseded_results.jsonl"
 _SYNC_INTERVAL = 1.0  # seconds between two syncs to disk, at most
@@ -27,6 +28,9 @@ class RunDirectory:
         count: Samples in the dataset.
         redactor: Takes secrets out of every line.
 
+    Attributes:
+        spent: What all commands have taken.
+
     Raises (on entering):
         RunDirectoryBusyError: Another process holds it.
         ForeignRunError: It belongs to another identity.
@@ -37,6 +41,7 @@ class RunDirectory:
         self, path: Path, identity: Mapping[str, Any], count: int, redactor: Redactor
     ) -> None:
         self.path = path
+        self.spent = SpentFile(path / SPENT)
         self._identity = identity
         self._count = count
         self._redactor = redactor
@@ -48,6 +53,7 @@ class RunDirectory:
             check_owner(self.path, self._identity)
             self._results = ResultsFile(self.path / RESULTS)
             entered.callback(self._results.close)
+            entered.callback(self.spent.close)
             self._take_back_superseded()
             self.ledger = Ledger(self._results.scan(), self._count)
             self._exit = entered.pop_all()
@@ -104,7 +110,7 @@ class RunDirectory:
         Raises:
             StoreError: A new file cannot be written; the old one still stands.
         """
-        self._results.sync()
+        self._sync()
         if self._results.is_just(self.ledger.offsets()):
             return
         leftovers = list(self._results.lines_at(self.ledger.leftovers()))
@@ -118,7 +124,11 @@ class RunDirectory:
         """Syncs what was written to disk again and again, until cancelled."""
         while True:
             await asyncio.sleep(_SYNC_INTERVAL)
-            await asyncio.to_thread(self._results.sync)
+            await asyncio.to_thread(self._sync)
+
+    def _sync(self) -> None:
+        self._results.sync()
+        self.spent.sync()
 
     def _take_back_superseded(self) -> None:
         path = self.path / _SUPERSEDED

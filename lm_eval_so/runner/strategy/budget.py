@@ -1,28 +1,17 @@
-"""Keeps what a run takes within its budget: reserved before sending, corrected afterwards."""
+"""Keeps what a run takes within its budget: what a request will take is reserved before sending."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
+from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import BudgetOptions
-from lm_eval_so.runner.errors import BackendError, BudgetSpentError, EndpointUnreachableError
-from lm_eval_so.runner.models import ChatResponse, RunRequest, TokenUsage
-from lm_eval_so.runner.price import Price
+from lm_eval_so.runner.errors import BudgetSpentError
+from lm_eval_so.runner.models import ChatResponse, RunRequest
+from lm_eval_so.runner.strategy.meter import Meter
 from lm_eval_so.runner.strategy.retry import StoppedError
-from lm_eval_so.runner.strategy.tokens import TokenEstimate
 
-
-class Amount(NamedTuple):
-    """What requests take."""
-
-    requests: float = 0.0
-    tokens: float = 0.0
-    usd: float = 0.0
-
-    def plus(self, other: "Amount", sign: int = 1) -> "Amount":
-        """The sum, or with ``sign`` -1 the difference."""
-        return Amount(*(a + sign * b for a, b in zip(self, other, strict=True)))
+_UNITS = ("requests", "tokens", "usd")
 
 
 class Budget:
@@ -33,40 +22,22 @@ class Budget:
 
     Args:
         options: The bounds.
-        price: US dollars by tokens; None where ``usd`` is not bounded.
-        estimate: Tokens of a request that has not been sent.
+        meter: Knows what the run has taken, its earlier commands included.
         spent: Told once, of the bound that was reached.
     """
 
     def __init__(
-        self,
-        options: BudgetOptions,
-        price: Price | None,
-        estimate: TokenEstimate,
-        spent: Callable[[BudgetSpentError], None],
+        self, options: BudgetOptions, meter: Meter, spent: Callable[[BudgetSpentError], None]
     ) -> None:
         self._bounds = {
-            unit: bound for unit in Amount._fields if (bound := getattr(options, unit)) is not None
+            unit: bound for unit in _UNITS if (bound := getattr(options, unit)) is not None
         }
-        self._price = price
-        self._estimate = estimate
+        self._meter = meter
         self._tell = spent
         self._over = False
         self._turnstile = asyncio.Lock()
         self._settled = asyncio.Event()
-        self.taken = Amount()
-        self._reserved = Amount()
-
-    @property
-    def bounded(self) -> bool:
-        """Whether what was sent earlier matters."""
-        return bool(self._bounds)
-
-    def charge(self, result: Mapping[str, Any]) -> None:
-        """Counts a stored result line, of an earlier command."""
-        usage = (result["response"] or {}).get("tokens")
-        amount = self._of(TokenUsage(**usage)) if usage else Amount()
-        self.taken = self.taken.plus(amount._replace(requests=result["attempts"]))
+        self._reserved = Amount()  # of the requests that wait for their start or are in flight
 
     def wrap(self, send: Send) -> Send:
         """``send``, within the budget; as it is where there is none."""
@@ -74,35 +45,20 @@ class Budget:
             return send
 
         async def budgeted(request: RunRequest) -> ChatResponse:
-            size = self._estimate.size(request)
-            reserved = await self._reserve(size)
-            amount = reserved  # what came of a request that was given up is not known
+            reserved = await self._reserve(request)
             try:
-                response = await send(request)
-                if response.tokens is not None:
-                    self._estimate.learn(size, response.tokens)
-                    amount = self._of(response.tokens)
-            except (EndpointUnreachableError, StoppedError):
-                amount = Amount()  # nothing was sent
-                raise
-            except BackendError as error:
-                if error.status_code is not None:
-                    amount = Amount(requests=1)
-                raise
-            else:
-                return response
+                return await send(request)
             finally:
-                self._reserved = self._reserved.plus(reserved, -1)
-                self.taken = self.taken.plus(amount)
+                self._reserved = self._reserved.minus(reserved)
                 self._settled.set()
 
         return budgeted
 
-    async def _reserve(self, size: int) -> Amount:
+    async def _reserve(self, request: RunRequest) -> Amount:
         async with self._turnstile:
             while True:
-                amount = self._expected(size)
-                total = self.taken.plus(self._reserved).plus(amount)
+                amount = self._meter.expected(request)
+                total = self._meter.settled.plus(self._reserved).plus(amount)
                 reached = [u for u, bound in self._bounds.items() if getattr(total, u) > bound]
                 if not reached and not self._over:
                     self._reserved = self._reserved.plus(amount)
@@ -117,12 +73,5 @@ class Budget:
         if not self._over:
             self._over = True
             unit = reached[0]
-            self._tell(BudgetSpentError(unit, getattr(self.taken, unit), self._bounds[unit]))
-
-    def _expected(self, size: int) -> Amount:
-        tokens = self._estimate.parts(size)
-        return Amount(1, sum(tokens), self._price.of(*tokens) if self._price else 0.0)
-
-    def _of(self, usage: TokenUsage) -> Amount:
-        total = usage.total or (usage.input or 0) + (usage.output or 0)
-        return Amount(1, total, self._price.of_usage(usage) if self._price else 0.0)
+            taken = getattr(self._meter.settled, unit)
+            self._tell(BudgetSpentError(unit, taken, self._bounds[unit]))

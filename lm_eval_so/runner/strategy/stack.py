@@ -1,8 +1,9 @@
 """How a call is made: each strategy wraps the one below it.
 
 The attempt's timeout is innermost and starts when the request leaves, so that waiting for a slot
-or for the pace is never charged to the sample. Retry is outermost and the breaker next to it, so
-that neither backing off nor an outage holds a slot, and one place turns exceptions into data.
+or for the pace is never charged to the sample. The meter stands next to it: what it counts leaves
+at once. Retry is outermost and the breaker next to it, so that neither backing off nor an outage
+holds a slot, and one place turns exceptions into data.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import AutoConcurrency, RunnerOptions
 from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
@@ -19,6 +21,7 @@ from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
 from lm_eval_so.runner.strategy.breaker import Breaker
 from lm_eval_so.runner.strategy.budget import Budget
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+from lm_eval_so.runner.strategy.meter import Meter
 from lm_eval_so.runner.strategy.pauses import Pauses
 from lm_eval_so.runner.strategy.rate_limit import pace_for, rate_limit
 from lm_eval_so.runner.strategy.retry import Retry
@@ -41,6 +44,7 @@ class Stack:
         stopping: Whether the run is stopping, so that nothing is tried again.
         give_up: Ends the run.
         price: Of the model; a budget in US dollars needs one.
+        keep_spent: Stores what the run has taken, before each attempt and after it.
         share_limits_in: Folder through which processes share the limits; None for this one alone.
     """
 
@@ -52,6 +56,7 @@ class Stack:
         stopping: Callable[[], bool],
         give_up: Callable[[BackendUnusableError | BudgetSpentError], None],
         price: Price | None = None,
+        keep_spent: Callable[[Amount], None] = lambda _: None,
         share_limits_in: Path | None = None,
         samples: int = 1,
         clock: Callable[[], float] = time.monotonic,
@@ -76,14 +81,16 @@ class Stack:
             sleep=sleep,
         )
         parameters = {**backend.defaults, **backend.config.parameters}
-        self.budget = Budget(options.budget, price, TokenEstimate(parameters), give_up)
+        self.meter = Meter(price, TokenEstimate(parameters), keep_spent)
+        budget = Budget(options.budget, self.meter, give_up)
 
         send = timeout(backend.send, options.timeout, self.in_flight, clock=clock)
+        send = self.meter.wrap(send)
         send = breaker.gate(send)
         send = start_rate(send, self.start_rate)
         pauses = Pauses(self.pace, options.longest_pause, give_up)
         send = rate_limit(send, self.pace, pauses, TokenEstimate(parameters))
-        send = self.budget.wrap(send)
+        send = budget.wrap(send)
         send = concurrency(send, self.slots, self.adaptive, clock=clock)
         send = breaker.wrap(send)
         self.settle = Retry(send, options, stopping=stopping, sleep=sleep)

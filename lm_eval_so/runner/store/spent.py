@@ -1,0 +1,129 @@
+"""``spent.json``: what all commands of a run directory have taken, every attempt counted."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+from pydantic import Field, TypeAdapter
+
+from lm_eval_so.runner.amount import Amount
+from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.files import unwritable
+
+_LOG = logging.getLogger(__name__)
+SPENT = "spent.json"
+_SCHEMA_VERSION = 1
+# Numbers are padded, so that the length of the file stays the same. A token costs more than a
+# billionth of a dollar.
+_TEXT = b"""{
+  "schema_version": 1,
+  "requests": %19.0f,
+  "tokens": %19.0f,
+  "usd": %19.9f,
+  "unpriced_input_tokens": %19.0f,
+  "unpriced_output_tokens": %19.0f
+}
+"""
+_Number = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+_NUMBERS = TypeAdapter(dict[str, _Number])
+
+
+class SpentFile:
+    """The running total of one run directory. One process and one thread write to it.
+
+    The file always has the same length and is written over in place with one system call. So an
+    attempt costs about a microsecond, and a killed process leaves either the old total or the new
+    one. Nothing is opened before the first total is written: a command that sends nothing leaves
+    the file as it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = -1
+        self._length = 0  # of the file, in bytes
+        self._unsynced = False
+
+    def read(self) -> Amount | None:
+        """The total that earlier commands left; None where there is none, or it is damaged.
+
+        Raises:
+            StoreError: The file cannot be read, or a newer version wrote it.
+        """
+        try:
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be read: {error.strerror}") from error
+        try:
+            return self._parse(text)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            _LOG.warning(
+                "%s is damaged: what earlier commands took is counted from the result lines",
+                self.path,
+            )
+            return None
+
+    def write(self, total: Amount) -> None:
+        """Keeps the total; when this returns, a crash of the process cannot lose it.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        data = _TEXT % total
+        try:
+            if self._descriptor < 0:
+                self._open()
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            self._put(data)
+            if len(data) < self._length:  # what a person edited may have been longer
+                os.ftruncate(self._descriptor, len(data))
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self._length = len(data)
+        self._unsynced = True
+
+    def sync(self) -> None:
+        """Makes the total survive a power cut.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        if not self._unsynced:
+            return
+        self._unsynced = False  # before: what is written meanwhile counts for the next time
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._unsynced = True
+            raise unwritable(self.path, error) from error
+
+    def close(self) -> None:
+        """Gives the file back to the system."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor, self._unsynced = -1, False
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        self._descriptor = os.open(self.path, flags, 0o644)
+        self._length = os.fstat(self._descriptor).st_size
+
+    def _put(self, data: bytes) -> None:
+        while data:  # the disk had room for a part; the next call says why
+            data = data[os.write(self._descriptor, data) :]
+
+    def _parse(self, text: bytes) -> Amount:
+        fields = orjson.loads(text)
+        version = fields.pop("schema_version")
+        if version > _SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer lm-eval-so (schema_version {version}, this "
+                f"one reads {_SCHEMA_VERSION}); update lm-eval-so"
+            )
+        numbers = _NUMBERS.validate_python(fields)
+        if version != _SCHEMA_VERSION or numbers.keys() != set(Amount._fields):
+            raise ValueError(text)
+        return Amount(**numbers)

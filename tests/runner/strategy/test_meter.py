@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from lm_eval_so.runner.amount import Amount
+from lm_eval_so.runner.config.schema import RunnerOptions
+from lm_eval_so.runner.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    BackendError,
+    BadRequestError,
+    EndpointUnreachableError,
+    InternalServerError,
+    InvalidResponseError,
+    RateLimitError,
+    StoreError,
+)
+from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
+from lm_eval_so.runner.price import Price
+from lm_eval_so.runner.strategy.meter import Meter
+from lm_eval_so.runner.strategy.stack import Stack
+from lm_eval_so.runner.strategy.tokens import TokenEstimate
+from support.backends import Sends
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    Send = Callable[[RunRequest], Awaitable[ChatResponse]]
+
+PRICE = Price(1, 2)  # US dollars per million tokens
+USAGE = TokenUsage(input=70, output=30, total=100)
+ANSWERED = Amount(1, 100, (70 * 1 + 30 * 2) / 1e6)
+
+
+def requests(number: int = 1) -> list[RunRequest]:
+    config = RunConfig(backend="b", model="m")
+    samples = [
+        TestSample(id=f"s{n}", messages=[{"role": "user", "content": "q"}]) for n in range(number)
+    ]
+    return [RunRequest(sample, n, config, "key", "t") for n, sample in enumerate(samples)]
+
+
+def meter_of(keep: Callable[[Amount], None] = lambda _: None, price: Price | None = PRICE) -> Meter:
+    return Meter(price, TokenEstimate({"max_tokens": 5}), keep)
+
+
+def answers(usage: TokenUsage | None) -> Send:
+    async def send(_: RunRequest) -> ChatResponse:
+        return ChatResponse(text="fine", tokens=usage)
+
+    return send
+
+
+def fails(error: BaseException) -> Send:
+    async def send(_: RunRequest) -> ChatResponse:
+        raise error
+
+    return send
+
+
+def settled(meter: Meter, send: Send) -> Amount:
+    """What one attempt counts."""
+
+    async def attempt() -> None:
+        await asyncio.gather(meter.wrap(send)(*requests()), return_exceptions=True)
+
+    asyncio.run(attempt())
+    return meter.settled
+
+
+def test_an_answer_counts_what_the_server_counted() -> None:
+    assert settled(meter_of(), answers(USAGE)) == pytest.approx(ANSWERED)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        pytest.param(None, id="none"),
+        pytest.param(TokenUsage(), id="empty"),
+        pytest.param(TokenUsage(input=-5, output=3, total=-2), id="negative"),
+        pytest.param(TokenUsage(input=7, output=10**400, total=None), id="no-number-of-tokens"),
+    ],
+)
+def test_an_answer_whose_tokens_are_not_told_counts_by_estimate(usage: TokenUsage | None) -> None:
+    meter = meter_of()
+    (request,) = requests()
+    expected = meter.expected(request)
+    assert settled(meter, answers(usage)) == expected
+    assert meter.expected(request) == expected, "and nothing is learned from it"
+
+
+def test_a_server_that_counts_nothing_is_believed() -> None:
+    nothing = TokenUsage(input=0, output=0, total=0)
+    assert settled(meter_of(), answers(nothing)) == Amount(requests=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RateLimitError("slow", status_code=429), id="429"),
+        pytest.param(InternalServerError("down", status_code=503), id="503"),
+        pytest.param(BadRequestError("what", status_code=400), id="400"),
+        pytest.param(BackendError("teapot", status_code=418), id="418"),
+    ],
+)
+def test_a_refusal_counts_one_request_and_no_tokens(error: BackendError) -> None:
+    assert settled(meter_of(), fails(error)) == Amount(requests=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(APIConnectionError("reset"), id="reset"),
+        pytest.param(APITimeoutError("no answer"), id="timeout"),
+        pytest.param(InvalidResponseError("no JSON", status_code=200), id="200-that-is-garbage"),
+        pytest.param(InvalidResponseError("no JSON"), id="garbage"),
+        pytest.param(asyncio.CancelledError(), id="given-up"),
+        pytest.param(ZeroDivisionError(), id="a-bug-in-the-backend"),
+    ],
+)
+def test_what_broke_off_counts_by_estimate(error: BaseException) -> None:
+    meter = meter_of()
+    expected = meter.expected(*requests())
+    assert expected.requests == 1
+    assert expected.tokens > 5
+    assert expected.usd > 0
+    assert settled(meter, fails(error)) == expected
+
+
+def test_a_refused_connection_counts_nothing() -> None:
+    kept: list[Amount] = []
+    meter = meter_of(kept.append)
+    assert settled(meter, fails(EndpointUnreachableError("nobody"))) == Amount()
+    assert kept[-1] == pytest.approx(Amount())
+
+
+def test_what_is_kept_is_never_behind_what_left_and_ahead_by_what_is_in_flight_alone() -> None:
+    """A kill at any moment, since the checks stand at every change of either."""
+    chance = random.Random(1)
+    kept: list[Amount] = []
+    left = answered = in_flight = 0
+
+    async def send(request: RunRequest) -> ChatResponse:
+        nonlocal left, answered, in_flight
+        left += 1
+        in_flight += 1
+        check()
+        for _ in range(chance.randrange(6)):
+            await asyncio.sleep(0)
+        in_flight -= 1
+        match request.index % 4:
+            case 0:
+                left -= 1
+                raise EndpointUnreachableError("nobody")
+            case 1:
+                raise RateLimitError("slow", status_code=429)
+            case 2:
+                raise APIConnectionError("reset")
+        answered += 1
+        return ChatResponse(text="fine", tokens=USAGE)
+
+    def check() -> None:
+        assert left <= kept[-1].requests <= left + in_flight
+        assert kept[-1].tokens >= answered * 100
+
+    async def go() -> None:
+        metered = meter.wrap(send)
+        await asyncio.gather(*map(metered, requests(400)), return_exceptions=True)
+
+    meter = meter_of(kept.append)
+    asyncio.run(go())
+    assert (left, answered) == (300, 100)
+    assert kept[-1] == pytest.approx(meter.settled)
+    assert meter.settled.requests == 300
+
+
+def test_nothing_is_sent_that_cannot_be_kept() -> None:
+    sent: list[RunRequest] = []
+
+    def keep(_: Amount) -> None:
+        raise StoreError("disk full")
+
+    async def send(request: RunRequest) -> ChatResponse:
+        sent.append(request)
+        return ChatResponse(text="")
+
+    meter = meter_of(keep)
+    with pytest.raises(StoreError, match="disk full"):
+        asyncio.run(run(meter.wrap(send)(*requests())))
+    assert sent == []
+    assert meter.settled == Amount()
+
+
+def test_a_disk_that_fills_up_meanwhile_costs_no_answer() -> None:
+    room = [Amount()]
+
+    def keep(_: Amount) -> None:
+        if not room:
+            raise StoreError("disk full")
+        room.pop()
+
+    send = meter_of(keep).wrap(answers(USAGE))
+    assert asyncio.run(run(send(*requests()))).text == "fine"
+    with pytest.raises(StoreError):
+        asyncio.run(run(send(*requests())))
+
+
+async def run(call: Awaitable[ChatResponse]) -> ChatResponse:
+    return await call
+
+
+def test_what_earlier_commands_took_counts_too() -> None:
+    meter = meter_of()
+    meter.begin(Amount(10, 1000, 0.5))
+    assert settled(meter, answers(USAGE)) == pytest.approx(Amount(10, 1000, 0.5).plus(ANSWERED))
+
+
+def test_tokens_without_a_price_are_priced_once_there_is_one() -> None:
+    unpriced = settled(meter_of(price=None), answers(USAGE))
+    assert unpriced == pytest.approx(Amount(1, 100, 0.0, 70, 30))
+    later = meter_of()
+    later.begin(unpriced)
+    assert later.settled == pytest.approx(ANSWERED)
+
+
+def test_dollars_are_kept_while_the_price_is_not_known() -> None:
+    meter = meter_of(price=None)
+    meter.begin(ANSWERED)
+    assert settled(meter, answers(USAGE)) == pytest.approx(ANSWERED.plus(Amount(1, 100, 0, 70, 30)))
+
+
+def line(attempts: object, response: object) -> bytes:
+    return orjson.dumps({"attempts": attempts, "response": response})
+
+
+def test_result_lines_tell_attempts_and_the_tokens_of_answers() -> None:
+    usage = USAGE.model_dump()
+    meter = meter_of()
+    meter.begin_from_lines(
+        [line(1, {"tokens": usage}), line(3, None), line(1, {"tokens": None}), line(2, {})]
+    )
+    assert meter.settled == pytest.approx(ANSWERED._replace(requests=7))
+
+
+def test_damaged_lines_count_nothing() -> None:
+    meter = meter_of()
+    negative = {"input": -7, "output": -3, "total": -10}
+    damaged: list[Any] = [
+        b"",
+        b"half",
+        b"[]",
+        b"{}",
+        line(None, None),
+        line("x", None),
+        line(-5, {"tokens": negative}),
+        line(1, [1]),
+        line(1, {"tokens": [1]}),
+        line(1, {"tokens": {"input": "many"}}),
+    ]
+    meter.begin_from_lines(damaged)
+    assert meter.settled == Amount()
+
+
+def test_who_waits_for_the_pace_has_not_left() -> None:
+    kept: list[Amount] = []
+    left = asyncio.Event()
+
+    async def send(_: RunRequest) -> ChatResponse:
+        left.set()
+        await asyncio.sleep(0)
+        return ChatResponse(text="", tokens=USAGE)
+
+    async def go() -> None:
+        options = {"max_concurrency": 8, "rate_limit": 0.001, "budget": {"requests": 100}}
+        stack = Stack(
+            Sends(send),
+            RunnerOptions.model_validate(options),
+            stopping=lambda: False,
+            give_up=lambda _: None,
+            keep_spent=kept.append,
+        )
+        calls: list[Coroutine[Any, Any, Any]] = [stack.settle(one) for one in requests(8)]
+        tasks = [asyncio.ensure_future(call) for call in calls]
+        await left.wait()
+        await tasks[0]
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(go())
+    assert [total.requests for total in kept] == [1, 1]
+    assert kept[-1].tokens == 100
