@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import random
+import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 
-from conftest import rows
+from conftest import program, rows
 from support.fake_openai import Reply
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
-    from support.fake_openai import FakeOpenAI
+    from support.fake_openai import FakeOpenAI, Received
 
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -63,6 +65,12 @@ def total_tokens(server: FakeOpenAI, tmp_path: Path, go: Callable[..., Any]) -> 
     lines = rows(tmp_path / "whole" / "run_results.jsonl")
     server.requests.clear()
     return sum(line["response"]["tokens"]["total"] for line in lines)
+
+
+def spent(tmp_path: Path) -> dict[str, float]:
+    """What the run directory says was taken."""
+    found: dict[str, float] = orjson.loads((tmp_path / "run" / "spent.json").read_bytes())
+    return found
 
 
 @pytest.mark.parametrize("concurrency", ["auto", "64"])
@@ -167,11 +175,12 @@ def test_failed_attempts_are_requests_too(go: Callable[..., Any], server: FakeOp
     assert 45 <= metadata["summary"]["status_counts"]["ok"] <= 50  # up to 8 were backing off
 
 
-def test_what_never_left_takes_nothing(go: Callable[..., Any]) -> None:
+def test_what_never_left_takes_nothing(go: Callable[..., Any], tmp_path: Path) -> None:
     nobody = "backend.options.base_url=http://127.0.0.1:9/v1"
     code, metadata, _ = go(nobody, "runner.budget.requests=1", "runner.breaker.wait=1")
     assert (code, metadata["state"]) == (2, "aborted")
     assert "budget" not in metadata["reason"]
+    assert spent(tmp_path)["requests"] == 0
 
 
 def test_half_a_price_is_refused(go: Callable[..., Any], server: FakeOpenAI) -> None:
@@ -180,3 +189,181 @@ def test_half_a_price_is_refused(go: Callable[..., Any], server: FakeOpenAI) -> 
     assert "runner.price" in stderr
     assert "together" in stderr
     assert not server.requests
+
+
+MISHAPS = (
+    Reply(status=500),
+    Reply(reset=True),
+    Reply(status=429),
+    Reply(body=b"no JSON"),
+    Reply(hang=True),
+)
+AT_ONCE = ("runner.backoff_initial=0.01", "runner.timeout=0.5", "runner.max_concurrency=4")
+
+
+def mostly_mishaps(server: FakeOpenAI) -> Callable[[Received, int], Reply]:
+    """Four requests of five fail, each in another way, and one is answered."""
+
+    def behave(_received: Received, _nth: int) -> Reply:
+        turn, answered = divmod(len(server.requests), 5)
+        return Reply() if not answered else MISHAPS[(turn + answered) % len(MISHAPS)]
+
+    return behave
+
+
+def test_five_commands_together_keep_to_a_budget_whatever_the_server_does(
+    go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    server.behave = mostly_mishaps(server)
+    for bound in (15, 30, 45, 60, 60):
+        code, metadata, stderr = go(f"runner.budget.requests={bound}", *AT_ONCE)
+        assert (code, metadata["state"]) == (2, "partial"), stderr
+        assert len(server.requests) == spent(tmp_path)["requests"] == bound
+    assert metadata["summary"]["status_counts"]["owed"] > COUNT - 30
+
+
+def test_attempts_of_commands_without_a_budget_count_for_later_ones(
+    make_dataset: Callable[..., Path], go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    make_dataset(10)
+    options = ("dataset.path=numbers", "runner.backoff_initial=0.01", "runner.breaker.wait=1")
+    server.behave = lambda _received, nth: Reply(status=500) if nth <= 2 else Reply()
+    assert go(*options)[0] == 0
+    assert len(server.requests) == spent(tmp_path)["requests"] == 30
+    assert spent(tmp_path)["unpriced_input_tokens"] == 0, "the price list knows the model"
+    make_dataset(20)
+    code, metadata, _ = go(*options, "runner.budget.requests=30")
+    assert (code, metadata["state"]) == (2, "partial")
+    assert len(server.requests) == 30
+
+
+def test_result_lines_that_are_deleted_lower_no_total(
+    go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    go("runner.budget.requests=20")
+    results = tmp_path / "run" / "run_results.jsonl"
+    results.write_bytes(b"".join(results.read_bytes().splitlines(keepends=True)[:5]))
+    code, metadata, _ = go("runner.budget.requests=30")
+    assert code == 2
+    assert metadata["summary"]["status_counts"]["ok"] == 5 + 10
+    assert len(server.requests) == spent(tmp_path)["requests"] == 30
+
+
+@pytest.mark.parametrize(
+    "text",
+    [pytest.param(None, id="none"), pytest.param(b'{"schema_version": 1, "req', id="a-torn-one")],
+)
+def test_without_a_whole_total_the_result_lines_tell_it(
+    text: bytes | None, go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    go("runner.budget.requests=20")
+    told = spent(tmp_path)
+    path = tmp_path / "run" / "spent.json"
+    if text is None:
+        path.unlink()
+    else:
+        path.write_bytes(text)
+    code, _, stderr = go("runner.budget.requests=20")
+    assert code == 2
+    assert len(server.requests) == 20, "a command that sends nothing"
+    assert ("spent.json is damaged" in stderr) is (text is not None)
+    assert go("runner.budget.requests=30")[0] == 2
+    assert len(server.requests) == spent(tmp_path)["requests"] == 30
+    assert spent(tmp_path)["tokens"] == pytest.approx(1.5 * told["tokens"])
+
+
+def test_the_total_of_a_newer_version_is_refused_before_anything_is_sent(
+    go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    go("runner.budget.requests=20")
+    path = tmp_path / "run" / "spent.json"
+    newer = path.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 2')
+    path.write_bytes(newer)
+    code, _, stderr = go()
+    assert code == 2
+    assert "update lm-eval-so" in stderr
+    assert "Traceback" not in stderr
+    assert len(server.requests) == 20
+    assert path.read_bytes() == newer
+
+
+def test_a_command_with_nothing_to_send_leaves_the_total_alone(
+    make_dataset: Callable[..., Path], go: Callable[..., Any], tmp_path: Path
+) -> None:
+    make_dataset(5)
+    assert go("dataset.path=numbers")[0] == 0
+    before = (tmp_path / "run" / "spent.json").stat()
+    assert go("dataset.path=numbers", "runner.budget.requests=100")[0] == 0
+    after = (tmp_path / "run" / "spent.json").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+KILLS, IN_FLIGHT, BUDGETED = 4, 16, 240
+"""How often a command is killed, with how many in flight, on its way to so many answers."""
+
+
+@pytest.mark.parametrize(
+    ("budget", "each"),
+    [
+        pytest.param(f"requests={BUDGETED}", 1, id="requests"),
+        pytest.param(f"tokens={10 * BUDGETED}", 10, id="tokens"),
+        pytest.param(f"usd={13e-6 * BUDGETED}", 13e-6, id="usd"),
+    ],
+)
+def test_kills_neither_stretch_a_budget_nor_waste_more_of_it_than_was_in_flight(
+    budget: str,
+    each: float,
+    make_dataset: Callable[..., Path],
+    go: Callable[..., Any],
+    server: FakeOpenAI,
+    tmp_path: Path,
+) -> None:
+    """An answer takes one request and 7 + 3 tokens, which cost 1 and 2 dollars a million."""
+    make_dataset(2 * BUDGETED)
+    arguments = [
+        "dataset.path=numbers",
+        f"runner.budget.{budget}",
+        f"runner.max_concurrency={IN_FLIGHT}",
+        "runner.price.input=1",
+        "runner.price.output=2",
+        "params.max_tokens=3",
+    ]
+    chance, on_their_way = random.Random(1), 0
+    for _ in range(KILLS):
+        answered, unanswered = chance.randrange(20, 40), chance.randrange(1, IN_FLIGHT + 1)
+        kill_in_mid_run(server, tmp_path, answered, unanswered, arguments)
+        on_their_way += IN_FLIGHT - unanswered
+        ahead = spent(tmp_path)["requests"] - len(server.requests)
+        assert 0 <= ahead <= on_their_way
+    server.behave = lambda _received, _nth: Reply()
+    code, metadata, stderr = go(*arguments)
+    assert (code, metadata["state"]) == (2, "partial"), stderr
+    # A kill charges what was in flight, arrived or not. Its tokens are charged by estimate, which
+    # is off by a token or so.
+    off = 0 if each == 1 else 0.02 * BUDGETED
+    assert BUDGETED - KILLS * IN_FLIGHT - off <= len(server.requests) <= BUDGETED + off
+    unit = budget.partition("=")[0]
+    assert spent(tmp_path)[unit] == pytest.approx(each * BUDGETED, abs=2 * each)
+
+
+def kill_in_mid_run(
+    server: FakeOpenAI, folder: Path, answered: int, unanswered: int, arguments: list[str]
+) -> None:
+    """Kills a command once so many requests have their answer and so many more have arrived."""
+    before = len(server.requests)
+
+    def behave(_received: Received, _nth: int) -> Reply:
+        return Reply(hang=len(server.requests) > before + answered)
+
+    server.behave = behave
+    process = subprocess.Popen(
+        [*program(), "backend=openai", "output_dir=run", "model=gpt-4o-mini", *arguments],
+        env={**os.environ, **server.env},
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while len(server.requests) < before + answered + unanswered and process.poll() is None:
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -9, "killed, and not at its end"
