@@ -229,10 +229,10 @@ class Run:
         """What they took counts; where they kept no total, as far as their lines tell."""
         earlier = self.directory.spent.read()
         if earlier is not None:
-            self._stack.meter.begin(earlier)
+            self._stack.spending.begin(earlier)
             return
         with self.directory.results_path.open("rb") as lines:
-            self._stack.meter.begin_from_lines(lines)
+            self._stack.spending.begin_from_lines(lines)
 
     def _out_of_time(self) -> None:
         seconds = self.plan.options.budget.seconds or 0.0

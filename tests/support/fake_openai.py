@@ -133,7 +133,8 @@ class FakeOpenAI:
     ) -> web.StreamResponse:
         await asyncio.sleep(reply.latency)
         if reply.hang:
-            await asyncio.sleep(600)
+            await self._closing.wait()
+            return web.Response(status=503)
         if reply.reset:
             assert request.transport is not None
             request.transport.abort()

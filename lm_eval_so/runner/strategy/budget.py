@@ -8,8 +8,8 @@ from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import BudgetOptions
 from lm_eval_so.runner.errors import BudgetSpentError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
-from lm_eval_so.runner.strategy.meter import Meter
 from lm_eval_so.runner.strategy.retry import StoppedError
+from lm_eval_so.runner.strategy.spending import Spending
 
 _UNITS = ("requests", "tokens", "usd")
 
@@ -22,17 +22,17 @@ class Budget:
 
     Args:
         options: The bounds.
-        meter: Knows what the run has taken, its earlier commands included.
+        spending: Knows what the run has taken, its earlier commands included.
         spent: Told once, of the bound that was reached.
     """
 
     def __init__(
-        self, options: BudgetOptions, meter: Meter, spent: Callable[[BudgetSpentError], None]
+        self, options: BudgetOptions, spending: Spending, spent: Callable[[BudgetSpentError], None]
     ) -> None:
         self._bounds = {
             unit: bound for unit in _UNITS if (bound := getattr(options, unit)) is not None
         }
-        self._meter = meter
+        self._spending = spending
         self._tell = spent
         self._over = False
         self._turnstile = asyncio.Lock()
@@ -57,8 +57,8 @@ class Budget:
     async def _reserve(self, request: RunRequest) -> Amount:
         async with self._turnstile:
             while True:
-                amount = self._meter.expected(request)
-                total = self._meter.settled.plus(self._reserved).plus(amount)
+                amount = self._spending.expected(request)
+                total = self._spending.settled.plus(self._reserved).plus(amount)
                 reached = [u for u, bound in self._bounds.items() if getattr(total, u) > bound]
                 if not reached and not self._over:
                     self._reserved = self._reserved.plus(amount)
@@ -73,5 +73,5 @@ class Budget:
         if not self._over:
             self._over = True
             unit = reached[0]
-            taken = getattr(self._meter.settled, unit)
+            taken = getattr(self._spending.settled, unit)
             self._tell(BudgetSpentError(unit, taken, self._bounds[unit]))

@@ -1,9 +1,9 @@
 """How a call is made: each strategy wraps the one below it.
 
 The attempt's timeout is innermost and starts when the request leaves, so that waiting for a slot
-or for the pace is never charged to the sample. The meter stands next to it: what it counts leaves
-at once. Retry is outermost and the breaker next to it, so that neither backing off nor an outage
-holds a slot, and one place turns exceptions into data.
+or for the pace is never charged to the sample. What counts attempts is next to it, so that what is
+counted leaves at once. Retry is outermost and the breaker next to it, so that neither backing off
+nor an outage holds a slot, and one place turns exceptions into data.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
 from lm_eval_so.runner.strategy.breaker import Breaker
 from lm_eval_so.runner.strategy.budget import Budget
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
-from lm_eval_so.runner.strategy.meter import Meter
 from lm_eval_so.runner.strategy.pauses import Pauses
 from lm_eval_so.runner.strategy.rate_limit import pace_for, rate_limit
 from lm_eval_so.runner.strategy.retry import Retry
+from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.strategy.start_rate import StartRate, start_rate
 from lm_eval_so.runner.strategy.timeout import InFlight, timeout
 from lm_eval_so.runner.strategy.tokens import TokenEstimate
@@ -81,11 +81,11 @@ class Stack:
             sleep=sleep,
         )
         parameters = {**backend.defaults, **backend.config.parameters}
-        self.meter = Meter(price, TokenEstimate(parameters), keep_spent)
-        budget = Budget(options.budget, self.meter, give_up)
+        self.spending = Spending(price, TokenEstimate(parameters), keep_spent)
+        budget = Budget(options.budget, self.spending, give_up)
 
         send = timeout(backend.send, options.timeout, self.in_flight, clock=clock)
-        send = self.meter.wrap(send)
+        send = self.spending.wrap(send)
         send = breaker.gate(send)
         send = start_rate(send, self.start_rate)
         pauses = Pauses(self.pace, options.longest_pause, give_up)

@@ -22,7 +22,7 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
 from lm_eval_so.runner.price import Price
-from lm_eval_so.runner.strategy.meter import Meter
+from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.strategy.stack import Stack
 from lm_eval_so.runner.strategy.tokens import TokenEstimate
 from support.backends import Sends
@@ -45,8 +45,10 @@ def requests(number: int = 1) -> list[RunRequest]:
     return [RunRequest(sample, n, config, "key", "t") for n, sample in enumerate(samples)]
 
 
-def meter_of(keep: Callable[[Amount], None] = lambda _: None, price: Price | None = PRICE) -> Meter:
-    return Meter(price, TokenEstimate({"max_tokens": 5}), keep)
+def spending_of(
+    keep: Callable[[Amount], None] = lambda _: None, price: Price | None = PRICE
+) -> Spending:
+    return Spending(price, TokenEstimate({"max_tokens": 5}), keep)
 
 
 def answers(usage: TokenUsage | None) -> Send:
@@ -63,18 +65,18 @@ def fails(error: BaseException) -> Send:
     return send
 
 
-def settled(meter: Meter, send: Send) -> Amount:
+def settled(spending: Spending, send: Send) -> Amount:
     """What one attempt counts."""
 
     async def attempt() -> None:
-        await asyncio.gather(meter.wrap(send)(*requests()), return_exceptions=True)
+        await asyncio.gather(spending.wrap(send)(*requests()), return_exceptions=True)
 
     asyncio.run(attempt())
-    return meter.settled
+    return spending.settled
 
 
 def test_an_answer_counts_what_the_server_counted() -> None:
-    assert settled(meter_of(), answers(USAGE)) == pytest.approx(ANSWERED)
+    assert settled(spending_of(), answers(USAGE)) == pytest.approx(ANSWERED)
 
 
 @pytest.mark.parametrize(
@@ -87,16 +89,16 @@ def test_an_answer_counts_what_the_server_counted() -> None:
     ],
 )
 def test_an_answer_whose_tokens_are_not_told_counts_by_estimate(usage: TokenUsage | None) -> None:
-    meter = meter_of()
+    spending = spending_of()
     (request,) = requests()
-    expected = meter.expected(request)
-    assert settled(meter, answers(usage)) == expected
-    assert meter.expected(request) == expected, "and nothing is learned from it"
+    expected = spending.expected(request)
+    assert settled(spending, answers(usage)) == expected
+    assert spending.expected(request) == expected, "and nothing is learned from it"
 
 
 def test_a_server_that_counts_nothing_is_believed() -> None:
     nothing = TokenUsage(input=0, output=0, total=0)
-    assert settled(meter_of(), answers(nothing)) == Amount(requests=1)
+    assert settled(spending_of(), answers(nothing)) == Amount(requests=1)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_a_server_that_counts_nothing_is_believed() -> None:
     ],
 )
 def test_a_refusal_counts_one_request_and_no_tokens(error: BackendError) -> None:
-    assert settled(meter_of(), fails(error)) == Amount(requests=1)
+    assert settled(spending_of(), fails(error)) == Amount(requests=1)
 
 
 @pytest.mark.parametrize(
@@ -124,18 +126,18 @@ def test_a_refusal_counts_one_request_and_no_tokens(error: BackendError) -> None
     ],
 )
 def test_what_broke_off_counts_by_estimate(error: BaseException) -> None:
-    meter = meter_of()
-    expected = meter.expected(*requests())
+    spending = spending_of()
+    expected = spending.expected(*requests())
     assert expected.requests == 1
     assert expected.tokens > 5
     assert expected.usd > 0
-    assert settled(meter, fails(error)) == expected
+    assert settled(spending, fails(error)) == expected
 
 
 def test_a_refused_connection_counts_nothing() -> None:
     kept: list[Amount] = []
-    meter = meter_of(kept.append)
-    assert settled(meter, fails(EndpointUnreachableError("nobody"))) == Amount()
+    spending = spending_of(kept.append)
+    assert settled(spending, fails(EndpointUnreachableError("nobody"))) == Amount()
     assert kept[-1] == pytest.approx(Amount())
 
 
@@ -169,14 +171,14 @@ def test_what_is_kept_is_never_behind_what_left_and_ahead_by_what_is_in_flight_a
         assert kept[-1].tokens >= answered * 100
 
     async def go() -> None:
-        metered = meter.wrap(send)
-        await asyncio.gather(*map(metered, requests(400)), return_exceptions=True)
+        counted = spending.wrap(send)
+        await asyncio.gather(*map(counted, requests(400)), return_exceptions=True)
 
-    meter = meter_of(kept.append)
+    spending = spending_of(kept.append)
     asyncio.run(go())
     assert (left, answered) == (300, 100)
-    assert kept[-1] == pytest.approx(meter.settled)
-    assert meter.settled.requests == 300
+    assert kept[-1] == pytest.approx(spending.settled)
+    assert spending.settled.requests == 300
 
 
 def test_nothing_is_sent_that_cannot_be_kept() -> None:
@@ -189,11 +191,11 @@ def test_nothing_is_sent_that_cannot_be_kept() -> None:
         sent.append(request)
         return ChatResponse(text="")
 
-    meter = meter_of(keep)
+    spending = spending_of(keep)
     with pytest.raises(StoreError, match="disk full"):
-        asyncio.run(run(meter.wrap(send)(*requests())))
+        asyncio.run(run(spending.wrap(send)(*requests())))
     assert sent == []
-    assert meter.settled == Amount()
+    assert spending.settled == Amount()
 
 
 def test_a_disk_that_fills_up_meanwhile_costs_no_answer() -> None:
@@ -204,7 +206,7 @@ def test_a_disk_that_fills_up_meanwhile_costs_no_answer() -> None:
             raise StoreError("disk full")
         room.pop()
 
-    send = meter_of(keep).wrap(answers(USAGE))
+    send = spending_of(keep).wrap(answers(USAGE))
     assert asyncio.run(run(send(*requests()))).text == "fine"
     with pytest.raises(StoreError):
         asyncio.run(run(send(*requests())))
@@ -215,23 +217,25 @@ async def run(call: Awaitable[ChatResponse]) -> ChatResponse:
 
 
 def test_what_earlier_commands_took_counts_too() -> None:
-    meter = meter_of()
-    meter.begin(Amount(10, 1000, 0.5))
-    assert settled(meter, answers(USAGE)) == pytest.approx(Amount(10, 1000, 0.5).plus(ANSWERED))
+    spending = spending_of()
+    spending.begin(Amount(10, 1000, 0.5))
+    assert settled(spending, answers(USAGE)) == pytest.approx(Amount(10, 1000, 0.5).plus(ANSWERED))
 
 
 def test_tokens_without_a_price_are_priced_once_there_is_one() -> None:
-    unpriced = settled(meter_of(price=None), answers(USAGE))
+    unpriced = settled(spending_of(price=None), answers(USAGE))
     assert unpriced == pytest.approx(Amount(1, 100, 0.0, 70, 30))
-    later = meter_of()
+    later = spending_of()
     later.begin(unpriced)
     assert later.settled == pytest.approx(ANSWERED)
 
 
 def test_dollars_are_kept_while_the_price_is_not_known() -> None:
-    meter = meter_of(price=None)
-    meter.begin(ANSWERED)
-    assert settled(meter, answers(USAGE)) == pytest.approx(ANSWERED.plus(Amount(1, 100, 0, 70, 30)))
+    spending = spending_of(price=None)
+    spending.begin(ANSWERED)
+    assert settled(spending, answers(USAGE)) == pytest.approx(
+        ANSWERED.plus(Amount(1, 100, 0, 70, 30))
+    )
 
 
 def line(attempts: object, response: object) -> bytes:
@@ -240,15 +244,15 @@ def line(attempts: object, response: object) -> bytes:
 
 def test_result_lines_tell_attempts_and_the_tokens_of_answers() -> None:
     usage = USAGE.model_dump()
-    meter = meter_of()
-    meter.begin_from_lines(
+    spending = spending_of()
+    spending.begin_from_lines(
         [line(1, {"tokens": usage}), line(3, None), line(1, {"tokens": None}), line(2, {})]
     )
-    assert meter.settled == pytest.approx(ANSWERED._replace(requests=7))
+    assert spending.settled == pytest.approx(ANSWERED._replace(requests=7))
 
 
 def test_damaged_lines_count_nothing() -> None:
-    meter = meter_of()
+    spending = spending_of()
     negative = {"input": -7, "output": -3, "total": -10}
     damaged: list[Any] = [
         b"",
@@ -262,8 +266,8 @@ def test_damaged_lines_count_nothing() -> None:
         line(1, {"tokens": [1]}),
         line(1, {"tokens": {"input": "many"}}),
     ]
-    meter.begin_from_lines(damaged)
-    assert meter.settled == Amount()
+    spending.begin_from_lines(damaged)
+    assert spending.settled == Amount()
 
 
 def test_who_waits_for_the_pace_has_not_left() -> None:

@@ -17,7 +17,7 @@ _FIRST_REFUSAL = 400  # of HTTP's status codes; what is refused is not billed
 _MOST_TOKENS = 10**12  # of one answer; a larger count is no count
 
 
-class Meter:
+class Spending:
     """The total of a run, its earlier commands included.
 
     It is kept before an attempt leaves, which then counts with what it will take by estimate, and
@@ -69,7 +69,7 @@ class Meter:
     def wrap(self, send: Send) -> Send:
         """``send``, counted. Nothing may wait below this point: who is counted leaves at once."""
 
-        async def metered(request: RunRequest) -> ChatResponse:
+        async def counted(request: RunRequest) -> ChatResponse:
             size = self._estimate.size(request)
             expected = took = self._expected(size)  # stands for what was given up on its way
             self._leave(expected)
@@ -87,7 +87,7 @@ class Meter:
             finally:
                 self._settle(expected, took)
 
-        return metered
+        return counted
 
     def _leave(self, expected: Amount) -> None:
         counted = self._counted.plus(expected)
