@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -201,20 +202,35 @@ MISHAPS = (
 AT_ONCE = ("runner.backoff_initial=0.01", "runner.timeout=0.5", "runner.max_concurrency=4")
 
 
-def mostly_mishaps(server: FakeOpenAI) -> Callable[[Received, int], Reply]:
+def mostly_mishaps(server: FakeOpenAI, connection: str) -> Callable[[Received, int], Reply]:
     """Four requests of five fail, each in another way, and one is answered."""
 
     def behave(_received: Received, _nth: int) -> Reply:
-        turn, answered = divmod(len(server.requests), 5)
-        return Reply() if not answered else MISHAPS[(turn + answered) % len(MISHAPS)]
+        turn, which = divmod(len(server.requests), 5)
+        reply = Reply() if which == 0 else MISHAPS[(turn + which) % len(MISHAPS)]
+        return replace(reply, headers={"Connection": connection})
 
     return behave
 
 
+_UNCOUNTED = pytest.mark.xfail(
+    strict=True,
+    reason="what a kept connection lost is sent again below the count: a server that reads a "
+    "request and then resets sees it twice",
+)
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        pytest.param("close", id="a-connection-each"),
+        pytest.param("keep-alive", id="kept-connections", marks=_UNCOUNTED),
+    ],
+)
 def test_five_commands_together_keep_to_a_budget_whatever_the_server_does(
-    go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
+    connection: str, go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
 ) -> None:
-    server.behave = mostly_mishaps(server)
+    server.behave = mostly_mishaps(server, connection)
     for bound in (15, 30, 45, 60, 60):
         code, metadata, stderr = go(f"runner.budget.requests={bound}", *AT_ONCE)
         assert (code, metadata["state"]) == (2, "partial"), stderr
