@@ -213,6 +213,7 @@ class Journal:
         number: Attempts, from 1.
         refusals: Attempts that are not held against the sample, since the server had no room.
         answers_seen: Answers to the whole run when its last attempt failed.
+        resent: Times that this attempt left once more, since a kept connection had lost it.
     """
 
     __slots__ = (
@@ -222,6 +223,7 @@ class Journal:
         "latency_ms",
         "number",
         "refusals",
+        "resent",
         "started_at",
         "waited_ms",
     )
@@ -235,6 +237,7 @@ class Journal:
     def begin(self) -> None:
         """Starts the next attempt; ``number`` counts them from 1."""
         self.number += 1
+        self.resent = 0
         self.started_at: datetime | None = None
         self.latency_ms: float | None = None
         self.waited_ms: dict[str, float] = {}
@@ -248,6 +251,10 @@ class Journal:
         self.started_at = moment
         if self.first_started_at is None:
             self.first_started_at = moment
+
+    def left_again(self) -> None:
+        """Notes that a kept connection lost the request, and that it goes out once more."""
+        self.resent += 1
 
     def close(self, *, status_code: int | None = None, error_type: str | None = None) -> None:
         """Ends the attempt, keeping its record."""

@@ -85,7 +85,7 @@ class Spending:
                     took = self._of(usage)
                 return response
             finally:
-                self._settle(expected, took)
+                self._settle(expected, _with_resent(took, request.journal.resent))
 
         return counted
 
@@ -132,6 +132,10 @@ def _of_failure(error: BackendError, expected: Amount) -> Amount:
     if error.status_code is not None and error.status_code >= _FIRST_REFUSAL:
         return Amount(requests=1)
     return expected
+
+
+def _with_resent(took: Amount, times: int) -> Amount:
+    return took._replace(requests=took.requests + times) if times else took
 
 
 def _believable(usage: TokenUsage | None) -> TokenUsage | None:

@@ -49,6 +49,7 @@ def timeout(
             raise APITimeoutError(f"no answer within {seconds:g} s") from error
         finally:
             journal.latency_ms = round((clock() - started) * 1000, 3)
+            in_flight.left += journal.resent
             in_flight.tasks.discard(task)
 
     return bounded

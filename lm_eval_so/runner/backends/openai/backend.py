@@ -14,6 +14,7 @@ from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.openai.body import read_json
 from lm_eval_so.runner.backends.openai.completion import parse_completion
 from lm_eval_so.runner.backends.openai.errors import from_vendor, vendor_errors
+from lm_eval_so.runner.backends.openai.kept import count_resends
 from lm_eval_so.runner.backends.openai.options import OpenAIOptions
 from lm_eval_so.runner.backends.openai.refusal import from_status
 from lm_eval_so.runner.backends.openai.stream import Assembly
@@ -156,6 +157,7 @@ class OpenAIBackend(ChatBackend):
             fixed = {**fixed, **sent(request.run_config.parameters)}
         body = orjson.dumps({**fixed, "messages": request.messages})
         headers = {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
+        count_resends(request.journal.left_again)
         if self._streams:
             return await self._stream(body, headers)
         answer = await self._transport.post(body, headers)

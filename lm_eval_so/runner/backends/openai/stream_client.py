@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
-from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending
+from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, resending
 
 _CLOSED = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
 
@@ -36,6 +36,7 @@ class StreamClient(DefaultAsyncHttpxClient):
         if self._once is None:
             nothing_kept = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
             self._once = DefaultAsyncHttpxClient(limits=nothing_kept, timeout=None)
+        resending()
         return await self._once.send(request, **options)
 
     async def aclose(self) -> None:

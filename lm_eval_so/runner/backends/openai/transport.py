@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.request import getproxies
 
 from lm_eval_so.runner.backends.openai.body import read_json
-from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket
+from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket, resending
 from lm_eval_so.runner.backends.openai.refusal import from_proxy
 from lm_eval_so.runner.errors import (
     APIConnectionError,
@@ -125,6 +125,7 @@ class Transport:
         except self._closed as error:
             if not self._is_lost(error, sending):
                 raise
+        resending()
         return await self._once.post(self._target, data=body, headers=headers)
 
     def _is_lost(self, error: Exception, sending: Sending) -> bool:
