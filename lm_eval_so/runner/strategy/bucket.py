@@ -1,15 +1,36 @@
 """A limit of so many units a minute, as the client keeps it."""
 
-from typing import Any, Self
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, PositiveFloat
+
+from lm_eval_so.runner.models import Value
 
 _BURST_S = 0.8
 """Seconds' worth of a limit that may start at once; a provider's own bucket holds at least one."""
 _SPARE_S = 0.1  # seconds' worth of a learned limit that is left in the provider's bucket
+_SLOWEST = 1e-6  # units a second; less is damage
 _SHADE = 0.01  # by which a learned rate is undercut, since clocks and roundings differ
+
+
+class BucketState(Value):
+    """A bucket as a file holds it; see `Bucket`."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    per_second: Annotated[float, Field(ge=_SLOWEST)]
+    learned: bool
+    capacity: PositiveFloat
+    level: float
+    at: float
+    started: float
+    latest_mark: float
 
 
 class Bucket:
     """A token bucket.
+
+    What starts later can be taken in advance, so that the bucket is ahead of the clock.
 
     Args:
         per_second: Units that come back a second.
@@ -26,25 +47,36 @@ class Bucket:
         self._started = 0.0
         self._latest_mark = 0.0
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> BucketState:
         """All that the bucket knows, for another process."""
-        return vars(self).copy()
+        return BucketState(
+            per_second=self.per_second,
+            learned=self.learned,
+            capacity=self._capacity,
+            level=self._level,
+            at=self._at,
+            started=self._started,
+            latest_mark=self._latest_mark,
+        )
 
     @classmethod
-    def of_state(cls, state: dict[str, Any]) -> Self:
+    def of_state(cls, state: BucketState) -> Self:
         """The bucket that another process left."""
-        bucket = cls.__new__(cls)
-        vars(bucket).update(state)
+        bucket = cls(state.per_second, state.at, learned=state.learned)
+        bucket._capacity = state.capacity
+        bucket._level = state.level
+        bucket._started = state.started
+        bucket._latest_mark = state.latest_mark
         return bucket
 
-    def not_after(self, latest: float) -> None:
-        """Takes back a time stamp that a clock set since has left in the future."""
-        self._at = min(self._at, latest)
+    def ready(self, amount: float) -> float:
+        """From when ``amount`` may start; more than the bucket holds needs it full."""
+        missing = min(amount, self._capacity) - self._level
+        return self._at + max(0.0, missing) / self.per_second
 
     def wait(self, now: float, amount: float) -> float:
-        """Seconds until ``amount`` may start; more than the bucket holds needs it full."""
-        missing = min(amount, self._capacity) - self._refill(now)
-        return max(0.0, missing / self.per_second)
+        """Seconds until ``amount`` may start."""
+        return max(0.0, self.ready(amount) - now)
 
     def take(self, now: float, amount: float) -> float:
         """Takes ``amount``; returns a mark to `learn` with."""
@@ -80,8 +112,8 @@ class Bucket:
         self._level = min(level, self._capacity)
         self._at = now
 
-    def _refill(self, now: float) -> float:
-        elapsed = max(0.0, now - self._at)
-        self._level = min(self._capacity, self._level + elapsed * self.per_second)
-        self._at = now
-        return self._level
+    def _refill(self, now: float) -> None:
+        if now > self._at:
+            elapsed = now - self._at
+            self._level = min(self._capacity, self._level + elapsed * self.per_second)
+            self._at = now

@@ -1,50 +1,20 @@
 from __future__ import annotations
 
-import asyncio
-import heapq
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.stepped_time import Time
 
 from lm_eval_so.runner.errors import BackendError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
-from lm_eval_so.runner.strategy.rate_limit import Pace, rate_limit
+from lm_eval_so.runner.strategy.pace import Pace
+from lm_eval_so.runner.strategy.rate_limit import rate_limit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-
-
-class Time:
-    """A clock that moves on when everybody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._order = count()
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self.now + seconds, next(self._order), turn))
-        await turn
-
-    def run(self, *actions: Coroutine[object, object, object]) -> None:
-        async def main() -> None:
-            tasks = [asyncio.ensure_future(action) for action in actions]
-            while not all(task.done() for task in tasks):
-                for _ in range(5):
-                    await asyncio.sleep(0)
-                if self._sleepers:
-                    self.now, _, turn = heapq.heappop(self._sleepers)
-                    turn.set_result(None)
-            await asyncio.gather(*tasks)
-
-        asyncio.run(main())
 
 
 class Scene:
@@ -61,6 +31,7 @@ class Scene:
         waited = (await self.pace.turn()).waited
         self.starts.append(self.time.now - self.began)
         assert waited == pytest.approx(self.starts[-1] - at)
+        assert waited == 0 or self.starts[-1] > at, "a wait is one that slept"
 
     async def pause(self, at: float, seconds: float) -> None:
         await self.time.sleep(at)
