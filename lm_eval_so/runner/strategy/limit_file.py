@@ -19,7 +19,7 @@ from lm_eval_so.runner.strategy.schedule import ScheduleState
 
 _POLL = (0.002, 0.008)  # seconds between two tries to get the lock, which is held for microseconds
 _PATIENCE = 1.0  # seconds without the lock after which its holder must have been stopped
-_LOCKS = 4
+_LOCKS = 4  # the first and its spares: so many stopped holders are survived
 _LONGEST = 65_536  # bytes; a file that is longer is not ours
 _LATEST = 1e11  # seconds; of a later time a float does not hold the fractions
 _FAR = 3600.0  # seconds ahead of the file's own time; nothing true lies further ahead
@@ -60,7 +60,7 @@ class LimitFile:
     """Read and written by whoever has the lock.
 
     A process that is stopped while it has the lock must not stop the others: who has waited for a
-    second uses the next of a few locks, like all others then, until the first one is free again.
+    second uses a spare lock, as all others do after a second, until the first one is free again.
 
     Args:
         path: The file; its locks stand beside it.

@@ -1,6 +1,7 @@
 """When the next request of a run may start."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
@@ -37,7 +38,8 @@ class Pace:
     Args:
         rate: Requests per second, evenly spaced; None for no such limit.
         per_minute: Limits on ``requests`` and ``tokens``; one that is None is learned.
-        limits: Shared with other runs.
+        limits: Shared with other runs; they bring their own clock.
+        clock: Seconds; never goes back.
     """
 
     def __init__(
@@ -46,11 +48,11 @@ class Pace:
         *,
         per_minute: Mapping[str, float | None] | None = None,
         limits: Limits | None = None,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._interval = 1 / rate if rate else 0.0
-        self._limits = limits or Limits(*([clock] if clock else []))
+        self._limits = limits or Limits(clock)
         self._clock = self._limits.clock
         self._sleep = sleep
         self._turnstile = asyncio.Lock()
@@ -122,7 +124,7 @@ class Pace:
             return self._start(want, slept=slept)
 
     def _usable(self) -> Collection[Want]:
-        """Those for whom a start may be fetched now."""
+        """Those for whom a start may be fetched now, the next one first."""
         return self._waiting
 
     def _wait(self, want: Want) -> float:

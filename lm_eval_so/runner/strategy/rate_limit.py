@@ -3,7 +3,10 @@
 Limits are configured, or learned from the headers of the answers.
 """
 
+import asyncio
 import hashlib
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from lm_eval_so.runner.backends.base import Send
@@ -44,7 +47,7 @@ def rate_limit(send: Send, pace: Pace, pauses: Pauses, tokens: TokenEstimate) ->
     return paced
 
 
-_SHARED: dict[str, Limits] = {}
+_SHARED: dict[tuple[str, Callable[[], float]], Limits] = {}
 
 
 def pace_for(
@@ -52,8 +55,8 @@ def pace_for(
     options: RunnerOptions,
     shared_in: Path | None = None,
     *,
-    clock=None,
-    sleep=asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Pace:
     """The pace of a run.
 
@@ -62,13 +65,17 @@ def pace_for(
             their limits. None shares with nobody.
         options: The limits that are configured.
         shared_in: Folder through which other processes share them too.
+        clock: Seconds; never goes back.
+        sleep: For so many seconds.
     """
-    limits: Limits | None = None
-    if scope is not None and shared_in is not None:
+    if scope is None:
+        limits = Limits(clock)
+    elif shared_in is None:
+        limits = _SHARED.setdefault((scope, clock), Limits(clock))
+    else:
         name = hashlib.sha256(scope.encode()).hexdigest()[:16]
-        limits = SharedLimits(LimitFile(shared_in / f"{name}.json"))
-    elif scope is not None:
-        limits = _SHARED.setdefault(scope, Limits())
+        file = LimitFile(shared_in / f"{name}.json", clock=clock, sleep=sleep)
+        limits = SharedLimits(file, clock=clock)
     return Pace(
         options.rate_limit,
         per_minute={
@@ -76,6 +83,5 @@ def pace_for(
             "tokens": options.tokens_per_minute,
         },
         limits=limits,
-        clock=clock if limits is None else None,
         sleep=sleep,
     )

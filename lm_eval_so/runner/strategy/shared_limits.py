@@ -15,17 +15,18 @@ from lm_eval_so.runner.strategy.schedule import Amounts, Schedule, Slot
 
 _EARLY = 0.02  # seconds before the end of a lease at which the next one is fetched
 _LIKELY = 0.05  # seconds; as many starts as in the last ones can soon be used again
-_MOST_LIKELY = 64
+_MOST_LIKELY = 64  # starts
 _STOPPED = 0.5  # seconds with the lock after which this process must have been stopped meanwhile
 _SKEW = 2.0  # seconds by which hosts' wall clocks may differ; a larger gap is time that has passed
-_SOON = 0.001  # seconds
+_SOON = 0.001  # seconds before the next try of one that could not finish its look at the file
 
 
 class SharedLimits(Limits):
     """Shared by processes, also of several hosts.
 
     The schedule is in the time of the file. Each process adds an offset to its own clock to get
-    that time. An offset only grows: nobody is ever behind what another one has written.
+    that time. An offset only grows: nobody is ever behind what another one has written, and a
+    wall clock that is set back or differs from host to host does no harm.
 
     Args:
         file: Where they meet.
@@ -46,7 +47,7 @@ class SharedLimits(Limits):
         super().__init__(clock)
         self._file = file
         self._name = secrets.token_hex(4)
-        self._offset = wall() - clock()
+        self._offset = max(0.0, wall()) - clock()
         self._joined = False
         self._holders: dict[str, Holder] = {}
         self._untold: list[Change] = []

@@ -5,13 +5,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.stepped_time import Time
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.strategy.bucket import Bucket
 from lm_eval_so.runner.strategy.lease import Holder
 from lm_eval_so.runner.strategy.limit_file import LimitFile, LimitState
 from lm_eval_so.runner.strategy.schedule import Schedule
+from support.stepped_time import Time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

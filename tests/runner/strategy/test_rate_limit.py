@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-from itertools import pairwise
+import asyncio
+from itertools import count, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.stepped_time import Time
 
 from lm_eval_so.runner.errors import BackendError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.pace import Pace
 from lm_eval_so.runner.strategy.rate_limit import rate_limit
+from support.stepped_time import Time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -118,6 +119,35 @@ def test_what_is_left_of_a_pause_is_told() -> None:
     assert scene.pace.paused_s == pytest.approx(2)
     scene.time.now += 3
     assert scene.pace.paused_s == 0
+
+
+def test_one_that_wakes_late_does_not_delay_all_that_follow() -> None:
+    scene = Scene(100)
+
+    async def oversleep(seconds: float) -> None:
+        await scene.time.sleep(seconds + 0.004)
+
+    scene.pace = Pace(100, clock=scene.time, sleep=oversleep)
+    starts = scene.run(*[scene.arrive() for _ in range(200)])
+    assert starts[-1] == pytest.approx(1.99, abs=0.01)
+
+
+def test_after_a_standstill_what_was_missed_is_not_caught_up() -> None:
+    scene = Scene(100)
+
+    async def stand_still() -> None:
+        await scene.time.sleep(1)
+        scene.time.now += 5
+
+    starts = scene.run(*[scene.arrive() for _ in range(200)], stand_still())
+    assert max(starts) == pytest.approx(1.99 + 5 - 0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("rate", [None, 5.0], ids=["no-rate", "rate"])
+def test_who_does_not_sleep_has_waited_exactly_nothing(rate: float | None) -> None:
+    ticks = count()
+    pace = Pace(rate, clock=lambda: next(ticks) * 1e-6)
+    assert asyncio.run(pace.turn()).waited == 0.0
 
 
 def request() -> RunRequest:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.stepped_time import Time
 
+from lm_eval_so.runner.strategy.bucket import Bucket
 from lm_eval_so.runner.strategy.limit_file import LimitFile
 from lm_eval_so.runner.strategy.pace import Pace
 from lm_eval_so.runner.strategy.shared_limits import SharedLimits
+from support.stepped_time import Time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BURST_S = 0.8  # seconds' worth of a limit a minute that may start at once
 LEASE_S = 0.25
+EPOCH = 1_000_000.0  # what wall clocks show at the true time 0
 
 
 class Process:
@@ -50,12 +52,17 @@ class Process:
         self._read = file.read
         self._booted = booted
         file.read = self._counted_read  # type: ignore[method-assign]
-        self.limits = SharedLimits(file, clock=self.clock, wall=lambda: time.now + self.wall)
+        self.limits = SharedLimits(
+            file, clock=self.clock, wall=lambda: EPOCH + time.now + self.wall
+        )
         self.pace = Pace(rate, per_minute=per_minute, limits=self.limits, sleep=time.sleep)
         self.starts: list[float] = []
 
     def clock(self) -> float:
         return self.time.now + self._booted
+
+    def wall_clock(self) -> float:
+        return EPOCH + self.time.now + self.wall
 
     def _counted_read(self) -> object:
         self.reads += 1
@@ -181,8 +188,9 @@ def test_in_no_window_do_they_start_more_than_the_schedule_holds(
 
     time.run(*(host(*one) for one in hosts))
     starts = [start for one in processes for start in one.starts]
-    # A clock that is an hour ahead fills the bucket once more when its host comes.
-    bursts = BURST_S * (1 + sum(wall > 1 for wall, *_ in hosts)) if minute else 0
+    # A host whose clock is an hour ahead of the others' fills the bucket once more when it comes.
+    first = min(wall for wall, *_ in hosts)
+    bursts = BURST_S * (1 + sum(wall > first + 2 for wall, *_ in hosts)) if minute else 0
     for seconds in (0.5, 1.0, 3.0):
         allowed = rate * (seconds + bursts) + 1
         lag = LEASE_S * rate if len(hosts) > 1 else 0  # until the clocks of two hosts have met
@@ -235,9 +243,7 @@ def test_after_a_holder_has_died_the_others_go_on_at_the_full_rate(
 ) -> None:
     began = time.now
     dead, one, other = (Process(path, time, rate) for _ in range(3))
-    time.run(
-        dead.work_and_die(began + 2), one.work(began + 6), other.work(began + 6)
-    )
+    time.run(dead.work_and_die(began + 2), one.work(began + 6), other.work(began + 6))
     after = sorted(s for s in one.starts + other.starts if s > began + 2)
     assert after[0] < began + 2 + 2 * LEASE_S + 1 / rate
     assert len(after) >= rate * (4 - LEASE_S) - 2
@@ -337,12 +343,15 @@ def test_a_pause_that_nobody_can_mean_is_ignored(path: Path, time: Time) -> None
 def test_a_damaged_file_is_begun_anew(path: Path, time: Time, left: bytes | None) -> None:
     one, other = Process(path, time, 20.0), Process(path, time, requests=1200.0)
 
-    async def damage() -> None:
-        await time.sleep(2)
+    def write() -> None:
         if left is None:
             path.unlink()
         else:
             path.write_bytes(left)
+
+    async def damage() -> None:
+        await time.sleep(2)
+        write()
 
     began = time.now
     time.run(one.work(began + 5), other.work(began + 5), damage())
@@ -372,6 +381,33 @@ def test_what_one_process_is_told_of_the_limits_all_keep(path: Path, time: Time)
     time.run(other.work(began + 10))
     assert other.pace.per_minute == {"requests": 594.0}
     assert len(other.starts) <= 10 * 10 + 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 4], ids=str)
+@pytest.mark.parametrize("burst_s", [1.0, 10.0], ids=["small-bucket", "large-bucket"])
+def test_a_limit_that_only_headers_tell_is_used_and_kept_by_all(
+    path: Path, time: Time, number: int, burst_s: float
+) -> None:
+    server = Bucket(50, time.now)
+    server._capacity = server._level = 50 * burst_s
+    processes = [Process(path, time) for _ in range(number)]
+    answered: list[bool] = []
+
+    async def ask(one: Process, until: float) -> None:
+        while time.now < until:
+            turn = await one.pace.turn()
+            answered.append(server.wait(time.now, 1) == 0)
+            if answered[-1]:
+                server.take(time.now, 1)
+            server._refill(time.now)
+            told = headers(3000, int(server._level))
+            await time.sleep(0.2)
+            one.pace.learn(turn, told)
+
+    began, seconds = time.now, 30
+    time.run(*(ask(one, began + seconds) for one in processes for _ in range(32)))
+    assert answered.count(False) <= 0.03 * len(answered) + number * 32
+    assert answered.count(True) >= 0.93 * 50 * seconds
 
 
 def test_the_limits_that_the_latest_configured_hold_for_all(path: Path, time: Time) -> None:
@@ -460,7 +496,7 @@ def test_a_process_that_was_stopped_with_the_lock_writes_nothing_when_it_goes_on
 
     def stop_after_reading() -> object:
         found = read()
-        rewrite(path, lambda schedule: schedule.update(next_start=other.wall + 1600))
+        rewrite(path, lambda schedule: schedule.update(next_start=EPOCH + 1600))
         time.now += 3
         file.read = read  # type: ignore[method-assign]
         return found
@@ -469,6 +505,6 @@ def test_a_process_that_was_stopped_with_the_lock_writes_nothing_when_it_goes_on
     file.read = stop_after_reading  # type: ignore[assignment, method-assign]
     stopped.pace.pause(10)
     kept = json.loads(path.read_bytes().partition(b"\n")[0])
-    assert kept["schedule"]["next_start"] == 1600, "what others wrote meanwhile stands"
+    assert kept["schedule"]["next_start"] == EPOCH + 1600, "what others wrote meanwhile stands"
     assert stopped.pace.paused_s == pytest.approx(7), "its news are told the next time"
     assert LimitFile(path).try_lock(), "and the lock is free"
