@@ -3,14 +3,11 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.errors import BackendError, BackendUnusableError
+from lm_eval_so.runner.strategy.pace import Pace
 from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.sent_share import SentShare
-
-if TYPE_CHECKING:
-    from lm_eval_so.runner.strategy.rate_limit import Pace
 
 _LOG = logging.getLogger(__name__)
 _TOO_MANY_REQUESTS = 429
@@ -35,7 +32,7 @@ class Pauses:
 
     def __init__(
         self,
-        pace: "Pace",
+        pace: Pace,
         longest: float,
         give_up: Callable[[BackendUnusableError], None],
         *,

@@ -14,8 +14,9 @@ from lm_eval_so.runner.errors import (
     InternalServerError,
     RateLimitError,
 )
+from lm_eval_so.runner.strategy.limits import Limits
+from lm_eval_so.runner.strategy.pace import Pace
 from lm_eval_so.runner.strategy.pauses import Pauses
-from lm_eval_so.runner.strategy.rate_limit import Pace
 from lm_eval_so.runner.strategy.retry import StoppedError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Scene:
     def __init__(self, longest: float = 600) -> None:
         self.given_up: list[BackendUnusableError] = []
-        self.pace = Pace(clock=lambda: 0.0, sleep=asyncio.sleep)
+        self.pace = Pace(limits=Limits(lambda: 0.0), sleep=asyncio.sleep)
         self.pauses = Pauses(
             self.pace,
             longest,

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from lm_eval_so.runner.errors import BackendError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.pace import Pace
+from lm_eval_so.runner.strategy.pauses import Pauses
 from lm_eval_so.runner.strategy.rate_limit import rate_limit
+from lm_eval_so.runner.strategy.tokens import TokenEstimate
 from support.stepped_time import Time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+
+    from lm_eval_so.runner.backends.base import Send
 
 
 class Scene:
@@ -164,12 +168,17 @@ def failing(error: BackendError | None) -> Callable[[RunRequest], Awaitable[Chat
     return send
 
 
+def limited(send: Callable[[RunRequest], Awaitable[ChatResponse]], pace: Pace) -> Send:
+    return rate_limit(send, pace, Pauses(pace, 600, lambda _: None), TokenEstimate({}))
+
+
 @pytest.mark.parametrize(
     ("asked", "paused"), [(3.0, 3.0), (0.0, 0.0), (None, 0.0)], ids=["asked", "zero", "not-asked"]
 )
 def test_what_the_server_asks_of_one_pauses_everybody(asked: float | None, paused: float) -> None:
     scene = Scene(None)
-    send = rate_limit(failing(RateLimitError("slow", retry_after=asked)), scene.pace)
+    refusal = RateLimitError("slow", status_code=429, retry_after=asked)
+    send = limited(failing(refusal), scene.pace)
 
     async def one() -> None:
         with pytest.raises(RateLimitError):
@@ -182,7 +191,7 @@ def test_what_the_server_asks_of_one_pauses_everybody(asked: float | None, pause
 
 def test_the_journal_tells_the_wait_and_only_a_wait() -> None:
     scene = Scene(2)
-    send = rate_limit(failing(None), scene.pace)
+    send = limited(failing(None), scene.pace)
     requests = [request() for _ in range(3)]
     scene.run(*[send(one) for one in requests])  # type: ignore[arg-type]
     waits = [one.journal.waited_ms for one in requests]

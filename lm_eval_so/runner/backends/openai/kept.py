@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEPT_S = 1.5
 """Seconds that an idle connection is kept: less than any server's default.
