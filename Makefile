@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check bench format clean
+.PHONY: help quickstart test check guard bench soak format clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,14 @@ check: $(VENV)/.installed-dev  ## lint, format check, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.installed-dev  ## measure what a run costs; takes some minutes
-	$(BIN)/python tests/benchmarks/bench.py
+guard: $(VENV)/.installed-dev  ## measure the figures a user feels, and fail where one falls short; takes a minute
+	$(BIN)/python tests/benchmarks/guard.py
+
+bench: $(VENV)/.installed-dev  ## measure all figures, or those of PARTS='slots batch'; takes a quarter of an hour
+	$(BIN)/python tests/benchmarks/bench.py $(PARTS)
+
+soak: $(VENV)/.installed-dev  ## run for ten minutes under a limit, with mixed faults
+	$(BIN)/python tests/benchmarks/soak.py
 
 format: $(VENV)/.installed-dev  ## put the code in shape
 	$(BIN)/ruff check --fix .
