@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-FINISHED = (0, 1)  # exit codes of a run in which every sample has its outcome
+OUTCOMES = (0, 1, 2, 130)  # exit codes of a run that has left its metadata
 
 
 @dataclass(frozen=True)
@@ -142,19 +142,19 @@ def provider(**behaviour: Any) -> Iterator[Provider]:  # noqa: ANN401 - a field'
 
 def cost(
     *command: object,
+    env: Mapping[str, str] | None = None,
     codes: tuple[int, ...] = (0,),
     at_most_s: float | None = None,
     started: Callable[[int], object] | None = None,
-    **environment: str,
 ) -> tuple[Cost, int]:
     """Runs a command, and gives what it took and its exit code.
 
     Args:
         command: The program and its arguments.
+        env: Variables beside those of this process.
         codes: Exit codes that are no fault.
         at_most_s: Seconds after which it gets a SIGINT.
         started: Is given the number of the process.
-        environment: Variables beside those of this process.
 
     Raises:
         RuntimeError: Another exit code; the message is the command's output.
@@ -163,7 +163,7 @@ def cost(
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [str(part) for part in command],
-            env={**os.environ, **environment},
+            env={**os.environ, **(env or {})},
             stdout=output,
             stderr=output,
         )
@@ -223,9 +223,9 @@ class Bench:
         spent, code = cost(
             *(BIN / "lm-eval-so", "backend=openai", "model=fake"),
             *("dataset=path", f"dataset.path={dataset}", f"output_dir={output}", *overrides),
-            codes=(*FINISHED, 2, 130),
+            env=server.env,
+            codes=OUTCOMES,
             **how,
-            **server.env,
         )
         return Run(spent, code, json.loads((output / "run_metadata.json").read_text()))
 
