@@ -49,7 +49,7 @@ def alone(bench: Bench, count: int) -> float:
 
 
 def sweep(bench: Bench, count: int) -> tuple[float, dict[str, Any]]:
-    """CPU seconds of all processes, and what the provider saw, of two cells with half of it each."""
+    """CPU seconds of all processes, and what the provider saw, of two cells of half of it."""
     bench.runs += 1
     with provider(**BEHAVIOUR) as server:
         spent, _ = cost(
