@@ -29,6 +29,11 @@ class Slots:
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._waiting_retries: deque[asyncio.Future[int]] = deque()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a slot."""
+        return bool(self._waiting or self._waiting_retries)
+
     async def acquire(self, *, retry: bool) -> int:
         """Returns once a slot is this caller's: how many were taken then, its own included."""
         queue = self._waiting_retries if retry else self._waiting
@@ -82,7 +87,7 @@ def concurrency(
             error.for_room = _is_for_room(error, request.journal, adaptive, began, held)
             raise
         else:
-            adaptive.answered(_answer(response, request.journal, began, held, slots.taken))
+            adaptive.answered(_answer(response, request.journal, began, held, slots))
             return response
         finally:
             slots.limit = adaptive.limit
@@ -114,14 +119,15 @@ def _is_for_room(
 
 
 def _answer(
-    response: ChatResponse, journal: Journal, began: float, held: int, in_use: int
+    response: ChatResponse, journal: Journal, began: float, held: int, slots: Slots
 ) -> Answer:
     tokens = response.tokens.output if response.tokens else None
     return Answer(
         began=began,
         latency_s=(journal.latency_ms or 0.0) / 1000,
         tokens=tokens or 0,
-        in_use=in_use,
+        in_use=slots.taken,
         held=held,
         paced_s=journal.waited_ms.get("rate_limit", 0.0) / 1000,
+        wanted=slots.wanted,
     )

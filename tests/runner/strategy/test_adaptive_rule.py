@@ -30,15 +30,15 @@ class Scene:
             clock=lambda: self.now,
         )
 
-    def answers(self, *, latency: float = 0.1, paced: float = 0.0, full: bool = True) -> None:
+    def answers(self, *, latency: float = 0.1, paced: float = 0.0, wanted: bool = True) -> None:
         """All slots send, and are answered together."""
         began, slots = self.now, self.adaptive.limit
         for _ in range(slots):
             self.adaptive.sent()
         self.now += latency + paced
         for number in range(slots):
-            in_use = self.adaptive.limit if full else slots // 2
-            self.adaptive.answered(Answer(began, latency, 10, in_use, number + 1, paced))
+            answer = Answer(began, latency, 10, slots, number + 1, paced, wanted)
+            self.adaptive.answered(answer)
 
     def wave(self, takes: int, *, too_many: bool = False, latency: float = 0.1) -> int:
         """All slots send, ``takes`` are answered and the others refused; how many were refused."""
@@ -63,10 +63,10 @@ def test_it_grows_by_three_slots_for_each_answer_up_to_its_bound() -> None:
     assert limits == [4, 16, 50, 50]
 
 
-def test_it_does_not_grow_while_its_slots_are_not_in_use() -> None:
+def test_it_does_not_grow_while_nobody_waits_for_a_slot() -> None:
     scene = Scene(8)
     for _ in range(20):
-        scene.answers(full=False)
+        scene.answers(wanted=False)
     assert scene.adaptive.limit == 8
 
 
@@ -244,7 +244,7 @@ def test_a_round_is_as_long_as_its_slowest_answer_if_it_is_thorough() -> None:
         meter = Meter()
         meter.begin(0.0, 3, thorough=thorough)
         for latency in (0.1, 0.1, 5.0):
-            meter.add(Answer(0.0, latency, 0, 4, 4, 0.0), 0.5, full=True)
+            meter.add(Answer(0.0, latency, 0, 4, 4, 0.0), 0.5)
         assert (meter.end(2.0) is not None) is ends
 
 

@@ -115,14 +115,13 @@ class Adaptive:
         now = self._clock()
         self.answers += 1
         self._learn(answer)
-        full = answer.in_use >= self.limit
-        if full and self._paced < _PACED and self.size < self.most:
+        if answer.wanted and self._paced < _PACED and self.size < self.most:
             self.size = min(self.most, self.size + self._phase.growth(self))
         if self._draining and answer.in_use <= self.limit + 1:
             self._draining = False
             self._measure(now, new=True)
         if not self._draining:
-            self._meter.add(answer, now, full=full)
+            self._meter.add(answer, now)
             self._round(now)
 
     def _learn(self, answer: Answer) -> None:

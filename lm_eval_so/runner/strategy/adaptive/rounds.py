@@ -17,6 +17,7 @@ class Answer(NamedTuple):
         in_use: Slots taken now, its own included.
         held: Slots taken when it began, its own included.
         paced_s: Time within the slot that it waited for a rate limit.
+        wanted: Whether another request waits for a slot.
     """
 
     began: float
@@ -25,6 +26,7 @@ class Answer(NamedTuple):
     in_use: int
     held: int
     paced_s: float
+    wanted: bool = True
 
 
 class Round(NamedTuple):
@@ -97,14 +99,14 @@ class Meter:
         self._need = need
         self._thorough = thorough
         self._latency = self._slowest = 0.0
-        self._count = self._full = self._tokens = self._held = 0
+        self._count = self._wanted = self._tokens = self._held = 0
 
-    def add(self, answer: Answer, now: float, *, full: bool) -> None:
-        """Takes an answer in; ``full``, if all slots were taken."""
+    def add(self, answer: Answer, now: float) -> None:
+        """Takes an answer in."""
         if now < self._at:
             return
         self._count += 1
-        self._full += full
+        self._wanted += answer.wanted
         self._tokens += answer.tokens
         self._held += answer.held
         self._latency += answer.latency_s
@@ -114,7 +116,7 @@ class Meter:
         """The round, once it is long enough: as many answers as it needs, in a latency's time.
 
         Where it would take half as long again as at ``rate_to_beat``, what is there must do.
-        Answers that found slots free tell nothing of the server: a round of them begins anew.
+        Where nobody waits for a slot, the answers tell nothing of the server: it begins anew.
         """
         elapsed = now - self._at
         if not self._count or elapsed <= 0:
@@ -124,7 +126,7 @@ class Meter:
         whole = self._count >= self._need and elapsed >= least
         if not whole and not elapsed * rate_to_beat > 1.5 * self._need:
             return None
-        if 2 * self._full < self._count:
+        if 2 * self._wanted < self._count:
             self.begin(now, self._need, thorough=self._thorough)
             return None
         self._shortest = min(self._shortest, latency)
