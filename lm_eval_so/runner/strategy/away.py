@@ -5,6 +5,8 @@ connections, 5xx and 200 with a page instead of a completion are what a server t
 like, directly or behind a gateway. A timeout tells neither.
 """
 
+from collections.abc import Collection
+
 from lm_eval_so.runner.errors import (
     APIConnectionError,
     BackendError,
@@ -71,11 +73,16 @@ class Round:
     Each sample counts once. Each refused connection counts half: one comes at once where an answer
     takes its time, so that many come between two answers while one server of several is away.
 
+    It is over when all that was on the wire at its beginning has come back: a server without room
+    refuses many while it works on others.
+
     Args:
         needed: Failures that make it an outage.
+        began: Number of the last request that left before it began.
     """
 
-    def __init__(self, needed: int) -> None:
+    def __init__(self, needed: int, began: int = 0) -> None:
+        self._began = began
         self._needed = max(needed, LEAST_ROUND)
         self._refused = 0
         self._samples: set[str] = set()
@@ -87,7 +94,12 @@ class Round:
         else:
             self._samples.add(request.sample_id)
 
-    @property
-    def is_outage(self) -> bool:
-        """Whether there are enough."""
-        return self._refused / 2 + len(self._samples) >= self._needed
+    def is_outage(self, on_the_wire: Collection[int]) -> bool:
+        """Whether there are enough failures, and nothing else came back of its requests.
+
+        Args:
+            on_the_wire: Numbers of the requests that have not come back.
+        """
+        if self._refused / 2 + len(self._samples) < self._needed:
+            return False
+        return min(on_the_wire, default=self._began + 1) > self._began

@@ -108,11 +108,10 @@ def _is_for_room(
     others_answered = held > 1 or adaptive.answers > journal.answers_seen
     journal.answers_seen = adaptive.answers
     if error.status_code in REFUSALS:
-        too_many = error.status_code == _TOO_MANY_REQUESTS
-        adaptive.refused(began, held, too_many=too_many)
-        return too_many or others_answered
+        adaptive.refused(began, held, error.status_code)
+        return error.status_code == _TOO_MANY_REQUESTS or others_answered
     if isinstance(error, APIConnectionError | APITimeoutError):
-        one_of_many = adaptive.refused(began, held)
+        one_of_many = adaptive.refused(began, held, None)
         nothing_was_sent = isinstance(error, EndpointUnreachableError)
         return nothing_was_sent or (one_of_many and others_answered)
     return False

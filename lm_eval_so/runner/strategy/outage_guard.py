@@ -61,6 +61,8 @@ class OutageGuard:
         self._clock = clock
         self._sleep = sleep
         self._sent = self._sending = 0
+        self._left = 0
+        self._on_the_wire: set[int] = set()  # by the order in which they left
         self._undecided = Undecided(in_flight)
         self._round: Round | None = None
         self._outage: Outage | None = None
@@ -85,6 +87,19 @@ class OutageGuard:
             return await send(request)
 
         return gated
+
+    def watch(self, send: Send) -> Send:
+        """``send``, of which the guard knows what has not come back: for below all that waits."""
+
+        async def watched(request: RunRequest) -> ChatResponse:
+            self._left = left = self._left + 1
+            self._on_the_wire.add(left)
+            try:
+                return await send(request)
+            finally:
+                self._on_the_wire.discard(left)
+
+        return watched
 
     async def _settled(self, send: Send, request: RunRequest) -> ChatResponse:
         """The answer to an attempt, or the failure that its sample is charged for."""
@@ -131,9 +146,9 @@ class OutageGuard:
             return free
         evidence = is_evidence(request, error, first=first)
         if evidence:
-            self._round = self._round or Round(self._in_flight())
+            self._round = self._round or Round(self._in_flight(), self._left)
             self._round.add(request, error)
-            if self._round.is_outage:
+            if self._round.is_outage(self._on_the_wire):
                 self._declare(error)
                 return free
         return free and await self._held(request, error, sent, evidence=evidence)

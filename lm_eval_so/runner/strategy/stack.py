@@ -5,6 +5,11 @@ or for the pace is never charged to the sample. What counts attempts is next to 
 counted leaves at once. Retry is outermost and the guard against outages next to it, so that neither
 backing off nor an outage holds a slot, and one place turns exceptions into data. Between the two,
 where what is not worth another attempt is final, the first refusals are looked at.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +92,7 @@ class Stack:
 
         send = timeout(backend.send, options.timeout, self.in_flight, clock=clock)
         send = self.spending.wrap(send)
+        send = outage.watch(send)
         send = outage.gate(breaker.gate(send))  # twice: for who waited for a slot, for the pace
         send = start_rate(send, self.start_rate)
         pauses = Pauses(self.pace, options.longest_pause, give_up)

@@ -40,14 +40,14 @@ class Scene:
             answer = Answer(began, latency, 10, slots, number + 1, paced, wanted)
             self.adaptive.answered(answer)
 
-    def wave(self, takes: int, *, too_many: bool = False, latency: float = 0.1) -> int:
+    def wave(self, takes: int, *, status: int = 503, latency: float = 0.1) -> int:
         """All slots send, ``takes`` are answered and the others refused; how many were refused."""
         began, slots = self.now, self.adaptive.limit
         for _ in range(slots):
             self.adaptive.sent()
         self.now += 0.02
         for number in range(takes, slots):
-            self.adaptive.refused(began, number + 1, too_many=too_many)
+            self.adaptive.refused(began, number + 1, status)
         self.now += latency
         for number in range(min(takes, slots)):
             answer = Answer(began, latency, 10, self.adaptive.limit, number + 1, 0.0)
@@ -105,7 +105,7 @@ def test_what_was_under_way_at_a_cut_changes_nothing_more() -> None:
     scene.now += 0.1
     limits = []
     for number in range(100):
-        scene.adaptive.refused(began, number + 40)
+        scene.adaptive.refused(began, number + 40, 503)
         limits.append(scene.adaptive.limit)
     cut = min(limits)
     assert limits[-1] == cut
@@ -118,7 +118,7 @@ def test_a_single_refusal_now_and_then_changes_nothing() -> None:
         scene.answers()
     for _ in range(50):
         scene.adaptive.sent()
-        scene.adaptive.refused(scene.now, 3)
+        scene.adaptive.refused(scene.now, 3, 503)
         scene.answers()
     assert scene.adaptive.limit == 64
 
@@ -130,16 +130,28 @@ def test_refusals_where_there_was_room_teach_a_rate_and_cut_nothing() -> None:
     before = scene.adaptive.limit
     for _ in range(10):
         scene.adaptive.sent()
-        scene.adaptive.refused(scene.now, 5)
+        scene.adaptive.refused(scene.now, 5, 503)
     assert scene.rates
     assert scene.adaptive.limit == before
+
+
+def test_connections_that_fail_where_there_was_room_neither_cut_nor_teach_a_rate() -> None:
+    scene = Scene(8, max=64)
+    for _ in range(6):
+        scene.answers()
+    for number in range(200):
+        scene.adaptive.sent()
+        if number % 3 == 0:
+            scene.adaptive.refused(scene.now, 5, None)
+    assert not scene.rates
+    assert scene.adaptive.limit == 64
 
 
 def test_a_burst_of_429s_teaches_a_rate() -> None:
     scene = Scene(8)
     for _ in range(3):
         scene.answers()
-    scene.wave(takes=20, too_many=True)
+    scene.wave(takes=20, status=429)
     assert scene.rates
     assert scene.rates[0] > 0
 
@@ -178,7 +190,7 @@ def test_its_history_tells_when_and_why() -> None:
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["answer", "refused", "429", "sent"]),
+        st.sampled_from(["answer", "503", "429", "reset", "sent"]),
         st.integers(1, 300),
         st.floats(0, 100),
         st.floats(0, 2),
@@ -202,7 +214,8 @@ def test_whatever_comes_the_limit_stays_within_its_bounds(
                 Answer(scene.now - latency, latency, held, in_use, in_use, paced)
             )
         else:
-            scene.adaptive.refused(scene.now - latency, held, too_many=kind == "429")
+            status = {"429": 429, "503": 503}.get(kind)
+            scene.adaptive.refused(scene.now - latency, held, status)
         assert least <= scene.adaptive.limit <= most
 
 

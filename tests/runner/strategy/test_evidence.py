@@ -28,7 +28,7 @@ from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, RunRes
 from lm_eval_so.runner.strategy.evidence import ENOUGH, MOST_HELD
 from lm_eval_so.runner.strategy.stack import Stack
 from support.backends import Sends
-from support.virtual import run_virtually
+from support.virtual_time import run as run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -285,7 +285,7 @@ def test_a_stop_ends_the_holding_and_what_is_held_stays_owed() -> None:
     slow = asyncio.Event()
 
     def words(n: int) -> BackendError | None:
-        return KINDS["403"] if n < 4 else RateLimitError("wait", status_code=429, retry_after=3600)
+        return KINDS["403"] if n < 4 else RateLimitError("wait", status_code=429, retry_after=300)
 
     scene = Scene(words)
 

@@ -23,10 +23,11 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.breaker import Breaker
-from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+from lm_eval_so.runner.strategy.concurrency import Slots
 from lm_eval_so.runner.strategy.outage_guard import OutageGuard
 from lm_eval_so.runner.strategy.retry import Outcome, Retry, StoppedError
-from support.virtual import run_virtually
+from support.slots import fixed
+from support.virtual_time import run as run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +105,10 @@ class Scene:
             stopping=lambda: self.stopping,
             clock=asyncio.get_running_loop().time,
         )
-        return guard.wrap(concurrency(guard.gate(breaker.gate(self._send)), self.slots))
+        send = guard.gate(breaker.gate(guard.watch(self._send)))
+        clock = asyncio.get_running_loop().time
+        limited, self.slots = fixed(send, self.slots.limit, clock=clock)
+        return guard.wrap(limited)
 
     def run(self, count: int, *, workers: int | None = None) -> dict[str, str]:
         """What became of each sample."""
