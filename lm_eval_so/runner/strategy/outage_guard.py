@@ -4,9 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from math import inf
 
 from lm_eval_so.runner.backends.base import Send
-from lm_eval_so.runner.errors import APITimeoutError, BackendError
+from lm_eval_so.runner.errors import REFUSALS, APITimeoutError, BackendError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.away import (
     Round,
@@ -21,6 +22,7 @@ from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.undecided import Undecided, Verdict
 
 _LOG = logging.getLogger(__name__)
+_OF_LATE = 1.0  # seconds
 _ALONE = 0.05  # seconds between refused connections where no other request can tell what they mean
 
 
@@ -62,6 +64,7 @@ class OutageGuard:
         self._sleep = sleep
         self._sent = self._sending = 0
         self._left = 0
+        self._alive_at = -inf
         self._on_the_wire: set[int] = set()  # by the order in which they left
         self._undecided = Undecided(in_flight)
         self._round: Round | None = None
@@ -148,7 +151,8 @@ class OutageGuard:
         if evidence:
             self._round = self._round or Round(self._in_flight(), self._left)
             self._round.add(request, error)
-            if self._round.is_outage(self._on_the_wire):
+            refused_of_late = error.status_code in REFUSALS and self._alive_of_late()
+            if self._round.is_outage(self._on_the_wire) and not refused_of_late:
                 self._declare(error)
                 return free
         return free and await self._held(request, error, sent, evidence=evidence)
@@ -179,7 +183,12 @@ class OutageGuard:
         else:
             self._undecided.alone()
 
+    def _alive_of_late(self) -> bool:
+        """Whether it answered a moment ago, so that its 503s speak of a limit on requests."""
+        return self._clock() - self._alive_at < _OF_LATE
+
     def _alive(self, sent: int) -> None:
+        self._alive_at = self._clock()
         self._round = None
         self._undecided.alive(sent)
         outage = self._outage

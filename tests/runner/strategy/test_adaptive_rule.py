@@ -278,10 +278,10 @@ def test_growth_is_what_of_the_added_came_back(more: Round, growth: float) -> No
 
 
 def test_what_was_accepted_is_told_before_it_is_answered() -> None:
-    accepted = Accepted(0.0)
+    accepted = Accepted()
     for n in range(20):
         accepted.add(n / 100, latency=10)
     for _ in range(10):
         accepted.take_back()
     assert accepted.per_second(0.2) == pytest.approx(50)
-    assert Accepted(0.0).per_second(1.0) == 0
+    assert Accepted().per_second(1.0) == 0

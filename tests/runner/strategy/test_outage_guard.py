@@ -166,7 +166,8 @@ def test_an_outage_costs_no_sample_and_few_requests(
     found = scene.run(40 * slots)
     assert set(found.values()) == {"fine"}
     assert scene.given_up == []
-    assert scene.failed <= 2 * max(slots, 3) + 12
+    at_once = 23 if error.status_code == 503 else 2 * max(slots, 3)  # each worker may have one
+    assert scene.failed <= at_once + 12
     assert 15 <= scene.took < 15 + 40 * LATENCY + 3
 
 

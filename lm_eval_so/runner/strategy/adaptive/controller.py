@@ -72,7 +72,7 @@ class Adaptive:
         self._latency = self._deviation = self._paced = 0.0  # EWMA
         self._proven = 0.0
         self.answers = 0
-        self._accepted = Accepted(self._began)
+        self._accepted = Accepted()
         self._draining = False
         self._note("start")
         self._meter.begin(self._began, self._phase.answers(self.limit))

@@ -1,6 +1,6 @@
 """What a number of requests in flight gave, measured over a round of answers."""
 
-from math import log
+from math import inf, log
 from typing import NamedTuple
 
 _FEW = 5  # requests from which a rate can be told
@@ -140,13 +140,14 @@ class Accepted:
     A refusal is back at once, so this is known long before the answers are.
     """
 
-    def __init__(self, now: float) -> None:
-        self._windows = [(now, 0), (now, 0)]  # the last one and this one: its start, its requests
+    def __init__(self) -> None:
+        # The last window and this one: when it began, its requests. The first begins with the first.
+        self._windows = [(inf, 0), (inf, 0)]
 
     def add(self, now: float, latency: float) -> None:
         """Counts one that leaves."""
         start, count = self._windows[1]
-        self._windows[1] = (start, count + 1)
+        self._windows[1] = (min(start, now), count + 1)
         if now - start > max(1.0, 4 * latency):
             self.restart(now)
 
@@ -163,6 +164,6 @@ class Accepted:
     def per_second(self, now: float) -> float:
         """0 where there were none."""
         (before, earlier), (start, count) = self._windows
-        if count < _FEW:
+        if count < _FEW and earlier:
             start, count = before, count + earlier
         return max(count, 0) / max(now - start, _INSTANT)
