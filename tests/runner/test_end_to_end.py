@@ -127,8 +127,10 @@ def test_a_bad_wire_is_survived_with_retries(
     assert_all_answered(tmp_path / "run" / "run_results.jsonl", 600)
     assert len(server.requests) > 600
     summary = orjson.loads((tmp_path / "run" / "run_metadata.json").read_bytes())["summary"]
-    assert summary["attempts"] == len(server.requests)
-    assert summary["retries"] == len(server.requests) - 600
+    # What a kept connection lost goes out once more within its attempt.
+    assert summary["requests"] == len(server.requests)
+    assert 600 < summary["attempts"] <= summary["requests"]
+    assert summary["retries"] == summary["attempts"] - 600
 
 
 def test_without_retries_each_failure_is_one_result_of_its_type(
@@ -151,7 +153,7 @@ def test_without_retries_each_failure_is_one_result_of_its_type(
     with FakeOpenAI(behave) as server:
         done = command(*arguments(make_dataset(100), *options), env=server.env)
     assert done.returncode == 1
-    assert len(server.requests) == 100
+    assert 100 <= len(server.requests) <= 110, "once each, or again where a kept connection broke"
     lines = rows(tmp_path / "run" / "run_results.jsonl")
     assert [line["sample_id"] for line in lines] == [f"s{n}" for n in range(100)]
     for number, line in enumerate(lines):
@@ -385,7 +387,8 @@ def test_an_outage_behind_a_gateway_costs_no_sample_and_few_requests(
         done = command(*arguments(make_dataset(150), *options), env=server.env)
     assert done.returncode == 0, done.stderr
     assert_all_answered(tmp_path / "run" / "run_results.jsonl", 150)
-    assert len(failed) <= 2 * (64 if at_once == "auto" else int(at_once)) + 12
+    workers = max(23, 2 * (64 if at_once == "auto" else int(at_once)))
+    assert len(failed) <= workers + 15, "once for each that was under way, and the probes"
     assert "the server is back after" in done.stderr
 
 

@@ -103,7 +103,8 @@ class RunnerOptions(Config):
         max_concurrency: Requests in flight at once; ``auto`` finds out how many are taken.
         auto: Bounds of ``auto``.
         timeout: Seconds for one attempt; waiting for a slot or a limit does not count.
-        max_retries: Further attempts after the first.
+        max_retries: Further attempts after the first; refusals for want of room are not counted, up
+            to 10 for each of them.
         backoff_initial: Seconds, the bound of the first wait; doubles each time, full jitter.
         backoff_max: Seconds, the bound of any wait that the server did not ask for.
         longest_pause: Seconds; a server that asks everybody to wait for longer ends the run.

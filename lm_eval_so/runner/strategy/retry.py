@@ -18,7 +18,7 @@ from lm_eval_so.runner.errors import APITimeoutError, BackendError, EndpointUnre
 from lm_eval_so.runner.models import ChatResponse, RunError, RunRequest
 
 _REFUSALS = 10
-"""Refusals for want of room that a sample may meet for each attempt that it has."""
+"""Refusals for want of room that a sample may meet for each of its retries."""
 
 
 class StoppedError(Exception):
@@ -71,7 +71,7 @@ class Retry:
         self._send = send
         self._stopping = stopping
         self._retried = AsyncRetrying(
-            stop=_used_up(options.max_retries + 1),
+            stop=_used_up(options.max_retries),
             wait=wait_as_asked(options.backoff_initial, options.backoff_max),
             retry=retry_if_exception(_worth_another),
             before_sleep=self._before_sleep,
@@ -118,13 +118,13 @@ class Retry:
         journal.wait("backoff", state.upcoming_sleep)
 
 
-def _used_up(attempts: int) -> Callable[[RetryCallState], bool]:
-    """Whether a sample has had its attempts; those that found no room count up to a bound."""
+def _used_up(retries: int) -> Callable[[RetryCallState], bool]:
+    """Whether a sample has had its retries; those that found no room count beyond a bound."""
 
     def stop(state: RetryCallState) -> bool:
         journal = state.args[0].journal
-        refused = min(journal.refusals, _REFUSALS * attempts)
-        return bool(journal.number - refused >= attempts)
+        refused = min(journal.refusals, _REFUSALS * retries)
+        return bool(journal.number - refused > retries)
 
     return stop
 

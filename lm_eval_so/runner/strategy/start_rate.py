@@ -50,11 +50,13 @@ class StartRate:
             answers_per_second: What was answered meanwhile.
             usual: The share of requests that is refused whatever the rate is.
         """
-        if self.per_second is None:
-            share = min(usual + _REFUSED, _MOST_REFUSED)
-            self._ratio = share / (1 - share)
-            self._step = _FIRST_STEP
-        self._set(min(answers_per_second, self.per_second or _NO_LIMIT))
+        if self.per_second is not None:
+            return  # each further refusal brings it down
+        share = min(usual + _REFUSED, _MOST_REFUSED)
+        self._ratio = share / (1 - share)
+        self._step = _FIRST_STEP
+        self._tested = False
+        self._set(min(answers_per_second, _NO_LIMIT))
 
     def answered(self) -> None:
         """A request was answered."""
@@ -71,6 +73,8 @@ class StartRate:
     def refused(self, began: float) -> None:
         """A request that began then was refused."""
         if self.per_second is not None and began > self._changed_at:
+            if self._tested and self._answers < _SETTLED:
+                self._step = min(_FIRST_STEP, self._step / _SHRINKING)
             self._answers = 0
             self._tested = True
             self._set(self.per_second * (1 - self._step))

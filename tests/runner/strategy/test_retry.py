@@ -287,7 +287,7 @@ def test_refusals_for_want_of_room_have_a_bound(retries: int) -> None:
     outcome, _ = settle(send, max_retries=retries)
     assert outcome.error is not None
     assert outcome.error.error_type == "RateLimitError"
-    assert len(send.attempts) == 11 * (retries + 1)
+    assert len(send.attempts) == 11 * retries + 1
 
 
 def test_what_is_no_refusal_counts_as_before_between_refusals() -> None:

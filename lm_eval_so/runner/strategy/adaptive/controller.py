@@ -67,7 +67,7 @@ class Adaptive:
         self._began = clock()
         self._cut_at = -inf
         self._phase: Phase = Ramp()
-        self._refusals = Refusals()
+        self._refusals, self._failures = Refusals(), Refusals()
         self._meter = Meter()
         self._latency = self._deviation = self._paced = 0.0  # EWMA
         self._proven = 0.0
@@ -90,6 +90,7 @@ class Adaptive:
     def sent(self) -> None:
         """A request got its slot."""
         self._refusals.sent()
+        self._failures.sent()
         self._accepted.add(self._clock(), self._latency)
 
     def refused(self, began: float, held: int, status: int | None) -> bool:
@@ -106,9 +107,10 @@ class Adaptive:
         self._accepted.take_back()
         if began <= self._cut_at:
             return True  # under way at the last burst: nothing new
-        if not self._refusals.add(held):
+        kind = self._failures if status is None else self._refusals
+        if not kind.add(held):
             return False
-        self._burst(self._clock(), status)
+        self._burst(self._clock(), kind.lowest, status)
         return True
 
     def answered(self, answer: Answer) -> None:
@@ -159,13 +161,13 @@ class Adaptive:
         settled = 0.0 if ramp or not new else self._latency + 2 * self._deviation
         self._meter.begin(now + settled, self._phase.answers(self.limit), thorough=not ramp)
 
-    def _burst(self, now: float, status: int | None) -> None:
+    def _burst(self, now: float, lowest: int, status: int | None) -> None:
         """Cuts to where requests were answered; where there is room, a rate is learned instead."""
-        lowest, rate = self._refusals.lowest, self._accepted.per_second(now)
+        rate = self._accepted.per_second(now)
         room = lowest <= max(self.least, _SURE * self._proven)
         if status is None and (room or lowest <= (self.ceiling or 0)):
             # One server of several is gone, or the network is bad: fewer at once are no help.
-            self._refusals.expect()
+            self._failures.expect()
             self.ceiling = None
             self._enter(Ramp(), now)
             return

@@ -141,7 +141,7 @@ class Accepted:
     """
 
     def __init__(self) -> None:
-        # The last window and this one: when it began, its requests. The first begins with the first.
+        # The last window and this one: when each began (the first with a request), and how many.
         self._windows = [(inf, 0), (inf, 0)]
 
     def add(self, now: float, latency: float) -> None:
