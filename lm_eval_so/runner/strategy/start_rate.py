@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from math import inf
+from math import inf, log1p
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import REFUSALS, BackendError
@@ -65,8 +65,9 @@ class StartRate:
         self._answers += 1
         if self._answers == _SETTLED:
             self._step = max(_LAST_STEP, self._step * _SHRINKING)
-        growth = self._step * self._ratio * (1 + self._answers / _LONG)
-        growth = growth if self._tested else _UNTESTED
+        growth = _UNTESTED
+        if self._tested:  # a step down and so many up come to nothing at the share that is wanted
+            growth = -log1p(-self._step) * self._ratio * (1 + self._answers / _LONG)
         rate = self.per_second * (1 + growth)
         self.per_second = rate if rate < _NO_LIMIT else None
 
