@@ -16,7 +16,9 @@
     │   └── ArtifactNotFoundError   a file that was to be logged
     └── BackendError                one attempt failed; the only kind that becomes a RunError
         ├── APIConnectionError      x   broke before the answer was whole
-        │   └── EndpointUnreachableError    no connection at all: nothing was sent
+        │   ├── EndpointUnreachableError    no connection at all: nothing was sent
+        │   ├── TLSError            -       no encrypted connection: certificate, or no TLS there
+        │   └── ProxyError          -       the proxy on the way gives no connection
         ├── APITimeoutError         x
         ├── BadRequestError             400
         ├── AuthenticationError         401
@@ -33,7 +35,8 @@
         ├── InternalServerError     x   5xx
         └── InvalidResponseError    x   200 whose body is no completion
 
-``x`` marks what is tried again. The names are those of the OpenAI SDK where it has one.
+``x`` marks what is tried again, and ``-`` what is so once the server has answered something. The
+names are those of the OpenAI SDK where it has one.
 """
 
 from collections.abc import Mapping
@@ -154,6 +157,24 @@ class APIConnectionError(BackendError):
 
 class EndpointUnreachableError(APIConnectionError):
     """Nobody takes connections at the address, so that nothing was sent."""
+
+
+class TLSError(APIConnectionError):
+    """No encrypted connection: a certificate that is not accepted, or a side that speaks no TLS.
+
+    The setting's until the server has answered once: nothing was sent, and no sample is the cause.
+    """
+
+    default_retryable = False
+
+
+class ProxyError(APIConnectionError):
+    """The proxy on the way takes no connections, or opens no way to the server.
+
+    The setting's until the server has answered once: nothing was sent, and no sample is the cause.
+    """
+
+    default_retryable = False
 
 
 class APITimeoutError(BackendError):

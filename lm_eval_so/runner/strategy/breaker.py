@@ -13,13 +13,17 @@ from lm_eval_so.runner.errors import (
     EndpointUnreachableError,
     NotFoundError,
     PermissionDeniedError,
+    ProxyAuthenticationError,
+    ProxyError,
     QuotaExceededError,
+    TLSError,
 )
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.retry import StoppedError
 
 _LOG = logging.getLogger(__name__)
 _WRONG_SETTING = (AuthenticationError, QuotaExceededError)
+_ON_THE_WAY = (ProxyAuthenticationError, ProxyError, TLSError)  # nothing reached the server
 _PERHAPS_ONE_SAMPLE = (PermissionDeniedError, NotFoundError)
 _IN_A_ROW = 10  # refusals without an answer between them, once there has been one
 _FIRST_PROBE, _LONGEST_PROBE = 0.1, 2.0  # seconds between two probes; doubles each time
@@ -118,7 +122,7 @@ class Breaker:
 
     async def _judge(self, error: BackendError) -> None:
         """Ends the run where the error is that of the setting, not of the sample."""
-        wrong = isinstance(error, _WRONG_SETTING)
+        wrong = isinstance(error, (*_WRONG_SETTING, *_ON_THE_WAY)) and not error.retryable
         if isinstance(error, _PERHAPS_ONE_SAMPLE):
             self._refusals += 1
             wrong = not self._answered or self._refusals >= _IN_A_ROW
