@@ -17,7 +17,8 @@ Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Status = Literal["ok", "error", "timeout"]
 
 _SECRET_NAME = re.compile(
-    r"(api_?key|password|secret|token|credentials?|(^|_)auth|authorization|cookie)$"
+    r"(api_?key|(^|_)key|password|secret|token|credentials?|(^|_)auth|authorization|cookie|"
+    r"(^|_)sig(nature)?)$"
 )
 
 
