@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from difflib import get_close_matches
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
@@ -11,8 +12,10 @@ from urllib.parse import quote
 import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.backends.http.proxy import system_proxies
 from lm_eval_so.runner.backends.openai.body import read_json
 from lm_eval_so.runner.backends.openai.completion import parse_completion
+from lm_eval_so.runner.backends.openai.environment import read_connection
 from lm_eval_so.runner.backends.openai.errors import from_vendor, vendor_errors
 from lm_eval_so.runner.backends.openai.kept import count_resends
 from lm_eval_so.runner.backends.openai.options import OpenAIOptions
@@ -31,6 +34,7 @@ from lm_eval_so.runner.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from openai import AsyncOpenAI
@@ -47,18 +51,27 @@ _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 class OpenAIBackend(ChatBackend):
-    """OpenAI, or any server that speaks Chat Completions."""
+    """OpenAI, or any server that speaks Chat Completions.
+
+    Args:
+        config: What is asked, and with which options.
+        environ: The variables in force; None for those of this process, and for the proxies in
+            the settings of the system.
+    """
 
     options: OpenAIOptions
     options_model = OpenAIOptions
     operational_options = frozenset(
-        {"api_key", "api_key_env", "base_url", "organization", "project"}
+        {"api_key", "api_key_env", "base_url", "default_query", "organization", "project"}
     )
     _client: AsyncOpenAI
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(config)
-        self._key = self.options.key()
+        if environ is None:
+            self._connection = read_connection(self.options, os.environ, system_proxies)
+        else:
+            self._connection = read_connection(self.options, environ)
         self._fixed = {
             "model": config.model,
             **sent(self.options.request_defaults),
@@ -70,16 +83,16 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def endpoint(self) -> str:
-        return self.options.endpoint
+        return self._connection.endpoint
 
     @property
     def hosted(self) -> bool:
-        return self.options.hosted
+        return self._connection.hosted
 
     @property
     def limit_scope(self) -> str:
-        options = self.options
-        parts = (self._key, self.endpoint, self.config.model, options.organization, options.project)
+        by = self._connection
+        parts = (by.credential, self.endpoint, self.config.model, by.organization, by.project)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
@@ -88,27 +101,16 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def secrets(self) -> list[str]:
-        return [self._key]
+        return self._connection.secrets
 
     async def __aenter__(self) -> Self:
-        from openai import AsyncOpenAI  # noqa: PLC0415 - a second of CPU
-
-        from lm_eval_so.runner.backends.openai.stream_client import (  # noqa: PLC0415 - as above
-            StreamClient,
+        from lm_eval_so.runner.backends.openai.client import (  # noqa: PLC0415 - a second of CPU
+            sdk_client,
         )
 
-        self._client = AsyncOpenAI(
-            api_key=self._key,
-            base_url=self.options.address,
-            organization=self.options.organization,
-            project=self.options.project,
-            default_headers=self.options.headers,
-            max_retries=0,
-            timeout=None,
-            http_client=StreamClient(),
-        )
+        self._client = sdk_client(self._connection, streams=self._streams)
         self._raised = vendor_errors()
-        self._transport = await Transport(self._client, _PATH).__aenter__()
+        self._transport = await Transport(self._client, _PATH, self._connection).__aenter__()
         return self
 
     async def __aexit__(
@@ -124,6 +126,8 @@ class OpenAIBackend(ChatBackend):
         options = self.options
         found = ""
         match error:
+            case EndpointUnreachableError() if self._connection.proxy:
+                pass  # it is the proxy, and the message says what to do
             case EndpointUnreachableError():
                 found = (
                     f"no server takes connections at {self.endpoint}; start it, or name another "
@@ -134,6 +138,8 @@ class OpenAIBackend(ChatBackend):
                     "put a user name and a password into the variable HTTPS_PROXY or HTTP_PROXY, "
                     "or the server's name into NO_PROXY"
                 )
+            case AuthenticationError() if self._connection.by_userinfo:
+                found = f"check the user name and the password in the address of {self.endpoint}"
             case AuthenticationError() if options.api_key:
                 found = "check backend.options.api_key"
             case AuthenticationError() | QuotaExceededError():

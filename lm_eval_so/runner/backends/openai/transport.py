@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
-from urllib.request import getproxies
+from urllib.parse import urlencode
 
 from lm_eval_so.runner.backends.openai.body import read_json
+from lm_eval_so.runner.backends.openai.faults import Faults
 from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket, resending
-from lm_eval_so.runner.backends.openai.refusal import from_proxy
-from lm_eval_so.runner.errors import (
-    APIConnectionError,
-    BackendError,
-    EndpointUnreachableError,
-)
+from lm_eval_so.runner.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,8 +23,14 @@ if TYPE_CHECKING:
     from aiohttp import BaseConnector, ClientResponse, ClientSession
     from openai import AsyncOpenAI
 
+    from lm_eval_so.runner.backends.openai.connection import Connection
+
 
 _PATIENCE = 5  # seconds for a list of models
+_LONGEST_LINE = 1 << 16
+"""Bytes of a header. Gateways send 9 KB of Set-Cookie; nginx takes 8 KB in its default, Node 16 KB
+for all headers, Envoy 60 KB, and curl 100 KB."""
+_MOST_HEADERS = 1000
 
 
 class Answer(NamedTuple):
@@ -48,34 +50,47 @@ class Transport:
     """Posts JSON to one address; concurrency, timeouts and retries are the strategies' affair.
 
     What was lost on a kept connection is sent again, once, on one of its own.
+
+    Args:
+        client: The SDK's; it says what is sent beside the body, and sends nothing itself.
+        path: Behind the base URL.
+        connection: How the server is reached; nothing else of the environment is looked at.
+        clock: In seconds.
     """
 
     def __init__(
-        self, client: AsyncOpenAI, path: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        client: AsyncOpenAI,
+        path: str,
+        connection: Connection,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._url = f"{str(client.base_url).rstrip('/')}{path}"
+        self._connection = connection
+        self._faults = Faults(connection)
+        query = urlencode(connection.query)
+        self._url = f"{str(client.base_url).rstrip('/')}{path}{'?' if query else ''}{query}"
         self._headers = {**client.auth_headers, **client.default_headers}
 
     async def __aenter__(self) -> Self:
         import aiohttp  # noqa: PLC0415 - not for --help
         from yarl import URL  # noqa: PLC0415 - as above
 
-        self._target = URL(self._url).with_user(None)  # the key is what authorises
-        tls = _tls_context() if self._target.scheme == "https" else True
+        from lm_eval_so.runner.backends.http.connector import Connector  # noqa: PLC0415 - as above
+
+        self._target = URL(self._url)
+        tls = _tls_context(self._connection)
         self._session = self._opened(
-            aiohttp.TCPConnector(
-                limit=0, ssl=tls, keepalive_timeout=KEPT_S, socket_factory=new_socket
-            )
+            Connector(limit=0, ssl=tls, keepalive_timeout=KEPT_S, socket_factory=new_socket)
         )
-        self._once = self._opened(aiohttp.TCPConnector(limit=0, ssl=tls, force_close=True))
+        self._once = self._opened(Connector(limit=0, ssl=tls, force_close=True))
         self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError)
         self._disconnected = aiohttp.ServerDisconnectedError
         self._closed = (
             *(aiohttp.ServerDisconnectedError, aiohttp.ClientOSError),
             aiohttp.ClientConnectionResetError,
         )
-        self._proxy_refused = aiohttp.ClientHttpProxyError
         self._broken = (aiohttp.ClientError, OSError)
         return self
 
@@ -93,7 +108,11 @@ class Transport:
             timeout=ClientTimeout(total=None, sock_connect=None),
             headers=headers,
             cookie_jar=DummyCookieJar(),
-            trust_env=bool(getproxies()),
+            trust_env=False,
+            proxy=None if self._connection.proxy is None else self._connection.proxy.url,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            max_headers=_MOST_HEADERS,
         )
 
     async def __aexit__(
@@ -112,10 +131,12 @@ class Transport:
             BackendError: There is no whole answer.
         """
         try:
-            async with await self._head(body, headers) as answer:
-                return Answer(answer.status, answer.headers, await answer.read())
+            async with await self._head(body, headers) as head:
+                answer = Answer(head.status, head.headers, await head.read())
         except self._broken as error:
-            raise self._as_ours(error) from error
+            raise await self._faults.explained(error) from error
+        self._faults.check(answer)
+        return answer
 
     async def _head(self, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
         """The answer as soon as its head is there."""
@@ -139,7 +160,7 @@ class Transport:
         """What the server says it has; nothing where it does not say."""
         import asyncio  # noqa: PLC0415 - loaded with the client
 
-        address = self._target.parent.parent / "models"
+        address = (self._target.parent.parent / "models").with_query(self._target.query)
         try:
             async with asyncio.timeout(_PATIENCE), self._session.get(address) as answer:
                 listed = read_json(await answer.read())
@@ -150,17 +171,14 @@ class Transport:
             return []
         return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
 
-    def _as_ours(self, error: Exception) -> BackendError:
-        if isinstance(error, self._proxy_refused):
-            return from_proxy(error.status, error.message)
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        if isinstance(error, self._unreachable):
-            return EndpointUnreachableError(reason)
-        return APIConnectionError(reason)
 
-
-def _tls_context() -> SSLContext:
-    """The SDK's, which knows the system's certificates and those of ``SSL_CERT_FILE``."""
+def _tls_context(connection: Connection) -> SSLContext | bool:
+    """What the variables name, else the SDK's, which knows where systems keep certificates."""
+    proxy = connection.proxy
+    if not (connection.address.startswith("https:") or (proxy is not None and proxy.encrypted)):
+        return True
+    if connection.trust is not None:
+        return connection.trust
     from httpx2 import create_ssl_context  # noqa: PLC0415 - loaded with the client
 
-    return create_ssl_context()
+    return create_ssl_context(trust_env=False)
