@@ -47,13 +47,19 @@ class Assembly:
             if part is not None and (error := error_within(part)):
                 raise error
         replace(self._head, {key: chunk[key] for key in chunk if key not in _APART})
-        for position, piece in enumerate(chunk.get("choices") or ()):
-            if piece is None:
-                continue
-            index = told_index(piece)
-            index = position if index is None else index
-            choice = self._choices.setdefault(index, Choice(index))
-            self.first_said = choice.add(piece) or self.first_said
+        pieces = chunk.get("choices") or ()
+        for position, piece in enumerate(pieces):
+            if piece is not None:
+                index = told_index(piece)
+                if index is None and len(pieces) < self._asked:
+                    raise TypeError("nothing tells which choice it belongs to")
+                choice = self._choice(position if index is None else index)
+                self.first_said = choice.add(piece) or self.first_said
+
+    def _choice(self, index: int) -> Choice:
+        if index not in self._choices:
+            self._choices[index] = Choice(index)
+        return self._choices[index]
 
     def completion(self, *, ended: bool) -> dict[str, Any]:
         """The whole, in the shape of an answer that was not streamed.
