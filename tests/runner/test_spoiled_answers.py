@@ -94,7 +94,8 @@ def run_against(server: Spoiler, dataset: Path, parameters: dict[str, Any]) -> l
             config = RunConfig(
                 backend="openai", model="m", parameters=parameters, backend_options=options
             )
-            how = RunnerOptions(max_retries=0, max_concurrency=8, progress="none")
+            # One at a time: many broken answers at once would be taken for a server without room.
+            how = RunnerOptions(max_retries=0, max_concurrency=1, progress="none")
             return await run_async(dataset, config, options=how, output_dir=dataset.parent / "run")
 
     report = asyncio.run(main())

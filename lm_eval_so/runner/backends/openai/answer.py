@@ -6,6 +6,7 @@ Servers answer in one piece where a stream was asked for, and the reverse; what 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.openai.body import not_a_completion, read_json, read_piece
@@ -85,14 +86,15 @@ class AnswerReader:
 
     def _take(self, events: Iterator[Event]) -> None:
         for event in events:
-            if event.data[0].startswith(_DONE):
-                self.done = True
-                return
+            lines = list(takewhile(_is_no_end, event.data))
             with _as_invalid():
-                for chunk in _chunks(event):
+                for chunk in _chunks(event.name, lines):
                     self._assembly.add(chunk)
             if self.time_to_first_token_ms is None and self._assembly.first_said:
                 self.time_to_first_token_ms = round(self._elapsed_ms, 3)
+            if len(lines) < len(event.data):
+                self.done = True
+                return
 
 
 def read_answer(
@@ -123,16 +125,20 @@ def as_response(completion: object, status_code: int, headers: Mapping[str, str]
         return parse_completion(completion, status_code, headers)
 
 
-def _chunks(event: Event) -> Iterator[Any]:
-    """What an event holds: one chunk, or one in each line where its empty line is missing.
+def _is_no_end(line: bytes) -> bool:
+    return not line.startswith(_DONE)
+
+
+def _chunks(name: bytes, lines: list[bytes]) -> Iterator[Any]:
+    """What an event holds: one chunk, or one in each line where the empty lines are missing.
 
     Raises:
         InvalidResponseError: It is no JSON, as of a stream that was cut.
         BackendError: It is an error by its name.
     """
-    lines = [line for line in event.data if line.strip()]
-    if event.name == _ERROR:
+    if name == _ERROR:
         raise _named_error(b"\n".join(lines))
+    lines = [line for line in lines if line.strip()]
     try:
         yield from [read_piece(b"\n".join(lines))] if lines else ()
     except (ValueError, RecursionError) as error:

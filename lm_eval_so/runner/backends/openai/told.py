@@ -39,13 +39,12 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 def token_usage(usage: object) -> TokenUsage | None:
     """The tokens; None where nothing usable is told, so that an estimate stands.
 
-    Numbers count also as floats and as text; what is no number from 0 to 2^63 - 1 is left out. An
-    answer took at least one token, so that a usage of zeros alone tells nothing.
+    Numbers count also as floats and as text; what is no number from 0 to 2^63 - 1 is left out.
     """
     if not isinstance(usage, dict):
         return None
     asked, answered, total = (whole_number(usage.get(name)) for name in _COUNTS)
-    if not (asked or answered or total):
+    if asked is answered is total is None:
         return None
     if total is None and asked is not None and answered is not None:
         total = asked + answered
