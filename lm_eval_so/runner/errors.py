@@ -20,6 +20,7 @@
         │   ├── TLSError            -       no encrypted connection: certificate, or no TLS there
         │   └── ProxyError          -       the proxy on the way gives no connection
         ├── APITimeoutError         x
+        ├── RedirectError               3xx
         ├── BadRequestError             400
         ├── AuthenticationError         401
         ├── PermissionDeniedError       403
@@ -33,7 +34,8 @@
         ├── RateLimitError          x   429
         ├── QuotaExceededError          402; 400, 403 or 429 that says the quota is spent
         ├── InternalServerError     x   5xx
-        └── InvalidResponseError    x   200 whose body is no completion
+        ├── InvalidResponseError    x   200 whose body is no completion
+        └── UnwritableResultError       an answer that has no JSON form
 
 ``x`` marks what is tried again, and ``-`` what is so once the server has answered something. The
 names are those of the OpenAI SDK where it has one.
@@ -183,6 +185,10 @@ class APITimeoutError(BackendError):
     default_retryable = True
 
 
+class RedirectError(BackendError):
+    """3xx: to follow it would lose the question, or hand it to another host."""
+
+
 class BadRequestError(BackendError):
     """400."""
 
@@ -251,6 +257,10 @@ class InvalidResponseError(BackendError):
     default_retryable = True
 
 
+class UnwritableResultError(BackendError):
+    """There is an answer, but no form in which it can be kept."""
+
+
 REFUSALS = frozenset({429, 503, 529})
 """Statuses of a server that has no room now; 529 is Anthropic's and others' "overloaded"."""
 
@@ -271,11 +281,13 @@ _BY_STATUS: dict[int, type[BackendError]] = {
     498: TransientError,
     499: TransientError,
 }
-_SERVER_ERRORS = 500
+_REDIRECTS, _SERVER_ERRORS = range(300, 400), 500
 
 
 def error_class(status_code: int) -> type[BackendError]:
     """The class that stands for an HTTP status."""
     if status_code >= _SERVER_ERRORS:
         return InternalServerError
+    if status_code in _REDIRECTS:
+        return RedirectError
     return _BY_STATUS.get(status_code, BackendError)

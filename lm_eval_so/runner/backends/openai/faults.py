@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from aiohttp import ClientConnectorError, ClientHttpProxyError
 
     from lm_eval_so.runner.backends.openai.connection import Connection
-    from lm_eval_so.runner.backends.openai.transport import Answer
 
 _BAD_REQUEST = 400
 _PLAIN = "its address must start with http://"
@@ -49,7 +48,7 @@ class Faults:
         self._asking = asyncio.Lock()
         self._speaks_tls: bool | None = None  # None while nobody has looked
 
-    def check(self, answer: Answer) -> None:
+    def check(self, status: int, body: bytes) -> None:
         """Notes an answer.
 
         Raises:
@@ -57,8 +56,8 @@ class Faults:
         """
         if self._answered:
             return
-        plain = not self._encrypted and answer.status == _BAD_REQUEST
-        if plain and asks_for_tls(answer.body):
+        plain = not self._encrypted and status == _BAD_REQUEST
+        if plain and asks_for_tls(body):
             raise self._wants_tls()
         self._answered = True
 
@@ -76,8 +75,8 @@ class Faults:
         if isinstance(error, aiohttp.ClientConnectorError):
             return self._not_connected(error, reason)
         hung_up = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
-        no_http = aiohttp.ClientResponseError
-        if isinstance(error, (*hung_up, no_http)) and await self._is_tls_asked_for():
+        no_http = (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError)
+        if isinstance(error, (*hung_up, *no_http)) and await self._is_tls_asked_for():
             return self._wants_tls()
         return APIConnectionError(reason)
 

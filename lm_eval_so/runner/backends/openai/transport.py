@@ -6,7 +6,10 @@ run costs.
 
 from __future__ import annotations
 
+import asyncio
 import time
+import zlib
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import urlencode
 
@@ -16,21 +19,28 @@ from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket, 
 from lm_eval_so.runner.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from ssl import SSLContext
     from types import TracebackType
 
     from aiohttp import BaseConnector, ClientResponse, ClientSession
     from openai import AsyncOpenAI
+    from yarl import URL
 
     from lm_eval_so.runner.backends.openai.connection import Connection
 
 
+_SUCCESS, _REFUSED = range(200, 300), 400
 _PATIENCE = 5  # seconds for a list of models
 _LONGEST_LINE = 1 << 16
 """Bytes of a header. Gateways send 9 KB of Set-Cookie; nginx takes 8 KB in its default, Node 16 KB
 for all headers, Envoy 60 KB, and curl 100 KB."""
 _MOST_HEADERS = 1000
+_DRAIN_S = 0.1
+"""Seconds for the end of a body whose answer is whole, so that its connection can be kept; as long
+as the OpenAI SDK gives it."""
+_REDIRECTS_THAT_KEEP_THE_QUESTION = {307, 308}
+_MOST_REDIRECTS = 5
 
 
 class Answer(NamedTuple):
@@ -43,7 +53,32 @@ class Answer(NamedTuple):
     @property
     def ok(self) -> bool:
         """Whether the status is a 2xx."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110
+        return self.status in _SUCCESS
+
+
+class Stream:
+    """An HTTP answer whose body is read piece by piece."""
+
+    def __init__(self, answer: ClientResponse) -> None:
+        self.status = answer.status
+        self.headers: Mapping[str, str] = answer.headers
+        self._answer = answer
+        self._unpacked = _unpacking(answer.headers)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a 2xx."""
+        return self.status in _SUCCESS
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body in the pieces in which it comes."""
+        async for piece in self._answer.content.iter_any():
+            yield self._unpacked(piece)
+
+    async def whole(self) -> Answer:
+        """The answer, read to its end."""
+        body = await self._answer.read()
+        return Answer(self.status, self.headers, self._unpacked(body))
 
 
 class Transport:
@@ -91,7 +126,10 @@ class Transport:
             *(aiohttp.ServerDisconnectedError, aiohttp.ClientOSError),
             aiohttp.ClientConnectionResetError,
         )
-        self._broken = (aiohttp.ClientError, OSError)
+        self._broken = (
+            *(aiohttp.ClientError, aiohttp.http.HttpProcessingError),
+            *(OSError, zlib.error),
+        )
         return self
 
     def _opened(self, connector: BaseConnector) -> ClientSession:
@@ -131,23 +169,61 @@ class Transport:
             BackendError: There is no whole answer.
         """
         try:
-            async with await self._head(body, headers) as head:
-                answer = Answer(head.status, head.headers, await head.read())
+            async with await self._head(body, headers) as answer:
+                await self._check(answer)
+                return await Stream(answer).whole()
         except self._broken as error:
             raise await self._faults.explained(error) from error
-        self._faults.check(answer)
-        return answer
+
+    @asynccontextmanager
+    async def stream(self, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
+        """Sends and gives the answer as soon as its head is there, whatever its status.
+
+        What is not read when the context ends is not waited for, but for a moment.
+
+        Raises:
+            BackendError: There is no answer, or it broke while it was read.
+        """
+        try:
+            async with await self._head(body, headers) as answer:
+                await self._check(answer)
+                yield Stream(answer)
+                with suppress(TimeoutError, *self._broken):
+                    async with asyncio.timeout(_DRAIN_S):
+                        await answer.content.read()
+        except self._broken as error:
+            raise await self._faults.explained(error) from error
+
+    async def _check(self, answer: ClientResponse) -> None:
+        """Notes an answer; the body is looked at only where it may say that TLS is asked for."""
+        self._faults.check(answer.status, await answer.read() if answer.status == _REFUSED else b"")
 
     async def _head(self, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
-        """The answer as soon as its head is there."""
+        """The answer as soon as its head is there.
+
+        A redirect is followed where it keeps the question and leads to the same host; another one
+        is the answer.
+        """
+        target, followed = self._target, 0
+        while True:
+            answer = await self._sent(target, body, headers)
+            moved = _moved_to(answer)
+            if moved is None or followed == _MOST_REDIRECTS:
+                return answer
+            answer.release()
+            target, followed = moved, followed + 1
+
+    async def _sent(self, target: URL, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
         sending = Sending(self._clock).watch()
         try:
-            return await self._session.post(self._target, data=body, headers=headers)
+            return await self._session.post(
+                target, data=body, headers=headers, allow_redirects=False
+            )
         except self._closed as error:
             if not self._is_lost(error, sending):
                 raise
         resending()
-        return await self._once.post(self._target, data=body, headers=headers)
+        return await self._once.post(target, data=body, headers=headers, allow_redirects=False)
 
     def _is_lost(self, error: Exception, sending: Sending) -> bool:
         """Whether the request was lost before anybody read it."""
@@ -158,8 +234,6 @@ class Transport:
 
     async def model_names(self) -> list[str]:
         """What the server says it has; nothing where it does not say."""
-        import asyncio  # noqa: PLC0415 - loaded with the client
-
         address = (self._target.parent.parent / "models").with_query(self._target.query)
         try:
             async with asyncio.timeout(_PATIENCE), self._session.get(address) as answer:
@@ -170,6 +244,27 @@ class Transport:
         if not isinstance(rows, list):
             return []
         return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
+
+
+def _moved_to(answer: ClientResponse) -> URL | None:
+    """Where to send the question instead; None where it has to stay."""
+    place = answer.headers.get("Location")
+    if answer.status not in _REDIRECTS_THAT_KEEP_THE_QUESTION or not place:
+        return None
+    try:
+        moved = answer.url.join(type(answer.url)(place)).with_user(None)
+    except ValueError:
+        return None
+    safer = (answer.url.scheme, moved.scheme) == ("http", "https")
+    same_host = moved.host == answer.url.host and (safer or moved.origin() == answer.url.origin())
+    return moved if same_host else None
+
+
+def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], bytes]:
+    """What unpacks a body: aiohttp does not know gzip's older name (RFC 9110, 8.4.1.3)."""
+    if headers.get("Content-Encoding", "").strip().lower() != "x-gzip":
+        return bytes
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress
 
 
 def _tls_context(connection: Connection) -> SSLContext | bool:

@@ -144,7 +144,8 @@ def test_a_proxy_that_no_request_needs_does_not_matter(
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
     ask(base_url=server.base_url, api_key=KEY)
-    assert len(server.requests) == 1
+    ask(base_url=server.base_url, api_key=KEY, request_defaults={"stream": True})
+    assert len(server.requests) == 2
 
 
 def test_the_environment_given_is_the_only_one_that_counts(

@@ -59,9 +59,11 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def backend(address: str) -> OpenAIBackend:
+def backend(address: str, **parameters: object) -> OpenAIBackend:
     options = {"base_url": address, "api_key": KEY}
-    return OpenAIBackend(RunConfig(backend="openai", model="m", backend_options=options))
+    return OpenAIBackend(
+        RunConfig(backend="openai", model="m", parameters=parameters, backend_options=options)
+    )
 
 
 def request(asked: OpenAIBackend) -> RunRequest:
@@ -69,17 +71,17 @@ def request(asked: OpenAIBackend) -> RunRequest:
     return RunRequest(sample, 0, asked.config, "key", "trace")
 
 
-def ask(address: str) -> str:
+def ask(address: str, **parameters: object) -> str:
     async def main() -> str:
-        async with backend(address) as asked:
+        async with backend(address, **parameters) as asked:
             return (await asked.send(request(asked))).text
 
     return asyncio.run(main())
 
 
-def fault(address: str) -> BackendError:
+def fault(address: str, **parameters: object) -> BackendError:
     with pytest.raises(BackendError) as raised:
-        ask(address)
+        ask(address, **parameters)
     return raised.value
 
 
@@ -202,9 +204,10 @@ def test_http_to_a_server_with_tls_is_told(secure: FakeOpenAI) -> None:
 )
 def test_servers_that_ask_for_tls_in_words_are_understood(words: str, server: FakeOpenAI) -> None:
     server.behave = lambda _received, _nth: Reply(status=400, body=words.encode())
-    found = fault(server.base_url)
-    assert isinstance(found, TLSError)
-    assert "https://" in found.message
+    for streamed in (False, True):
+        found = fault(server.base_url, stream=streamed)
+        assert isinstance(found, TLSError)
+        assert "https://" in found.message
 
 
 def test_a_server_that_only_breaks_off_is_not_said_to_want_tls(server: FakeOpenAI) -> None:
@@ -276,8 +279,9 @@ def test_requests_go_through_the_proxy_that_a_variable_names(
     with FakeProxy() as proxy:
         monkeypatch.setenv(variable, proxy.url.replace("//", "//us%40er:p%3Ass@"))
         assert ask(secure.base_url) == "echo: q"
-    assert proxy.asked == [f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1"]
-    assert proxy.authorisations == ["Basic dXNAZXI6cDpzcw=="]
+        assert ask(secure.base_url, stream=True) == "echo: q"
+    assert proxy.asked == [f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1"] * 2
+    assert proxy.authorisations == ["Basic dXNAZXI6cDpzcw=="] * 2
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
