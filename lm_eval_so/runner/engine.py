@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from lm_eval_so.runner.config.secrets import public_options
 from lm_eval_so.runner.models import (
+    ChatResponse,
     RecordedConfig,
     RequestContext,
     RunConfig,
@@ -80,7 +81,6 @@ class Recorder:
     def record(self, request: RunRequest, outcome: Outcome) -> RunResult:
         """The line that the outcome leaves."""
         journal, sample, now = request.journal, request.sample, datetime.now(UTC)
-        usage = outcome.response.tokens if outcome.response else None
         failed = "timeout" if outcome.timed_out else "error"
         config = self._configs[request.repeat]
         return RunResult(
@@ -104,9 +104,16 @@ class Recorder:
             ),
             response=outcome.response,
             error=outcome.error,
-            cost_usd=self._price.of_usage(usage) if self._price and usage else None,
+            cost_usd=self._cost(outcome.response),
             attempt_log=tuple(journal.attempts) if journal.number > 1 else None,
         )
+
+    def _cost(self, response: ChatResponse | None) -> float | None:
+        """US dollars, as the server tells them, else by the price list."""
+        if response is None or response.cost_usd is not None:
+            return None if response is None else response.cost_usd
+        usage = response.tokens
+        return self._price.of_usage(usage) if self._price and usage else None
 
 
 class SyncEngine:

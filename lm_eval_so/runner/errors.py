@@ -16,8 +16,11 @@
     │   └── ArtifactNotFoundError   a file that was to be logged
     └── BackendError                one attempt failed; the only kind that becomes a RunError
         ├── APIConnectionError      x   broke before the answer was whole
-        │   └── EndpointUnreachableError    no connection at all: nothing was sent
+        │   ├── EndpointUnreachableError    no connection at all: nothing was sent
+        │   ├── TLSError            -       no encrypted connection: certificate, or no TLS there
+        │   └── ProxyError          -       the proxy on the way gives no connection
         ├── APITimeoutError         x
+        ├── RedirectError               3xx
         ├── BadRequestError             400
         ├── AuthenticationError         401
         ├── PermissionDeniedError       403
@@ -31,9 +34,11 @@
         ├── RateLimitError          x   429
         ├── QuotaExceededError          402; 400, 403 or 429 that says the quota is spent
         ├── InternalServerError     x   5xx
-        └── InvalidResponseError    x   200 whose body is no completion
+        ├── InvalidResponseError    x   200 whose body is no completion
+        └── UnwritableResultError       an answer that has no JSON form
 
-``x`` marks what is tried again. The names are those of the OpenAI SDK where it has one.
+``x`` marks what is tried again, and ``-`` what is so once the server has answered something. The
+names are those of the OpenAI SDK where it has one.
 """
 
 from collections.abc import Mapping
@@ -156,10 +161,32 @@ class EndpointUnreachableError(APIConnectionError):
     """Nobody takes connections at the address, so that nothing was sent."""
 
 
+class TLSError(APIConnectionError):
+    """No encrypted connection: a certificate that is not accepted, or a side that speaks no TLS.
+
+    The setting's until the server has answered once: nothing was sent, and no sample is the cause.
+    """
+
+    default_retryable = False
+
+
+class ProxyError(APIConnectionError):
+    """The proxy on the way takes no connections, or opens no way to the server.
+
+    The setting's until the server has answered once: nothing was sent, and no sample is the cause.
+    """
+
+    default_retryable = False
+
+
 class APITimeoutError(BackendError):
     """No answer within the attempt's timeout."""
 
     default_retryable = True
+
+
+class RedirectError(BackendError):
+    """3xx: to follow it would lose the question, or hand it to another host."""
 
 
 class BadRequestError(BackendError):
@@ -230,6 +257,10 @@ class InvalidResponseError(BackendError):
     default_retryable = True
 
 
+class UnwritableResultError(BackendError):
+    """There is an answer, but no form in which it can be kept."""
+
+
 REFUSALS = frozenset({429, 503, 529})
 """Statuses of a server that has no room now; 529 is Anthropic's and others' "overloaded"."""
 
@@ -250,13 +281,15 @@ _BY_STATUS: dict[int, type[BackendError]] = {
     498: TransientError,
     499: TransientError,
 }
-_SERVER_ERRORS = 500
+_REDIRECTS, _SERVER_ERRORS = range(300, 400), 500
 
 
 def error_class(status_code: int) -> type[BackendError]:
     """The class that stands for an HTTP status."""
     if status_code >= _SERVER_ERRORS:
         return InternalServerError
+    if status_code in _REDIRECTS:
+        return RedirectError
     return _BY_STATUS.get(status_code, BackendError)
 
 

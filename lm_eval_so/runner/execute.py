@@ -226,10 +226,10 @@ class Run:
             await asyncio.sleep(0)
 
     async def _deliver(self, request: RunRequest, result: RunResult) -> None:
-        self.directory.add(request.index, result)
+        kept = self.directory.add(request.index, result)
         self._delivered += 1
         for observer in self._observers:
-            await observer.result(result)
+            await observer.result(kept)
 
     def _give_up(self, error: BackendUnusableError | BudgetSpentError) -> None:
         if isinstance(error, BackendUnusableError):

@@ -17,7 +17,8 @@ Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Status = Literal["ok", "error", "timeout"]
 
 _SECRET_NAME = re.compile(
-    r"(api_?key|password|secret|token|credentials?|(^|_)auth|authorization|cookie)$"
+    r"(api_?key|(^|_)key|password|secret|token|credentials?|(^|_)auth|authorization|cookie|"
+    r"(^|_)sig(nature)?)$"
 )
 
 
@@ -114,11 +115,13 @@ class ChatResponse(Value):
     Attributes:
         text: Text of the first choice; its refusal where it has no content.
         status_code: HTTP status.
+        tokens: None where the server tells nothing that can be used.
         model: The model that served the request, which may be a dated version of the one asked.
         request_id: The provider's id of the request.
         time_to_first_token_ms: With ``stream: true``, from sending to the first piece of text.
-        raw: The whole answer.
+        raw: The whole answer, as JSON data.
         headers: Of the answer, a mapping; those that tell limits teach the limiter. Not recorded.
+        cost_usd: US dollars, where the server tells them. Recorded as that of the RunResult.
     """
 
     text: str
@@ -130,6 +133,7 @@ class ChatResponse(Value):
     time_to_first_token_ms: Annotated[float | None, Field(exclude_if=_absent)] = None
     raw: Any = None
     headers: Annotated[Any, Field(exclude=True, repr=False)] = None
+    cost_usd: Annotated[float | None, Field(exclude=True)] = None
 
 
 class RunError(Value):
@@ -179,7 +183,8 @@ class RunResult(Value):
     """The outcome of one sample: a line of ``run_results.jsonl``.
 
     Exactly one of ``response`` and ``error`` is set. ``latency_ms`` is the last attempt alone,
-    ``repeat`` counts from 0, ``cost_usd`` is there where the model's price is known.
+    ``repeat`` counts from 0, ``cost_usd`` is there where the server tells it, or the model's price
+    is known.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -14,6 +14,7 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ssl import SSLContext
     from types import TracebackType
 
 
@@ -24,6 +25,7 @@ class Received:
     body: dict[str, Any]
     headers: dict[str, str]
     at: float
+    path: str = ""
 
     @property
     def question(self) -> str:
@@ -54,8 +56,13 @@ class FakeOpenAI:
     """Answers ``/v1/chat/completions``; `requests` keeps what arrived, `answered` what left."""
 
     def __init__(
-        self, behave: Callable[[Received, int], Reply] | None = None, *, port: int = 0
+        self,
+        behave: Callable[[Received, int], Reply] | None = None,
+        *,
+        port: int = 0,
+        tls: SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self.port = port
         self.behave = behave or (lambda _received, _nth: Reply())
         self.models = ["gpt-4o", "gpt-4o-mini", "o3"]
@@ -85,7 +92,7 @@ class FakeOpenAI:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}/v1"
 
     @property
     def env(self) -> dict[str, str]:
@@ -104,7 +111,7 @@ class FakeOpenAI:
         app.router.add_get("/v1/models", self._models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024)
+        site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024, ssl_context=self._tls)
         await site.start()
         self.port = runner.addresses[0][1]
         self._up.set()
@@ -112,7 +119,12 @@ class FakeOpenAI:
         await runner.cleanup()
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
-        received = Received(json.loads(await request.read()), dict(request.headers), time.time())
+        received = Received(
+            json.loads(await request.read()),
+            dict(request.headers),
+            time.time(),
+            request.path_qs,
+        )
         self.requests.append(received)
         self.connections.add(request.transport)
         question = json.dumps(received.body["messages"], sort_keys=True)

@@ -5,11 +5,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote_plus
 
 import orjson
 from pydantic import SecretStr
 
-from lm_eval_so.runner.models import RunError
+from lm_eval_so.runner.models import RunError, is_secret_name
 
 MASK = "***"
 _SHORTEST_IN_RECORDS = 8  # "test" or "ollama" as a key must not be cut out of an answer
@@ -17,12 +18,16 @@ _SHORTEST = 4
 
 
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_PARAMETER = re.compile(r"(?<=[?&])([^=&#\s]*)=([^&#\s]*)")
+_QUERY = "default_query"
 
 
 def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options without what is secret in them: safe to write."""
     return {
-        name: _public(value) for name, value in options.items() if not isinstance(value, SecretStr)
+        name: _public_query(value) if name == _QUERY else _public(value)
+        for name, value in options.items()
+        if not isinstance(value, SecretStr)
     }
 
 
@@ -31,7 +36,28 @@ def _public(value: object) -> object:
         return public_options(value)
     if isinstance(value, list):
         return [_public(item) for item in value if not isinstance(item, SecretStr)]
-    return without_userinfo(value) if isinstance(value, str) else value
+    return public_address(value) if isinstance(value, str) else value
+
+
+def _public_query(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return _public(value)
+    return public_options({k: v for k, v in value.items() if not is_secret_parameter(k)})
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether a parameter of an address holds a secret; ``code`` is the key of Azure Functions."""
+    return is_secret_name(name) or name.lower() == "code"
+
+
+def public_address(url: str) -> str:
+    """``https://user:password@host/v1?key=...`` without what is secret in it."""
+    if "://" not in url:
+        return url
+    return _PARAMETER.sub(
+        lambda found: f"{found[1]}={MASK}" if is_secret_parameter(found[1]) else found[0],
+        without_userinfo(url),
+    )
 
 
 def without_userinfo(url: str) -> str:
@@ -62,6 +88,9 @@ def _secrets_of(value: object) -> Iterator[str]:
         for found in _USERINFO.findall(value):
             user, colon, password = found[:-1].partition(":")
             yield password if colon else user  # a token may stand in the place of the user
+        for name, text in _PARAMETER.findall(value) if "://" in value else ():
+            if is_secret_parameter(name):
+                yield from (text, unquote_plus(text))
 
 
 class Redactor:

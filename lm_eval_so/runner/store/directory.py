@@ -11,6 +11,7 @@ from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import replace_file
 from lm_eval_so.runner.store.ledger import Ledger
+from lm_eval_so.runner.store.line import as_line, read_line
 from lm_eval_so.runner.store.lock import DirectoryLock
 from lm_eval_so.runner.store.metadata import METADATA, check_owner, write_metadata
 from lm_eval_so.runner.store.results import RESULTS, ResultsFile
@@ -77,21 +78,23 @@ class RunDirectory:
         """``run_metadata.json``."""
         return self.path / METADATA
 
-    def add(self, index: int, result: RunResult) -> None:
+    def add(self, index: int, result: RunResult) -> RunResult:
         """Writes a result; when this returns, a crash of the process cannot lose it.
+
+        Returns:
+            The result as it is kept: an answer that has no JSON form is repaired, or an error.
 
         Raises:
             StoreError: It cannot be written.
         """
-        if result.error is not None:
-            result = result.model_copy(update={"error": self._redactor.error(result.error)})
-        line = self._redactor.record(result.model_dump_json().encode())
-        self.ledger.add(index, self._results.append(line), ok=result.status == "ok")
+        kept, line = as_line(result, self._redactor)
+        self.ledger.add(index, self._results.append(line), ok=kept.status == "ok")
+        return kept
 
     def stored(self, offset: int) -> RunResult:
         """The result that stands at an offset of the results file."""
         (line,) = self._results.lines_at([offset])
-        return RunResult.model_validate_json(line)
+        return read_line(line)
 
     def write_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replaces ``run_metadata.json``.

@@ -11,6 +11,7 @@ import orjson
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import unwritable
+from lm_eval_so.runner.store.line import read_line
 
 RESULTS = "run_results.jsonl"
 _BLOCK = 1 << 16
@@ -143,7 +144,7 @@ def read_results(path: Path | str) -> Iterator[RunResult]:
 
 def _parse(path: Path, number: int, line: bytes) -> RunResult:
     try:
-        return RunResult.model_validate_json(line)
+        return read_line(line)
     except ValueError as error:
         raise StoreError(f"{path}:{number}: no RunResult") from error
 

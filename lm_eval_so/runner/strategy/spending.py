@@ -83,6 +83,8 @@ class Spending:
                 if usage is not None:
                     self._estimate.learn(size, usage)
                     took = self._of(usage)
+                if response.cost_usd is not None:  # what the provider bills
+                    took = _billed(took, response.cost_usd)
                 return response
             finally:
                 self._settle(expected, _with_resent(took, request.journal.resent))
@@ -132,6 +134,10 @@ def _of_failure(error: BackendError, expected: Amount) -> Amount:
     if error.status_code is not None and error.status_code >= _FIRST_REFUSAL:
         return Amount(requests=1)
     return expected
+
+
+def _billed(took: Amount, usd: float) -> Amount:
+    return Amount(took.requests, took.tokens, usd)
 
 
 def _with_resent(took: Amount, times: int) -> Amount:

@@ -57,6 +57,19 @@ def test_the_defaults_give_three_answers_from_a_real_model(
     assert "llama" not in done.stdout + done.stderr, "the engine's log stays out of the terminal"
 
 
+def test_what_the_environment_says_of_servers_is_not_about_the_embedded_one(
+    command: Command,
+) -> None:
+    foreign = {
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "OPENAI_BASE_URL": "nonsense",
+        "OPENAI_ORG_ID": "org\nx",
+        "OPENAI_CUSTOM_HEADERS": "X-Team: a\x01b",
+    }
+    done = command("params.max_tokens=4", env=foreign)
+    assert done.returncode == 0, done.stderr
+
+
 def test_runs_at_once_share_the_machine(tmp_path: Path) -> None:
     began = time.monotonic()
     subprocess.run(program(), cwd=tmp_path, capture_output=True, check=True, timeout=60)

@@ -20,8 +20,10 @@ from lm_eval_so.runner.errors import (
     InternalServerError,
     NotFoundError,
     PermissionDeniedError,
+    ProxyError,
     QuotaExceededError,
     RateLimitError,
+    TLSError,
     UnprocessableEntityError,
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, RunResult, TestSample
@@ -42,6 +44,8 @@ OF_THE_SETTING = {
     "404": NotFoundError("no such model", status_code=404),
     "405": BackendError("method not allowed", status_code=405),
     "407": BackendError("proxy wants a password", status_code=407),
+    "proxy": ProxyError("the proxy opens no way"),
+    "tls": TLSError("the certificate has expired"),
     "429-quota": QuotaExceededError("quota is spent", status_code=429),
 }
 OF_ANYBODY = {

@@ -8,7 +8,10 @@ from lm_eval_so.runner.errors import (
     BadRequestError,
     NotFoundError,
     PermissionDeniedError,
+    ProxyAuthenticationError,
+    ProxyError,
     QuotaExceededError,
+    TLSError,
     UnprocessableEntityError,
 )
 from lm_eval_so.runner.strategy.refusals import kind_of
@@ -27,6 +30,10 @@ def bad(message: str, code: object = None) -> BadRequestError:
         NotFoundError("no", status_code=404),
         BackendError("no", status_code=405),
         BackendError("no", status_code=407),
+        ProxyAuthenticationError("no", status_code=407),
+        ProxyError("no"),
+        ProxyError("no", status_code=403),
+        TLSError("no"),
     ],
     ids=lambda error: f"{error.error_type}-{error.status_code}",
 )

@@ -96,6 +96,24 @@ def test_an_answer_whose_tokens_are_not_told_counts_by_estimate(usage: TokenUsag
     assert spending.expected(request) == expected, "and nothing is learned from it"
 
 
+@pytest.mark.parametrize("price", [PRICE, None], ids=["price-list", "no-price"])
+def test_what_the_server_says_it_bills_counts_before_the_price_list(price: Price | None) -> None:
+    async def send(_: RunRequest) -> ChatResponse:
+        return ChatResponse(text="fine", tokens=USAGE, cost_usd=0.25)
+
+    assert settled(spending_of(price=price), send) == Amount(requests=1, tokens=100, usd=0.25)
+
+
+def test_a_bill_without_tokens_leaves_the_tokens_to_the_estimate() -> None:
+    async def send(_: RunRequest) -> ChatResponse:
+        return ChatResponse(text="fine", cost_usd=0.0)
+
+    spending = spending_of()
+    (request,) = requests()
+    tokens = spending.expected(request).tokens
+    assert settled(spending, send) == Amount(requests=1, tokens=tokens, usd=0.0)
+
+
 def test_a_server_that_counts_nothing_is_believed() -> None:
     nothing = TokenUsage(input=0, output=0, total=0)
     assert settled(spending_of(), answers(nothing)) == Amount(requests=1)

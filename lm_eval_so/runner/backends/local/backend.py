@@ -76,7 +76,8 @@ class LocalBackend(ChatBackend):
                 "request_defaults": self.options.request_defaults,
             },
         )
-        self._client = await self._exit.enter_async_context(OpenAIBackend(config))
+        # What the environment says of OpenAI and of proxies is not about a process of our own.
+        self._client = await self._exit.enter_async_context(OpenAIBackend(config, environ={}))
         return self
 
     async def __aexit__(

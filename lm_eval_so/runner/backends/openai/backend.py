@@ -1,8 +1,9 @@
-"""Chat Completions: the SDK's configuration and exceptions, a body that is sent as it was given."""
+"""Chat Completions: the SDK's configuration, and a body that is sent as it was given."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from difflib import get_close_matches
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
@@ -11,13 +12,13 @@ from urllib.parse import quote
 import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.backends.openai.body import read_json
-from lm_eval_so.runner.backends.openai.completion import parse_completion
-from lm_eval_so.runner.backends.openai.errors import from_vendor, vendor_errors
+from lm_eval_so.runner.backends.http.proxy import system_proxies
+from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
+from lm_eval_so.runner.backends.openai.environment import read_connection
 from lm_eval_so.runner.backends.openai.kept import count_resends
 from lm_eval_so.runner.backends.openai.options import OpenAIOptions
 from lm_eval_so.runner.backends.openai.refusal import from_status
-from lm_eval_so.runner.backends.openai.stream import Assembly
+from lm_eval_so.runner.backends.openai.told import whole_number
 from lm_eval_so.runner.backends.openai.transport import Transport
 from lm_eval_so.runner.config.identity import sent
 from lm_eval_so.runner.errors import (
@@ -31,14 +32,12 @@ from lm_eval_so.runner.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
-
-    from openai import AsyncOpenAI
 
     from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
 _PATH = "/chat/completions"
-_PAGE = "text/html"
 _MOST_NAMED = 5  # models
 _TRACE_HEADER = "X-Client-Request-Id"
 """OpenAI writes this header into its logs: https://platform.openai.com/docs/api-reference."""
@@ -47,39 +46,49 @@ _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 class OpenAIBackend(ChatBackend):
-    """OpenAI, or any server that speaks Chat Completions."""
+    """OpenAI, or any server that speaks Chat Completions.
+
+    Args:
+        config: What is asked, and with which options.
+        environ: The variables in force; None for those of this process, and for the proxies in
+            the settings of the system.
+    """
 
     options: OpenAIOptions
     options_model = OpenAIOptions
     operational_options = frozenset(
-        {"api_key", "api_key_env", "base_url", "organization", "project"}
+        {"api_key", "api_key_env", "base_url", "default_query", "organization", "project"}
     )
-    _client: AsyncOpenAI
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(config)
-        self._key = self.options.key()
+        if environ is None:
+            self._connection = read_connection(self.options, os.environ, system_proxies)
+        else:
+            self._connection = read_connection(self.options, environ)
         self._fixed = {
             "model": config.model,
             **sent(self.options.request_defaults),
             **sent(config.parameters),
         }
+        self._choices = whole_number(self._fixed.get("n")) or 1
         self._streams = self._fixed.get("stream") is True
-        if self._streams:
-            self._fixed.setdefault("stream_options", {"include_usage": True})
+        named = {**self.options.request_defaults, **config.parameters}
+        if self._streams and "stream_options" not in named:  # null leaves it out
+            self._fixed["stream_options"] = {"include_usage": True}
 
     @property
     def endpoint(self) -> str:
-        return self.options.endpoint
+        return self._connection.endpoint
 
     @property
     def hosted(self) -> bool:
-        return self.options.hosted
+        return self._connection.hosted
 
     @property
     def limit_scope(self) -> str:
-        options = self.options
-        parts = (self._key, self.endpoint, self.config.model, options.organization, options.project)
+        by = self._connection
+        parts = (by.credential, self.endpoint, self.config.model, by.organization, by.project)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
@@ -88,27 +97,15 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def secrets(self) -> list[str]:
-        return [self._key]
+        return self._connection.secrets
 
     async def __aenter__(self) -> Self:
-        from openai import AsyncOpenAI  # noqa: PLC0415 - a second of CPU
-
-        from lm_eval_so.runner.backends.openai.stream_client import (  # noqa: PLC0415 - as above
-            StreamClient,
+        from lm_eval_so.runner.backends.openai.client import (  # noqa: PLC0415 - a second of CPU
+            sdk_client,
         )
 
-        self._client = AsyncOpenAI(
-            api_key=self._key,
-            base_url=self.options.address,
-            organization=self.options.organization,
-            project=self.options.project,
-            default_headers=self.options.headers,
-            max_retries=0,
-            timeout=None,
-            http_client=StreamClient(),
-        )
-        self._raised = vendor_errors()
-        self._transport = await Transport(self._client, _PATH).__aenter__()
+        sdk = sdk_client(self._connection)
+        self._transport = await Transport(sdk, _PATH, self._connection).__aenter__()
         return self
 
     async def __aexit__(
@@ -118,12 +115,13 @@ class OpenAIBackend(ChatBackend):
         traceback: TracebackType | None,
     ) -> None:
         await self._transport.__aexit__(kind, error, traceback)
-        await self._client.close()
 
     async def remedy(self, error: BackendError) -> str:
         options = self.options
         found = ""
         match error:
+            case EndpointUnreachableError() if self._connection.proxy:
+                pass  # it is the proxy, and the message says what to do
             case EndpointUnreachableError():
                 found = (
                     f"no server takes connections at {self.endpoint}; start it, or name another "
@@ -134,6 +132,8 @@ class OpenAIBackend(ChatBackend):
                     "put a user name and a password into the variable HTTPS_PROXY or HTTP_PROXY, "
                     "or the server's name into NO_PROXY"
                 )
+            case AuthenticationError() if self._connection.by_userinfo:
+                found = f"check the user name and the password in the address of {self.endpoint}"
             case AuthenticationError() if options.api_key:
                 found = "check backend.options.api_key"
             case AuthenticationError() | QuotaExceededError():
@@ -163,30 +163,17 @@ class OpenAIBackend(ChatBackend):
         answer = await self._transport.post(body, headers)
         if not answer.ok:
             raise from_status(*answer)
-        return parse_completion(read_json(answer.body), answer.status, answer.headers)
+        return read_answer(answer.body, answer.status, answer.headers, self._choices)
 
     async def _stream(self, body: bytes, headers: dict[str, str]) -> ChatResponse:
-        from openai import AsyncStream  # noqa: PLC0415 - loaded with the client
-
         started = perf_counter()
-        assembly = Assembly()
-        try:
-            async with await self._client.post(
-                _PATH,
-                cast_to=object,
-                content=body,
-                options={"headers": headers},
-                stream=True,
-                stream_cls=AsyncStream[object],
-            ) as stream:
-                if _PAGE in stream.response.headers.get("content-type", ""):
-                    read_json(await stream.response.aread())  # no stream at all: a login page
-                async for chunk in stream:
-                    assembly.add(chunk, (perf_counter() - started) * 1000)
-                answer = stream.response
-        except self._raised as error:
-            raise from_vendor(error) from error
-        response = parse_completion(assembly.completion(), answer.status_code, answer.headers)
-        return response.model_copy(
-            update={"time_to_first_token_ms": assembly.time_to_first_token_ms}
-        )
+        reader = AnswerReader(self._choices)
+        async with self._transport.stream(body, headers) as stream:
+            if not stream.ok:
+                raise from_status(*await stream.whole())
+            async for piece in stream.pieces():
+                reader.feed(piece, (perf_counter() - started) * 1000)
+                if reader.done:
+                    break
+        response = as_response(reader.completion(), stream.status, stream.headers)
+        return response.model_copy(update={"time_to_first_token_ms": reader.time_to_first_token_ms})

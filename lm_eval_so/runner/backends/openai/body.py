@@ -3,21 +3,24 @@
 import json
 import re
 from html import unescape
+from math import isfinite
 
 import orjson
 
 from lm_eval_so.runner.errors import InvalidResponseError
+from lm_eval_so.runner.repair import whole_json
 
 _OK = 200
 _LONGEST_EXCERPT = 500  # characters
 _LONGEST_PAGE = 4000  # characters; the title stands at the top
 _LONGEST_WORDS = 200  # characters of a page that are quoted
+_DIGITS_OF_64_BITS = 20
 _BLANK = "\ufeff \t\r\n"
 _NOT_SHOWN = re.compile(r"(?is)<(script|style|title)\b.*?</\1>|<[^>]*>")
 
 
 def read_json(body: bytes) -> object:
-    """The body's JSON; what only Python's own parser takes (a lone surrogate) is replaced by ``?``.
+    """The body's JSON, all of which can be written again.
 
     Raises:
         InvalidResponseError: It is no JSON.
@@ -27,18 +30,51 @@ def read_json(body: bytes) -> object:
     except orjson.JSONDecodeError:
         pass
     try:
-        return orjson.loads(
-            json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
-        )
+        return whole_json(_read_leniently(body))
     except (ValueError, RecursionError) as error:
         text = body.decode(errors="replace")
         reason = f"a web page: {page_words(text)}" if is_page(text) else f"no JSON ({error})"
         raise not_a_completion(reason, text) from error
 
 
+def read_piece(text: bytes) -> object:
+    """The JSON of a piece of an answer, which may hold halves of characters.
+
+    Raises:
+        ValueError, RecursionError: It is no JSON.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _read_leniently(text)
+
+
+def _read_leniently(body: bytes) -> object:
+    """What the SDK takes, and a little more.
+
+    NaN and the infinities (of log-probabilities) become text; a byte that is no UTF-8 costs one
+    character; line breaks within strings, lone surrogates and a BOM are fine.
+    """
+    return json.loads(
+        body.decode(json.detect_encoding(body), "replace"),
+        strict=False,
+        parse_constant=str,
+        parse_float=_number,
+        parse_int=_number,
+    )
+
+
+def _number(digits: str) -> float | str:
+    """A number as a reader of the results can take it; beyond the range of a float, text."""
+    if len(digits) <= _DIGITS_OF_64_BITS and digits.lstrip("-").isdecimal():
+        return int(digits)
+    number = float(digits)
+    return number if isfinite(number) else digits
+
+
 def not_a_completion(reason: str, body: object) -> InvalidResponseError:
     """What to raise for a 200 with this body."""
-    excerpt = body if isinstance(body, str) else orjson.dumps(body).decode()
+    excerpt = body if isinstance(body, str) else orjson.dumps(whole_json(body)).decode()
     return InvalidResponseError(
         f"the answer is no completion: {reason}",
         status_code=_OK,

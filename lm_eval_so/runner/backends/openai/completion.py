@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lm_eval_so.runner.backends.openai.body import not_a_completion
-from lm_eval_so.runner.backends.openai.refusal import from_event
-from lm_eval_so.runner.errors import BackendError
-from lm_eval_so.runner.models import ChatResponse, TokenUsage
+from lm_eval_so.runner.backends.openai.pieces import told_finish_reason
+from lm_eval_so.runner.backends.openai.refusal import error_within, failed_finish
+from lm_eval_so.runner.backends.openai.told import request_id, token_usage, told_cost
+from lm_eval_so.runner.models import ChatResponse
 
 
 def parse_completion(body: object, status_code: int, headers: Mapping[str, str]) -> ChatResponse:
@@ -18,19 +19,21 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
     """
     if not isinstance(body, dict):
         raise not_a_completion("no JSON object", body)
-    if body.get("error"):
-        raise _reported(body["error"])
+    if error := error_within(body):
+        raise error
     choice = _first_choice(body)
     message = choice["message"]
-    model, finish_reason = body.get("model"), choice.get("finish_reason")
+    model, finish_reason = body.get("model"), told_finish_reason(choice)
+    usage = body.get("usage") or choice.get("usage")  # Moonshot's streams
     return ChatResponse(
         text=_text(message),
         finish_reason=finish_reason if isinstance(finish_reason, str) else None,
         status_code=status_code,
-        tokens=_tokens(body.get("usage")),
+        tokens=token_usage(usage),
         model=model if isinstance(model, str) else None,
-        request_id=headers.get("x-request-id"),
+        request_id=request_id(headers),
         headers=headers,
+        cost_usd=told_cost(headers, usage),
         raw=body,
     )
 
@@ -39,6 +42,9 @@ def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices):
         raise not_a_completion("no choices", body)
+    for choice in choices:
+        if isinstance(choice, dict) and (error := error_within(choice) or failed_finish(choice)):
+            raise error
     choice = choices[0]
     if not (isinstance(choice, dict) and isinstance(choice.get("message"), dict)):
         raise not_a_completion("a choice without a message", body)
@@ -51,22 +57,12 @@ def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
 def _text(message: dict[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, dict))
-        content = "".join(part for part in parts if isinstance(part, str))
+        content = "".join(map(_text_of_part, content))
     refusal = message.get("refusal")
     return content or (refusal if isinstance(refusal, str) else "")
 
 
-def _tokens(usage: object) -> TokenUsage | None:
-    if not isinstance(usage, dict):
-        return None
-    counts = (usage.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
-    asked, answered, total = (count if isinstance(count, int) else None for count in counts)
-    if total is None and asked is not None and answered is not None:
-        total = asked + answered
-    return TokenUsage(input=asked, output=answered, total=total)
-
-
-def _reported(error: object) -> BackendError:
-    fields = error if isinstance(error, dict) else {"message": str(error)}
-    return from_event(fields, str(fields.get("message") or fields))
+def _text_of_part(part: object) -> str:
+    """The text of one part of a content: of an object of that type, or a plain string."""
+    text = part.get("text") if isinstance(part, dict) else part
+    return text if isinstance(text, str) else ""

@@ -28,7 +28,7 @@ _AT_ONCE_S = 5.0
 ask again would be paid again."""
 
 _on_resend: ContextVar[Callable[[], None]] = ContextVar("_on_resend", default=lambda: None)
-"""A client between us and the wire passes nothing on, so that who counts is named by the task."""
+"""The transport knows no sample, so that who counts is named by the task."""
 
 _current: ContextVar[Sending | None] = ContextVar("_current", default=None)
 
@@ -46,19 +46,17 @@ def resending() -> None:
 class Sending:
     """One request on its way: whether it may be sent again if its connection breaks."""
 
-    __slots__ = ("_answered", "_began", "_clock", "_fresh")
+    __slots__ = ("_began", "_clock", "_fresh")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began = clock()
-        self._fresh = self._answered = False
+        self._fresh = False
 
     @property
     def lost(self) -> bool:
         """Whether a connection that broke just now was kept, and closed before it was used."""
-        if self._fresh or self._answered:
-            return False
-        return self._clock() - self._began <= _AT_ONCE_S
+        return not self._fresh and self._clock() - self._began <= _AT_ONCE_S
 
     def watch(self) -> Sending:
         """Makes `new_socket` tell this one of sockets opened in the context of its caller."""
@@ -68,14 +66,6 @@ class Sending:
     def opened(self) -> None:
         """A connection was opened for it."""
         self._fresh = True
-
-    async def trace(self, event: str, info: dict[str, Any]) -> None:
-        """The ``trace`` extension of httpx2: what happens to the request."""
-        del info
-        if event.endswith("connect_tcp.started"):
-            self._fresh = True
-        elif event.endswith("receive_response_headers.complete"):
-            self._answered = True
 
 
 def new_socket(address: tuple[Any, ...]) -> socket.socket:

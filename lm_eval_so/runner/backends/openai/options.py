@@ -1,18 +1,22 @@
 """Options of the ``openai`` backend."""
 
-import os
-from ipaddress import ip_address
-from typing import Any
-from urllib.parse import urlsplit
+import re
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from lm_eval_so.runner.backends.http.address import address_fault, shown
 from lm_eval_so.runner.config.schema import Config
-from lm_eval_so.runner.config.secrets import without_userinfo
-from lm_eval_so.runner.errors import BackendSetupError
 
-_OWN_DOMAINS = (".local", ".localdomain", ".internal", ".lan", ".home.arpa")
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _as_sent(value: object) -> object:
+    """``true`` and ``false``, as the SDK writes them into a query."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+_Text = Annotated[SecretStr | str, BeforeValidator(_as_sent)]
 
 
 class OpenAIOptions(Config):
@@ -21,8 +25,10 @@ class OpenAIOptions(Config):
     Attributes:
         api_key: The key itself; ``api_key_env`` is the safer way.
         api_key_env: Name of the environment variable that holds the key.
-        base_url: Address up to ``/v1``; ``api_base`` is taken for it too.
+        base_url: Address up to ``/v1``; ``api_base`` is taken for it too. A query stays a query; a
+            user name and a password are sent as Basic authorisation, in place of a key.
         default_headers: Sent with every request.
+        default_query: Sent with every request behind the address: ``?name=value``.
         request_defaults: Parameters that are sent where the config names none.
     """
 
@@ -32,6 +38,7 @@ class OpenAIOptions(Config):
     organization: str | None = None
     project: str | None = None
     default_headers: dict[str, SecretStr | str] = Field(default={})
+    default_query: dict[str, _Text | None] = Field(default={})
     request_defaults: dict[str, Any] = Field(default={})
 
     @model_validator(mode="before")
@@ -45,54 +52,19 @@ class OpenAIOptions(Config):
             raise ValueError("api_base is another name for base_url; give one of them")
         return {**data, "base_url": alias or data.get("base_url")}
 
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if not _VARIABLE.fullmatch(value):
+            raise ValueError("must be the name of an environment variable, and not the key itself")
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError(f"must start with http:// or https://, got {value!r}")
+        if value is None:
+            return None
+        value = value.strip()
+        if fault := address_fault(value):
+            raise ValueError(f"{fault}{shown(value)}")
         return value
-
-    @property
-    def address(self) -> str:
-        """The base URL in force, from the option, the environment or the SDK's default."""
-        return self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
-
-    @property
-    def endpoint(self) -> str:
-        """The address as it may be written."""
-        return without_userinfo(self.address).rstrip("/")
-
-    @property
-    def hosted(self) -> bool:
-        """Whether the address is one of the public internet, by its look."""
-        host = urlsplit(self.address).hostname or ""
-        try:
-            return ip_address(host).is_global
-        except ValueError:
-            return "." in host and not host.endswith(_OWN_DOMAINS)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The default headers, opened."""
-        return {
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value
-            for name, value in self.default_headers.items()
-        }
-
-    def key(self) -> str:
-        """The key.
-
-        Raises:
-            BackendSetupError: There is none, or it cannot stand in a header.
-        """
-        given = self.api_key.get_secret_value() if self.api_key else None
-        key = (given or os.environ.get(self.api_key_env) or "").strip()
-        if not key:
-            raise BackendSetupError(
-                f"no API key: set the variable {self.api_key_env} (to any text, for a server that "
-                "asks for none), or name another one with backend.options.api_key_env=NAME"
-            )
-        if not (key.isascii() and key.isprintable()):
-            source = "backend.options.api_key" if given else f"the variable {self.api_key_env}"
-            raise BackendSetupError(f"the API key in {source} holds characters no key can have")
-        return key

@@ -6,18 +6,36 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lm_eval_so.runner.backends.openai.body import is_page, page_words, read_json
+from lm_eval_so.runner.backends.openai.codes import status_by_code
+from lm_eval_so.runner.backends.openai.told import header_text, request_id
 from lm_eval_so.runner.backends.openai.waits import told_wait
 from lm_eval_so.runner.backends.openai.words import classify
+from lm_eval_so.runner.config.secrets import without_userinfo
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError, ProxyAuthenticationError
+from lm_eval_so.runner.repair import whole_json, whole_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONGEST_READ = 20_000  # characters in which words and waits are looked for
 _LONGEST_KEPT = 2000  # characters of a body that is no JSON
-_REQUEST_ID = "x-request-id"
+_LONGEST_PLACE = 200  # characters of an address
 _OK = 200
-_STATUSES = range(100, 600)
+_REDIRECTS, _KEEP_THE_QUESTION = range(300, 400), (307, 308)
+_SHOULD_RETRY = {"true": True, "false": False}
+"""What OpenAI and others say in ``x-should-retry``; their SDKs heed it before the status."""
+
+_FAILED = frozenset(
+    {
+        "error",  # OpenRouter, Mistral, vLLM, Cohere
+        "network_error",  # Zhipu
+        "insufficient_system_resource",  # DeepSeek
+        "abort",  # vLLM, SGLang
+        "timeout",  # Cohere
+    }
+)
+"""Finish reasons of a generation that failed; what there is of its text is no answer."""
+
 _NAMES = ("code", "type", "status", "param")
 _MESSAGES = ("message", "detail", "error", "msg")  # OpenAI, FastAPI, Ollama, others
 
@@ -40,23 +58,49 @@ def from_status(status_code: int, headers: Mapping[str, str], body: bytes) -> Ba
     """The error of ours that stands for an answer that is no 2xx."""
     said = read_error(body)
     details = dict(said.fields) or ({"body": said.text[:_LONGEST_KEPT]} if said.text else {})
-    if request_id := headers.get(_REQUEST_ID):
-        details["request_id"] = request_id
+    if told := request_id(headers):
+        details["request_id"] = told
     return _refused(status_code, said, headers, details)
 
 
 def from_proxy(status_code: int, reason: str) -> BackendError:
     """The error of ours for a proxy that does not open a way to the server."""
+    reason = header_text(reason)
     said = Said(f"the proxy answered {status_code} ({reason}) to CONNECT", {}, reason)
     return _refused(status_code, said, {}, {})
 
 
 def from_event(fields: dict[str, Any], message: str) -> BackendError:
     """The error of ours for an error that came with a 200, in the body or within a stream."""
-    status_code = _as_status(fields.get("code"))
+    fields, message = whole_json(fields), whole_text(message)
+    status_code = status_by_code(fields)
     if status_code is None:
         return InvalidResponseError(message, status_code=_OK, details=fields)
     return _refused(status_code, Said(message, fields, str(fields)), {}, fields)
+
+
+def error_within(part: Mapping[str, Any]) -> BackendError | None:
+    """The error that a 200 tells in its body, in a chunk or in a choice.
+
+    None where it tells none; an empty one (``{}``, or nothing but nulls), as some gateways put
+    beside every answer, is none.
+    """
+    error = part.get("error")
+    if part.get("object") == "error":  # vLLM and SGLang, with the rest beside it
+        error = error or part
+    if not error or (isinstance(error, dict) and not any(error.values())):
+        return None
+    fields = error if isinstance(error, dict) else {"message": str(error)}
+    return from_event(fields, str(fields.get("message") or fields))
+
+
+def failed_finish(choice: Mapping[str, Any]) -> BackendError | None:
+    """The error that a choice's finish reason stands for; None where it stands for none."""
+    reason = choice.get("finish_reason")
+    if not isinstance(reason, str) or reason.lower() not in _FAILED:
+        return None
+    message = f"the answer was given up by the server (finish_reason {reason!r})"
+    return from_event({"choice": dict(choice)}, message)
 
 
 def _refused(
@@ -64,13 +108,16 @@ def _refused(
 ) -> BackendError:
     reading = classify(status_code, _telling(said))
     message = said.message or f"HTTP {status_code}"
+    if status_code in _REDIRECTS:
+        message = _where_to(status_code, headers)
     if reading.kind is ProxyAuthenticationError:
         message = f"the proxy asks for a user name and a password: {message}"
-    asked = told_wait(headers, said.text, datetime.now(UTC)) if reading.retryable else None
+    retryable = _SHOULD_RETRY.get(headers.get("x-should-retry", ""), reading.retryable)
+    asked = told_wait(headers, said.text, datetime.now(UTC)) if retryable else None
     return reading.kind(
         message,
         status_code=status_code,
-        retryable=reading.retryable,
+        retryable=retryable,
         retry_after=asked,
         headers=headers,
         details=details or None,
@@ -132,8 +179,12 @@ def _telling(said: Said) -> str:
     return " ".join(str(part) for part in parts if part)
 
 
-def _as_status(code: object) -> int | None:
-    """The HTTP status that some gateways give as an error's code, as a number or as text."""
-    if isinstance(code, str) and code.isdecimal() and len(code) == len("500"):
-        code = int(code)
-    return code if isinstance(code, int) and code in _STATUSES and code > _OK else None
+def _where_to(status_code: int, headers: Mapping[str, str]) -> str:
+    """What to say of a redirect: a 307 or 308 comes here if it leads to another host."""
+    place = without_userinfo(header_text(headers.get("location", ""))).partition("?")[0]
+    keeps = status_code in _KEEP_THE_QUESTION
+    loss = "hand the question to another host" if keeps else "lose the question"
+    return (
+        f"the server redirects ({status_code}) to {place[:_LONGEST_PLACE]!r}, which would {loss}; "
+        "if that is the right place, name it as backend.options.base_url"
+    )

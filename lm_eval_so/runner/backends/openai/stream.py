@@ -1,100 +1,90 @@
 """Chunks to the completion they spell out."""
 
+from __future__ import annotations
+
 from typing import Any
 
+from lm_eval_so.runner.backends.openai.pieces import Choice, replace, told_index
+from lm_eval_so.runner.backends.openai.refusal import error_within
 from lm_eval_so.runner.errors import InvalidResponseError
 
-_HEAD = ("id", "created", "model", "system_fingerprint", "service_tier", "usage", "error")
+_OK = 200
 
 
 class Assembly:
-    """Collects the chunks of one stream.
+    """Collects the chunks of one stream; all their keys are kept.
 
-    Pieces of text are joined, tool calls are put together by their index, and lists such as
-    log-probabilities are strung together.
+    Args:
+        choices: How many were asked for.
+
+    Attributes:
+        first_said: Whether something has been said.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, choices: int = 1) -> None:
+        self._asked = choices
         self._head: dict[str, Any] = {}
-        self._choices: dict[int, dict[str, Any]] = {}
-        self.time_to_first_token_ms: float | None = None
+        self._choices: dict[int, Choice] = {}
+        self.first_said = False
 
-    def add(self, chunk: object, elapsed_ms: float) -> None:
-        """Takes in a chunk that came ``elapsed_ms`` after the request left.
+    def add(self, chunk: object) -> None:
+        """Takes in a chunk.
 
         Raises:
             InvalidResponseError: It is no chunk.
+            BackendError: It is an error, or holds one.
         """
         try:
-            self._add(chunk, elapsed_ms)
+            self._add(chunk)
         except (AttributeError, TypeError) as error:  # something is not of the type it should be
             raise InvalidResponseError(
-                f"the stream holds something that is no chunk: {chunk!r:.200}"
+                f"the stream holds something that is no chunk ({error}): {chunk!r:.200}",
+                status_code=_OK,
             ) from error
 
-    def _add(self, chunk: Any, elapsed_ms: float) -> None:  # noqa: ANN401 - whatever came
-        self._head.update({key: chunk[key] for key in _HEAD if chunk.get(key) is not None})
-        for choice in chunk.get("choices", []):
-            delta = choice.get("delta") or {}
-            if self.time_to_first_token_ms is None and any(
-                delta.get(key) for key in ("content", "tool_calls", "refusal", "reasoning_content")
-            ):
-                self.time_to_first_token_ms = round(elapsed_ms, 3)
-            whole = self._choices.setdefault(
-                _index(choice, 0), {"message": {"role": "assistant", "content": None}}
-            )
-            _merge(whole["message"], delta)
-            _merge(whole, {key: choice.get(key) for key in ("finish_reason", "logprobs")})
+    def _add(self, chunk: Any) -> None:  # noqa: ANN401 - whatever came
+        for part in (chunk, *(chunk.get("choices") or ())):
+            if part is not None and (error := error_within(part)):
+                raise error
+        replace(self._head, {key: chunk[key] for key in chunk if key not in _APART})
+        pieces = chunk.get("choices") or ()
+        for position, piece in enumerate(pieces):
+            if piece is not None:
+                index = told_index(piece)
+                if index is None and len(pieces) < self._asked:
+                    raise TypeError("nothing tells which choice it belongs to")
+                choice = self._choice(position if index is None else index)
+                self.first_said = choice.add(piece) or self.first_said
 
-    def completion(self) -> dict[str, Any]:
+    def _choice(self, index: int) -> Choice:
+        if index not in self._choices:
+            self._choices[index] = Choice(index)
+        return self._choices[index]
+
+    def completion(self, *, ended: bool) -> dict[str, Any]:
         """The whole, in the shape of an answer that was not streamed.
 
+        A stream that was cut is never an answer. It is whole if
+
+        - it ended with ``[DONE]`` (``ended``), and either all of its choices have a finish reason
+          or none has, as some servers never give one;
+        - or it ended without, as some servers' do, and every choice that was asked for has its
+          finish reason.
+
+        What the wire tells of (a body shorter than announced, chunks without their end) and an
+        event that is torn are found before this.
+
         Raises:
-            InvalidResponseError: The stream ended before every choice had its finish reason.
+            InvalidResponseError: It was cut.
         """
-        if "error" in self._head:
-            return self._head
-        unfinished = any(not choice.get("finish_reason") for choice in self._choices.values())
-        if unfinished or not self._choices:
-            raise InvalidResponseError("the stream ended before the answer did", status_code=200)
-        choices = [{"index": index, **self._choices[index]} for index in sorted(self._choices)]
-        return {"object": "chat.completion", **self._head, "choices": choices}
+        choices = [self._choices[index] for index in sorted(self._choices)]
+        finished = sum(choice.finished for choice in choices)
+        all_finished = choices and finished == len(choices)
+        never_told = choices and ended and not finished
+        if not (never_told or (all_finished and (ended or finished >= self._asked))):
+            raise InvalidResponseError("the stream ended before the answer did", status_code=_OK)
+        whole = [choice.whole() for choice in choices]
+        return {**self._head, "object": "chat.completion", "choices": whole}
 
 
-def _merge(whole: dict[str, Any], piece: dict[str, Any]) -> None:
-    for key, value in piece.items():
-        if value is None:
-            whole.setdefault(key, None)
-        elif key == "tool_calls":
-            _merge_calls(whole, value)
-        elif isinstance(value, str) and isinstance(whole.get(key), str) and key not in _NAMES:
-            whole[key] += value
-        elif isinstance(value, dict) and isinstance(whole.get(key), dict):
-            _merge(whole[key], value)
-        elif isinstance(value, list) and isinstance(whole.get(key), list):
-            whole[key] += value
-        else:
-            whole[key] = value
-
-
-def _merge_calls(whole: dict[str, Any], calls: list[dict[str, Any]]) -> None:
-    known = whole["tool_calls"] = whole.get("tool_calls") or []
-    for call in calls:
-        index = _index(call, len(known))
-        while len(known) <= index:
-            known.append({})
-        _merge(known[index], {key: value for key, value in call.items() if key != "index"})
-
-
-def _index(piece: dict[str, Any], default: int) -> int:
-    index = piece.get("index", default)
-    if not isinstance(index, int) or not 0 <= index <= _HIGHEST_INDEX:
-        raise TypeError(index)
-    return index
-
-
-_HIGHEST_INDEX = 1000
-"""OpenAI allows 128 choices and as many tools; beyond this it is garbage."""
-
-_NAMES = frozenset({"role", "id", "type", "name", "finish_reason"})
-"""Strings that come whole, and again in some servers' every chunk."""
+_APART = {"choices", "error"}

@@ -6,29 +6,41 @@ run costs.
 
 from __future__ import annotations
 
+import asyncio
 import time
+import zlib
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
-from urllib.request import getproxies
+from urllib.parse import urlencode
 
 from lm_eval_so.runner.backends.openai.body import read_json
+from lm_eval_so.runner.backends.openai.faults import Faults
 from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket, resending
-from lm_eval_so.runner.backends.openai.refusal import from_proxy
-from lm_eval_so.runner.errors import (
-    APIConnectionError,
-    BackendError,
-    EndpointUnreachableError,
-)
+from lm_eval_so.runner.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from ssl import SSLContext
     from types import TracebackType
 
     from aiohttp import BaseConnector, ClientResponse, ClientSession
     from openai import AsyncOpenAI
+    from yarl import URL
+
+    from lm_eval_so.runner.backends.openai.connection import Connection
 
 
+_SUCCESS, _REFUSED = range(200, 300), 400
 _PATIENCE = 5  # seconds for a list of models
+_LONGEST_LINE = 1 << 16
+"""Bytes of a header. Gateways send 9 KB of Set-Cookie; nginx takes 8 KB in its default, Node 16 KB
+for all headers, Envoy 60 KB, and curl 100 KB."""
+_MOST_HEADERS = 1000
+_DRAIN_S = 0.1
+"""Seconds for the end of a body whose answer is whole, so that its connection can be kept; as long
+as the OpenAI SDK gives it."""
+_REDIRECTS_THAT_KEEP_THE_QUESTION = {307, 308}
+_MOST_REDIRECTS = 5
 
 
 class Answer(NamedTuple):
@@ -41,42 +53,83 @@ class Answer(NamedTuple):
     @property
     def ok(self) -> bool:
         """Whether the status is a 2xx."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110
+        return self.status in _SUCCESS
+
+
+class Stream:
+    """An HTTP answer whose body is read piece by piece."""
+
+    def __init__(self, answer: ClientResponse) -> None:
+        self.status = answer.status
+        self.headers: Mapping[str, str] = answer.headers
+        self._answer = answer
+        self._unpacked = _unpacking(answer.headers)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a 2xx."""
+        return self.status in _SUCCESS
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body in the pieces in which it comes."""
+        async for piece in self._answer.content.iter_any():
+            yield self._unpacked(piece)
+
+    async def whole(self) -> Answer:
+        """The answer, read to its end."""
+        body = await self._answer.read()
+        return Answer(self.status, self.headers, self._unpacked(body))
 
 
 class Transport:
     """Posts JSON to one address; concurrency, timeouts and retries are the strategies' affair.
 
     What was lost on a kept connection is sent again, once, on one of its own.
+
+    Args:
+        client: The SDK's; it says what is sent beside the body, and sends nothing itself.
+        path: Behind the base URL.
+        connection: How the server is reached; nothing else of the environment is looked at.
+        clock: In seconds.
     """
 
     def __init__(
-        self, client: AsyncOpenAI, path: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        client: AsyncOpenAI,
+        path: str,
+        connection: Connection,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._url = f"{str(client.base_url).rstrip('/')}{path}"
+        self._connection = connection
+        self._faults = Faults(connection)
+        query = urlencode(connection.query)
+        self._url = f"{str(client.base_url).rstrip('/')}{path}{'?' if query else ''}{query}"
         self._headers = {**client.auth_headers, **client.default_headers}
 
     async def __aenter__(self) -> Self:
         import aiohttp  # noqa: PLC0415 - not for --help
         from yarl import URL  # noqa: PLC0415 - as above
 
-        self._target = URL(self._url).with_user(None)  # the key is what authorises
-        tls = _tls_context() if self._target.scheme == "https" else True
+        from lm_eval_so.runner.backends.http.connector import Connector  # noqa: PLC0415 - as above
+
+        self._target = URL(self._url)
+        tls = _tls_context(self._connection)
         self._session = self._opened(
-            aiohttp.TCPConnector(
-                limit=0, ssl=tls, keepalive_timeout=KEPT_S, socket_factory=new_socket
-            )
+            Connector(limit=0, ssl=tls, keepalive_timeout=KEPT_S, socket_factory=new_socket)
         )
-        self._once = self._opened(aiohttp.TCPConnector(limit=0, ssl=tls, force_close=True))
+        self._once = self._opened(Connector(limit=0, ssl=tls, force_close=True))
         self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError)
         self._disconnected = aiohttp.ServerDisconnectedError
         self._closed = (
             *(aiohttp.ServerDisconnectedError, aiohttp.ClientOSError),
             aiohttp.ClientConnectionResetError,
         )
-        self._proxy_refused = aiohttp.ClientHttpProxyError
-        self._broken = (aiohttp.ClientError, OSError)
+        self._broken = (
+            *(aiohttp.ClientError, aiohttp.http.HttpProcessingError),
+            *(OSError, zlib.error),
+        )
         return self
 
     def _opened(self, connector: BaseConnector) -> ClientSession:
@@ -93,7 +146,11 @@ class Transport:
             timeout=ClientTimeout(total=None, sock_connect=None),
             headers=headers,
             cookie_jar=DummyCookieJar(),
-            trust_env=bool(getproxies()),
+            trust_env=False,
+            proxy=None if self._connection.proxy is None else self._connection.proxy.url,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            max_headers=_MOST_HEADERS,
         )
 
     async def __aexit__(
@@ -113,20 +170,60 @@ class Transport:
         """
         try:
             async with await self._head(body, headers) as answer:
-                return Answer(answer.status, answer.headers, await answer.read())
+                await self._check(answer)
+                return await Stream(answer).whole()
         except self._broken as error:
-            raise self._as_ours(error) from error
+            raise await self._faults.explained(error) from error
+
+    @asynccontextmanager
+    async def stream(self, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
+        """Sends and gives the answer as soon as its head is there, whatever its status.
+
+        What is not read when the context ends is not waited for, but for a moment.
+
+        Raises:
+            BackendError: There is no answer, or it broke while it was read.
+        """
+        try:
+            async with await self._head(body, headers) as answer:
+                await self._check(answer)
+                yield Stream(answer)
+                with suppress(TimeoutError, *self._broken):
+                    async with asyncio.timeout(_DRAIN_S):
+                        await answer.content.read()
+        except self._broken as error:
+            raise await self._faults.explained(error) from error
+
+    async def _check(self, answer: ClientResponse) -> None:
+        """Notes an answer; the body is looked at only where it may say that TLS is asked for."""
+        self._faults.check(answer.status, await answer.read() if answer.status == _REFUSED else b"")
 
     async def _head(self, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
-        """The answer as soon as its head is there."""
+        """The answer as soon as its head is there.
+
+        A redirect is followed where it keeps the question and leads to the same host; another one
+        is the answer.
+        """
+        target, followed = self._target, 0
+        while True:
+            answer = await self._sent(target, body, headers)
+            moved = _moved_to(answer)
+            if moved is None or followed == _MOST_REDIRECTS:
+                return answer
+            answer.release()
+            target, followed = moved, followed + 1
+
+    async def _sent(self, target: URL, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
         sending = Sending(self._clock).watch()
         try:
-            return await self._session.post(self._target, data=body, headers=headers)
+            return await self._session.post(
+                target, data=body, headers=headers, allow_redirects=False
+            )
         except self._closed as error:
             if not self._is_lost(error, sending):
                 raise
         resending()
-        return await self._once.post(self._target, data=body, headers=headers)
+        return await self._once.post(target, data=body, headers=headers, allow_redirects=False)
 
     def _is_lost(self, error: Exception, sending: Sending) -> bool:
         """Whether the request was lost before anybody read it."""
@@ -137,9 +234,7 @@ class Transport:
 
     async def model_names(self) -> list[str]:
         """What the server says it has; nothing where it does not say."""
-        import asyncio  # noqa: PLC0415 - loaded with the client
-
-        address = self._target.parent.parent / "models"
+        address = (self._target.parent.parent / "models").with_query(self._target.query)
         try:
             async with asyncio.timeout(_PATIENCE), self._session.get(address) as answer:
                 listed = read_json(await answer.read())
@@ -150,17 +245,35 @@ class Transport:
             return []
         return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
 
-    def _as_ours(self, error: Exception) -> BackendError:
-        if isinstance(error, self._proxy_refused):
-            return from_proxy(error.status, error.message)
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        if isinstance(error, self._unreachable):
-            return EndpointUnreachableError(reason)
-        return APIConnectionError(reason)
+
+def _moved_to(answer: ClientResponse) -> URL | None:
+    """Where to send the question instead; None where it has to stay."""
+    place = answer.headers.get("Location")
+    if answer.status not in _REDIRECTS_THAT_KEEP_THE_QUESTION or not place:
+        return None
+    try:
+        moved = answer.url.join(type(answer.url)(place)).with_user(None)
+    except ValueError:
+        return None
+    safer = (answer.url.scheme, moved.scheme) == ("http", "https")
+    same_host = moved.host == answer.url.host and (safer or moved.origin() == answer.url.origin())
+    return moved if same_host else None
 
 
-def _tls_context() -> SSLContext:
-    """The SDK's, which knows the system's certificates and those of ``SSL_CERT_FILE``."""
+def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], bytes]:
+    """What unpacks a body: aiohttp does not know gzip's older name (RFC 9110, 8.4.1.3)."""
+    if headers.get("Content-Encoding", "").strip().lower() != "x-gzip":
+        return bytes
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress
+
+
+def _tls_context(connection: Connection) -> SSLContext | bool:
+    """What the variables name, else the SDK's, which knows where systems keep certificates."""
+    proxy = connection.proxy
+    if not (connection.address.startswith("https:") or (proxy is not None and proxy.encrypted)):
+        return True
+    if connection.trust is not None:
+        return connection.trust
     from httpx2 import create_ssl_context  # noqa: PLC0415 - loaded with the client
 
-    return create_ssl_context()
+    return create_ssl_context(trust_env=False)

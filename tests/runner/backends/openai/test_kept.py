@@ -10,12 +10,10 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
 
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket
-from lm_eval_so.runner.backends.openai.stream_client import StreamClient
 from lm_eval_so.runner.errors import APIConnectionError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 
@@ -134,7 +132,9 @@ def test_a_new_connection_that_breaks_is_an_error(way: bytes | str, shape: dict[
     server = Server(lambda _nth: way)
     (error,) = ask(server, 1, **shape)
     assert isinstance(error, APIConnectionError)
-    assert server.read == [1]
+    assert [read for read in server.read if read] == [
+        1
+    ]  # another looked for TLS, and asked nothing
 
 
 @SHAPES
@@ -223,13 +223,3 @@ def test_a_socket_tells_the_request_in_whose_context_it_is_opened() -> None:
 
     new_socket(address).close()  # nobody asks
     asyncio.run(main())
-
-
-def test_the_client_of_streams_closes_all_that_it_opened() -> None:
-    async def main() -> tuple[StreamClient, httpx2.AsyncClient]:
-        client = StreamClient()
-        client._once = httpx2.AsyncClient()
-        await client.aclose()
-        return client, client._once
-
-    assert all(client.is_closed for client in asyncio.run(main()))

@@ -1,0 +1,66 @@
+"""What an address must look like before anything is sent to it."""
+
+import re
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+_SCHEMES = ("http", "https")
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_OF_SECRETS = "@?="  # userinfo, or a query with a key
+
+
+def address_fault(address: str) -> str | None:
+    """What is wrong with an address, without anything of it; None if nothing is.
+
+    The words continue a sentence: ``the variable NAME`` or ``backend.options.base_url``.
+    """
+    if not address:
+        return "is empty"
+    if address[0] in _QUOTES or address[-1] in _QUOTES:
+        return "stands in quotes: leave them out"
+    if not address.isprintable() or " " in address:
+        return "holds a space, a line break or another character that no address can have"
+    if address.partition("://")[0].lower() not in _SCHEMES:
+        return "must start with http:// or https://"
+    return _parts_fault(address)
+
+
+def shown(address: str) -> str:
+    """``, got '...'`` for the end of a sentence; nothing where the address may hold a secret."""
+    return "" if any(sign in address for sign in _OF_SECRETS) else f", got {address!r}"
+
+
+def _parts_fault(address: str) -> str | None:
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+    except ValueError:  # brackets that hold no IPv6 address
+        return "names no valid host"
+    if not host or not _is_host(host):
+        return "names no valid host"
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        return "names no valid port: a number from 1 to 65535"
+    return "has a part after '#', which is never sent" if parts.fragment else None
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        return is_ip(host.partition("%")[0])
+    try:
+        return _NAME.fullmatch(host.encode("idna").decode()) is not None
+    except UnicodeError:  # an empty label, or one above 63 characters
+        return False
+
+
+def is_ip(host: str) -> bool:
+    """Whether the host is an IP address and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,173 @@
+"""The bytes of an answer to a completion, whichever of the two shapes they have.
+
+Servers answer in one piece where a stream was asked for, and the reverse; what comes decides.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_so.runner.backends.openai.body import not_a_completion, read_json, read_piece
+from lm_eval_so.runner.backends.openai.completion import parse_completion
+from lm_eval_so.runner.backends.openai.refusal import from_event
+from lm_eval_so.runner.backends.openai.sse import Event, EventReader, is_event_stream
+from lm_eval_so.runner.backends.openai.stream import Assembly
+from lm_eval_so.runner.errors import BackendError, InvalidResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lm_eval_so.runner.models import ChatResponse
+
+_DONE = b"[DONE]"
+_ERROR = b"error"
+_TELLS_ITS_SHAPE = len("\ufeffretry:".encode())  # bytes
+_LONGEST_START = 100  # bytes, blank ones included
+_LONGEST_WORDS = 500  # characters
+
+
+class AnswerReader:
+    """Reads an answer as it comes.
+
+    Args:
+        choices: How many were asked for.
+
+    Attributes:
+        done: Whether the answer is whole, whatever may follow.
+        time_to_first_token_ms: Of a stream; None where nothing was said.
+    """
+
+    def __init__(self, choices: int = 1) -> None:
+        self._start = b""
+        self._whole: list[bytes] | None = None  # the body, where it is no stream
+        self._events: EventReader | None = None
+        self._assembly = Assembly(choices)
+        self._elapsed_ms = 0.0
+        self.done = False
+        self.time_to_first_token_ms: float | None = None
+
+    def feed(self, piece: bytes, elapsed_ms: float) -> None:
+        """Takes in what came ``elapsed_ms`` after the request left.
+
+        Raises:
+            BackendError: It is an error, or nothing of an answer.
+        """
+        self._elapsed_ms = elapsed_ms
+        if self._events is None and self._whole is None:
+            piece = self._start = self._start + piece
+            if len(piece.lstrip()) < _TELLS_ITS_SHAPE:
+                return
+            self._take_shape()
+        if self._whole is not None:
+            self._whole.append(piece)
+        elif self._events is not None:
+            self._take(self._events.feed(piece))
+
+    def completion(self) -> object:
+        """The answer at its end, in the shape of one that was not streamed.
+
+        Raises:
+            InvalidResponseError: It was cut, or is no answer.
+        """
+        if self._events is None:
+            return read_json(self._start if self._whole is None else b"".join(self._whole))
+        if not self.done:
+            self._take(self._events.rest())
+        with _as_invalid():
+            return self._assembly.completion(ended=self.done)
+
+    def _take_shape(self) -> None:
+        if is_event_stream(self._start):
+            self._events = EventReader()
+        else:
+            self._whole = []
+
+    def _take(self, events: Iterator[Event]) -> None:
+        for event in events:
+            lines = list(takewhile(_is_no_end, event.data))
+            with _as_invalid():
+                for chunk in _chunks(event.name, lines):
+                    self._assembly.add(chunk)
+            if self.time_to_first_token_ms is None and self._assembly.first_said:
+                self.time_to_first_token_ms = round(self._elapsed_ms, 3)
+            if len(lines) < len(event.data):
+                self.done = True
+                return
+
+
+def read_answer(
+    body: bytes, status_code: int, headers: Mapping[str, str], choices: int = 1
+) -> ChatResponse:
+    """The answer in a body that was read to its end.
+
+    Raises:
+        BackendError: It is no answer, or tells of an error.
+    """
+    completion: object
+    if is_event_stream(body[:_LONGEST_START]):
+        reader = AnswerReader(choices)
+        reader.feed(body, 0.0)
+        completion = reader.completion()
+    else:
+        completion = read_json(body)
+    return as_response(completion, status_code, headers)
+
+
+def as_response(completion: object, status_code: int, headers: Mapping[str, str]) -> ChatResponse:
+    """A completion as a value.
+
+    Raises:
+        BackendError: It is none, or tells of an error.
+    """
+    with _as_invalid():
+        return parse_completion(completion, status_code, headers)
+
+
+def _is_no_end(line: bytes) -> bool:
+    return not line.startswith(_DONE)
+
+
+def _chunks(name: bytes, lines: list[bytes]) -> Iterator[Any]:
+    """What an event holds: one chunk, or one in each line where the empty lines are missing.
+
+    Raises:
+        InvalidResponseError: It is no JSON, as of a stream that was cut.
+        BackendError: It is an error by its name.
+    """
+    if name == _ERROR:
+        raise _named_error(b"\n".join(lines))
+    lines = [line for line in lines if line.strip()]
+    try:
+        yield from [read_piece(b"\n".join(lines))] if lines else ()
+    except (ValueError, RecursionError) as error:
+        if len(lines) == 1:
+            text = lines[0].decode(errors="replace")
+            raise not_a_completion(f"no JSON in the stream ({error})", text) from error
+        yield from map(read_piece, lines)
+
+
+def _named_error(data: bytes) -> BackendError:
+    """The error in an event of that name: an object, one within ``error``, or plain words."""
+    try:
+        said = read_json(data)
+    except InvalidResponseError:
+        said = data.decode(errors="replace")[:_LONGEST_WORDS]
+    if isinstance(said, dict):
+        said = said.get("error") or said
+    fields = said if isinstance(said, dict) else {"message": str(said)}
+    return from_event(fields, str(fields.get("message") or fields))
+
+
+@contextmanager
+def _as_invalid() -> Iterator[None]:
+    """Whatever a server sends is one sample's result, and ends no run."""
+    try:
+        yield
+    except BackendError:
+        raise
+    except Exception as error:
+        raise InvalidResponseError(
+            f"the answer cannot be read: {type(error).__name__}: {error}", status_code=200
+        ) from error

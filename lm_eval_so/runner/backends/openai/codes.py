@@ -1,0 +1,56 @@
+"""HTTP statuses by the codes that servers put into an error that comes with a 200."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_BY_NAME = {
+    "rate_limit_exceeded": 429,  # OpenAI: a code
+    "rate_limit_error": 429,  # Anthropic: a type
+    "ratelimiterror": 429,  # LiteLLM: a type
+    "too_many_requests": 429,
+    "resource_exhausted": 429,  # Gemini: a status
+    "insufficient_quota": 429,  # OpenAI: a code and a type
+    "overloaded_error": 529,  # Anthropic: a type
+    "overloaded": 529,
+    "service_unavailable": 503,
+    "unavailable": 503,  # Gemini: a status
+    "invalid_request_error": 400,  # OpenAI, Anthropic: a type
+    "badrequesterror": 400,  # vLLM, LiteLLM: a type
+    "invalid_argument": 400,  # Gemini: a status
+    "context_length_exceeded": 400,  # OpenAI: a code
+    "content_filter": 400,  # Azure: a code
+    "content_policy_violation": 400,  # OpenAI: a code
+    "invalid_api_key": 401,  # OpenAI: a code
+    "authentication_error": 401,  # Anthropic: a type
+    "unauthenticated": 401,  # Gemini: a status
+    "permission_error": 403,  # Anthropic: a type
+    "permission_denied": 403,  # Gemini: a status
+    "model_not_found": 404,  # OpenAI: a code
+    "not_found_error": 404,  # Anthropic: a type
+    "request_too_large": 413,  # Anthropic: a type
+}
+"""Those alone that ask for another treatment than a fault of the server does, which is the rule for
+an error in a 200: it is tried again."""
+
+_STATUSES = range(100, 600)
+_OK = 200
+_FIELDS = ("code", "status", "type")  # in the order in which they are believed
+
+
+def status_by_code(fields: dict[str, Any]) -> int | None:
+    """The status that an error's fields name, by number or by name; None where they name none."""
+    found = (_status(fields.get(name)) for name in _FIELDS)
+    return next((status for status in found if status is not None), None)
+
+
+def _status(code: object) -> int | None:
+    if isinstance(code, str):
+        code = (
+            int(code)
+            if code.isdecimal() and len(code) == len("500")
+            else _BY_NAME.get(code.lower())
+        )
+    if not isinstance(code, int) or isinstance(code, bool):
+        return None
+    return code if code in _STATUSES and code > _OK else None

@@ -1,0 +1,76 @@
+"""How a server is reached, as a value that was checked: see `environment`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from lm_eval_so.runner.config.secrets import is_secret_parameter
+from lm_eval_so.runner.models import is_secret_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ssl import SSLContext
+
+    from lm_eval_so.runner.backends.http.proxy import Proxy
+
+_OWN_DOMAINS = (".local", ".localdomain", ".internal", ".lan", ".home.arpa")
+
+Query = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """What is needed to reach a server, all of it fit to be sent.
+
+    Attributes:
+        address: Up to ``/v1``, without user name, query or a slash at the end.
+        query: Behind every address.
+        credential: What authorises: the key, or ``user:password`` where `by_userinfo`.
+        by_userinfo: The address holds a user name, which is sent in place of a key.
+        headers: Beside those that the SDK sends for the key, the organization and the project.
+        trust: None for the certificates of the system.
+        certificates: The variables that ``trust`` was made of, and what they name.
+    """
+
+    address: str
+    query: Query = field(repr=False)
+    credential: str = field(repr=False)
+    by_userinfo: bool
+    organization: str | None
+    project: str | None
+    headers: Mapping[str, str] = field(repr=False)
+    proxy: Proxy | None
+    trust: SSLContext | None
+    certificates: Mapping[str, str]
+
+    @property
+    def endpoint(self) -> str:
+        """The address as it may be written, with what in the query is no secret."""
+        query = urlencode(sorted(pair for pair in self.query if not is_secret_parameter(pair[0])))
+        return f"{self.address}?{query}" if query else self.address
+
+    @property
+    def hosted(self) -> bool:
+        """Whether the address is one of the public internet, by its look."""
+        host = urlsplit(self.address).hostname or ""
+        try:
+            return ip_address(host).is_global
+        except ValueError:
+            return "." in host and not host.endswith(_OWN_DOMAINS)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be written anywhere."""
+        found = [self.credential]
+        if self.by_userinfo:
+            found.append(self.credential.partition(":")[2])
+        if self.proxy is not None:
+            found += self.proxy.secrets
+        found += [value for name, value in self.query if is_secret_parameter(name)]
+        for name, text in self.headers.items():
+            if is_secret_name(name):
+                found += [text, *text.split()[1:]]  # the token of "Bearer <token>"
+        return found

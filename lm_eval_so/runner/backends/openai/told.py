@@ -1,0 +1,79 @@
+"""What a server tells beside the answer: the request's id, tokens, and what it cost."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from lm_eval_so.runner.models import TokenUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REQUEST_IDS = ("x-request-id", "x-litellm-call-id")  # the first that is there
+_COST = "x-litellm-response-cost"  # US dollars; "None" where LiteLLM does not know
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_MOST = 2**63 - 1
+_LONGEST_NUMBER = 40  # characters
+
+
+def header_text(value: str) -> str:
+    """A header's value as text that can be written.
+
+    aiohttp reads bytes that are no UTF-8 as surrogates. They are taken for ISO-8859-1, which HTTP
+    used to allow (RFC 9110, 5.5).
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode(errors="surrogateescape").decode("latin-1")
+    return value
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The provider's id of the request, else that of a gateway."""
+    found = (headers.get(name) for name in _REQUEST_IDS)
+    return next((header_text(value) for value in found if value), None)
+
+
+def token_usage(usage: object) -> TokenUsage | None:
+    """The tokens; None where nothing usable is told, so that an estimate stands.
+
+    Numbers count also as floats and as text; what is no number from 0 to 2^63 - 1 is left out.
+    """
+    if not isinstance(usage, dict):
+        return None
+    asked, answered, total = (whole_number(usage.get(name)) for name in _COUNTS)
+    if asked is answered is total is None:
+        return None
+    if total is None and asked is not None and answered is not None:
+        total = asked + answered
+    return TokenUsage(input=asked, output=answered, total=total)
+
+
+def told_cost(headers: Mapping[str, str], usage: object) -> float | None:
+    """US dollars by ``usage.cost`` (OpenRouter) or a header (LiteLLM); None where nobody tells."""
+    cost = _number(usage.get("cost")) if isinstance(usage, dict) else None
+    if cost is None:
+        cost = _number(headers.get(_COST))
+    return cost if cost is not None and cost >= 0 else None
+
+
+def whole_number(value: object) -> int | None:
+    """The value as a whole number from 0 to 2^63 - 1; fractions are rounded."""
+    number = value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
+    if number is None or not 0 <= number <= _MOST:
+        return None
+    return round(number)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and len(value) > _LONGEST_NUMBER:
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
