@@ -112,7 +112,8 @@ def _refused(
         message = _where_to(status_code, headers)
     if reading.kind is ProxyAuthenticationError:
         message = f"the proxy asks for a user name and a password: {message}"
-    retryable = _SHOULD_RETRY.get(headers.get("x-should-retry", ""), reading.retryable)
+    told = headers.get("x-should-retry", "").strip().lower()
+    retryable = _SHOULD_RETRY.get(told, reading.retryable)
     asked = told_wait(headers, said.text, datetime.now(UTC)) if retryable else None
     return reading.kind(
         message,
