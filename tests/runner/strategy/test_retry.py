@@ -101,6 +101,8 @@ def test_an_answer_ends_the_attempts() -> None:
         ("UnprocessableEntityError", 1),
         ("MethodNotAllowedError", 1),
         ("ProxyAuthenticationError", 1),
+        ("RedirectError", 1),
+        ("UnwritableResultError", 1),
         ("TransientError", 3),
         ("QuotaExceededError", 1),
         ("BackendError", 1),
