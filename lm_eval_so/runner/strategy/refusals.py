@@ -10,10 +10,14 @@ from lm_eval_so.runner.errors import (
     PermissionDeniedError,
     ProxyError,
     QuotaExceededError,
+    RedirectError,
     TLSError,
 )
 
-_OF_THE_SETTING = (AuthenticationError, NotFoundError, ProxyError, QuotaExceededError, TLSError)
+_OF_THE_SETTING = (
+    *(AuthenticationError, NotFoundError, QuotaExceededError),
+    *(RedirectError, ProxyError, TLSError),
+)
 _STATUS_OF_THE_SETTING = {401, 402, 404, 405, 407}  # key, account, address, method, proxy
 _QUOTED = re.compile(r"""(["'`]).*?\1""", re.DOTALL)
 _NUMBERED = re.compile(r"\S*\d\S*")  # numbers, and ids that hold some

@@ -11,6 +11,7 @@ from lm_eval_so.runner.errors import (
     ProxyAuthenticationError,
     ProxyError,
     QuotaExceededError,
+    RedirectError,
     TLSError,
     UnprocessableEntityError,
 )
@@ -34,6 +35,7 @@ def bad(message: str, code: object = None) -> BadRequestError:
         ProxyError("no"),
         ProxyError("no", status_code=403),
         TLSError("no"),
+        RedirectError("no", status_code=301),
     ],
     ids=lambda error: f"{error.error_type}-{error.status_code}",
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lm_eval_so.runner.backends.openai.body import not_a_completion
-from lm_eval_so.runner.backends.openai.pieces import told_finish_reason
+from lm_eval_so.runner.backends.openai.choice import told_finish_reason
 from lm_eval_so.runner.backends.openai.refusal import error_within, failed_finish
 from lm_eval_so.runner.backends.openai.told import request_id, token_usage, told_cost
 from lm_eval_so.runner.models import ChatResponse

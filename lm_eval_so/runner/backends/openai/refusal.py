@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lm_eval_so.runner.backends.openai.body import is_page, page_words, read_json
 from lm_eval_so.runner.backends.openai.codes import status_by_code
+from lm_eval_so.runner.backends.openai.redirect import REDIRECTS, redirected
 from lm_eval_so.runner.backends.openai.told import header_text, request_id
 from lm_eval_so.runner.backends.openai.waits import told_wait
 from lm_eval_so.runner.backends.openai.words import classify
-from lm_eval_so.runner.config.secrets import without_userinfo
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError, ProxyAuthenticationError
 from lm_eval_so.runner.repair import whole_json, whole_text
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 _LONGEST_READ = 20_000  # characters in which words and waits are looked for
 _LONGEST_KEPT = 2000  # characters of a body that is no JSON
-_LONGEST_PLACE = 200  # characters of an address
 _OK = 200
-_REDIRECTS, _KEEP_THE_QUESTION = range(300, 400), (307, 308)
 _SHOULD_RETRY = {"true": True, "false": False}
 """What OpenAI and others say in ``x-should-retry``; their SDKs heed it before the status."""
 
@@ -108,11 +106,12 @@ def _refused(
 ) -> BackendError:
     reading = classify(status_code, _telling(said))
     message = said.message or f"HTTP {status_code}"
-    if status_code in _REDIRECTS:
-        message = _where_to(status_code, headers)
+    if status_code in REDIRECTS:
+        message = redirected(status_code, headers)
     if reading.kind is ProxyAuthenticationError:
         message = f"the proxy asks for a user name and a password: {message}"
-    retryable = _SHOULD_RETRY.get(headers.get("x-should-retry", ""), reading.retryable)
+    told = headers.get("x-should-retry", "").strip().lower()
+    retryable = _SHOULD_RETRY.get(told, reading.retryable)
     asked = told_wait(headers, said.text, datetime.now(UTC)) if retryable else None
     return reading.kind(
         message,
@@ -177,14 +176,3 @@ def _telling(said: Said) -> str:
     if isinstance(fields.get("details"), list):  # Gemini
         parts += [key for item in fields["details"] if isinstance(item, dict) for key in item]
     return " ".join(str(part) for part in parts if part)
-
-
-def _where_to(status_code: int, headers: Mapping[str, str]) -> str:
-    """What to say of a redirect: a 307 or 308 comes here if it leads to another host."""
-    place = without_userinfo(header_text(headers.get("location", ""))).partition("?")[0]
-    keeps = status_code in _KEEP_THE_QUESTION
-    loss = "hand the question to another host" if keeps else "lose the question"
-    return (
-        f"the server redirects ({status_code}) to {place[:_LONGEST_PLACE]!r}, which would {loss}; "
-        "if that is the right place, name it as backend.options.base_url"
-    )

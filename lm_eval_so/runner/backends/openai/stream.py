@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_eval_so.runner.backends.openai.pieces import Choice, replace, told_index
+from lm_eval_so.runner.backends.openai.choice import Choice
+from lm_eval_so.runner.backends.openai.pieces import replace, told_index
 from lm_eval_so.runner.backends.openai.refusal import error_within
 from lm_eval_so.runner.errors import InvalidResponseError
 
 _OK = 200
+_APART = {"choices", "error"}
 
 
 class Assembly:
@@ -85,6 +87,3 @@ class Assembly:
             raise InvalidResponseError("the stream ended before the answer did", status_code=_OK)
         whole = [choice.whole() for choice in choices]
         return {**self._head, "object": "chat.completion", "choices": whole}
-
-
-_APART = {"choices", "error"}

@@ -10,12 +10,14 @@ import asyncio
 import time
 import zlib
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
 
 from lm_eval_so.runner.backends.openai.body import read_json
 from lm_eval_so.runner.backends.openai.faults import Faults
 from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket, resending
+from lm_eval_so.runner.backends.openai.received import Answer, Stream
+from lm_eval_so.runner.backends.openai.redirect import moved_to
 from lm_eval_so.runner.errors import BackendError
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.backends.openai.connection import Connection
 
 
-_SUCCESS, _REFUSED = range(200, 300), 400
+_REFUSED = 400
 _PATIENCE = 5  # seconds for a list of models
 _LONGEST_LINE = 1 << 16
 """Bytes of a header. Gateways send 9 KB of Set-Cookie; nginx takes 8 KB in its default, Node 16 KB
@@ -39,46 +41,7 @@ _MOST_HEADERS = 1000
 _DRAIN_S = 0.1
 """Seconds for the end of a body whose answer is whole, so that its connection can be kept; as long
 as the OpenAI SDK gives it."""
-_REDIRECTS_THAT_KEEP_THE_QUESTION = {307, 308}
 _MOST_REDIRECTS = 5
-
-
-class Answer(NamedTuple):
-    """An HTTP answer, read to its end; header names are looked up in any case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status is a 2xx."""
-        return self.status in _SUCCESS
-
-
-class Stream:
-    """An HTTP answer whose body is read piece by piece."""
-
-    def __init__(self, answer: ClientResponse) -> None:
-        self.status = answer.status
-        self.headers: Mapping[str, str] = answer.headers
-        self._answer = answer
-        self._unpacked = _unpacking(answer.headers)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status is a 2xx."""
-        return self.status in _SUCCESS
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body in the pieces in which it comes."""
-        async for piece in self._answer.content.iter_any():
-            yield self._unpacked(piece)
-
-    async def whole(self) -> Answer:
-        """The answer, read to its end."""
-        body = await self._answer.read()
-        return Answer(self.status, self.headers, self._unpacked(body))
 
 
 class Transport:
@@ -207,7 +170,7 @@ class Transport:
         target, followed = self._target, 0
         while True:
             answer = await self._sent(target, body, headers)
-            moved = _moved_to(answer)
+            moved = moved_to(answer)
             if moved is None or followed == _MOST_REDIRECTS:
                 return answer
             answer.release()
@@ -244,27 +207,6 @@ class Transport:
         if not isinstance(rows, list):
             return []
         return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
-
-
-def _moved_to(answer: ClientResponse) -> URL | None:
-    """Where to send the question instead; None where it has to stay."""
-    place = answer.headers.get("Location")
-    if answer.status not in _REDIRECTS_THAT_KEEP_THE_QUESTION or not place:
-        return None
-    try:
-        moved = answer.url.join(type(answer.url)(place)).with_user(None)
-    except ValueError:
-        return None
-    safer = (answer.url.scheme, moved.scheme) == ("http", "https")
-    same_host = moved.host == answer.url.host and (safer or moved.origin() == answer.url.origin())
-    return moved if same_host else None
-
-
-def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], bytes]:
-    """What unpacks a body: aiohttp does not know gzip's older name (RFC 9110, 8.4.1.3)."""
-    if headers.get("Content-Encoding", "").strip().lower() != "x-gzip":
-        return bytes
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress
 
 
 def _tls_context(connection: Connection) -> SSLContext | bool:
