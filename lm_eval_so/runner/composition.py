@@ -35,6 +35,14 @@ _VALUE_FLAGS = {"-cn", "--config-name", "-cp", "--config-path", "-cd", "--config
     *("-p", "--package", "-c", "--cfg", "-i"),
 }
 _INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
+_EXTRAS = {
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_local": "submitit",
+    "hydra/launcher/submitit_slurm": "submitit",
+    "hydra/sweeper/optuna": "optuna",
+}
+"""The extra of this package that brings each of Hydra's plugins."""
+_SEVERAL = re.compile(r"(?:value for argument|Sweep parameters) '(?P<key>[^=]*)=(?P<values>.*)'")
 _PLUGINS = str(Path(__file__).parent / "plugins")
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
@@ -64,6 +72,7 @@ def register() -> None:
             "params": _open_node(),
             "backend": {"options": _open_node()},
             "tracking": {"tags": _open_node()},
+            "metadata": _open_node(),
         }
     )
     store = ConfigStore.instance().store
@@ -116,12 +125,22 @@ def explain(error: Exception) -> str:
             )
         case MissingConfigException() if error.missing_cfg_file and error.options is not None:
             group, _, name = error.missing_cfg_file.rpartition("/")
+            if extra := _EXTRAS.get(error.missing_cfg_file):
+                return f"{group}={name} needs the extra {extra}: pip install 'lm-eval-so[{extra}]'"
             known = ", ".join(error.options)
             return f"unknown {group} {name!r}{nearest(name, error.options)} (known: {known})"
         case yaml.MarkedYAMLError(problem_mark=yaml.Mark() as mark):
             return f"{mark.name}:{mark.line + 1}: no YAML: {error.problem}"
         case HydraException() if key and "not in struct" in str(cause):
             return unknown_key(key)
+        case HydraException() if several := _SEVERAL.search(str(error)):
+            key, values = several["key"], several["values"]
+            return (
+                f"{key}={values} is several values: -m runs each of them; for one list, type "
+                f"'{key}=[{values}]', and for one text, '{key}=\"{values}\"'"
+            )
+        case OSError(filename=str() as path, strerror=str() as reason):
+            return f"cannot read {path}: {reason}"
         case OmegaConfBaseException() if key:
             return f"{key}: {_first_line(error)}"
     return " ".join(line.strip() for line in str(error).splitlines()[:2])

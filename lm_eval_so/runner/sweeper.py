@@ -96,8 +96,11 @@ class CellSweeper(Sweeper):
 
     def _grid(self, arguments: list[str]) -> Iterator[tuple[str | None, list[str]]]:
         assert self.hydra_context is not None  # noqa: S101 - setup() came before
+        from lm_eval_so.runner.config.overrides import as_typed  # noqa: PLC0415 - not for --help
+
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        given = [f"{key}={value}" for key, value in self._params.items()] + arguments
+        declared = (as_typed(f"{key}={value}") for key, value in self._params.items())
+        given = [*declared, *arguments]
         values: dict[str, list[str]] = {}  # by key: a later override takes an earlier one's place
         for override in parser.parse_overrides(given):
             values[override.get_key_element()] = _values(override)
@@ -151,7 +154,9 @@ def _overrides(cell: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
         for key, value in cell.items():
             yield f"{key}={_literal(value)}"
     else:
-        yield from cell
+        from lm_eval_so.runner.config.overrides import as_typed  # noqa: PLC0415 - not for --help
+
+        yield from map(as_typed, cell)
 
 
 def _literal(value: object) -> str:

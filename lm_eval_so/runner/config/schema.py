@@ -3,13 +3,32 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from lm_eval_so.runner.models import RunConfig
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of this name has a home: as in a shell, the path stays as it is
+        return path
+
+
+UserPath = Annotated[Path, AfterValidator(_at_home)]
+"""A path as a person types it: ``~`` is the home directory."""
 
 
 class Config(BaseModel):
@@ -26,8 +45,8 @@ class DatasetConfig(Config):
         metadata: ``metadata.json``, where it does not stand beside the samples.
     """
 
-    path: Path
-    metadata: Path | None = None
+    path: UserPath
+    metadata: UserPath | None = None
 
 
 class BackendConfig(Config):
@@ -196,8 +215,8 @@ class ComposedConfig(Config):
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1)] = 1
     metadata: dict[str, Any] = {}
-    output_root: Path = Path("outputs")
-    output_dir: Path | None = None
+    output_root: UserPath = Path("outputs")
+    output_dir: UserPath | None = None
     sweep_name: Annotated[str, Field(min_length=1)] | None = None
     objective: str | None = None
 
@@ -220,7 +239,7 @@ class RunPlan(Config):
     options: RunnerOptions = RunnerOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
-    output_root: Path = Path("outputs")
-    output_dir: Path | None = None
+    output_root: UserPath = Path("outputs")
+    output_dir: UserPath | None = None
     sweep_name: str | None = None
     objective: str | None = None
