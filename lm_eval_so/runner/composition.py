@@ -112,11 +112,7 @@ def mask_secrets(arguments: Sequence[str]) -> list[str]:
 
 
 def explain(error: Exception) -> str:
-    """One sentence for an error of Hydra, OmegaConf or YAML."""
-    from lm_eval_so.runner.config.sentences import nearest, unknown_key  # noqa: PLC0415 - errors only
-
-    cause = error.__cause__
-    key = getattr(error, "full_key", None) or getattr(cause, "full_key", None)
+    """One sentence for an error of Hydra, OmegaConf, YAML or the file system."""
     match error:
         case OverrideParseException():
             return (
@@ -124,25 +120,45 @@ def explain(error: Exception) -> str:
                 "special characters needs quotes that Hydra sees: 'model=\"a=b\"')"
             )
         case MissingConfigException() if error.missing_cfg_file and error.options is not None:
-            group, _, name = error.missing_cfg_file.rpartition("/")
-            if extra := _EXTRAS.get(error.missing_cfg_file):
-                return f"{group}={name} needs the extra {extra}: pip install 'lm-eval-so[{extra}]'"
-            known = ", ".join(error.options)
-            return f"unknown {group} {name!r}{nearest(name, error.options)} (known: {known})"
+            return _unknown_option(error.missing_cfg_file, error.options)
         case yaml.MarkedYAMLError(problem_mark=yaml.Mark() as mark):
             return f"{mark.name}:{mark.line + 1}: no YAML: {error.problem}"
-        case HydraException() if key and "not in struct" in str(cause):
-            return unknown_key(key)
-        case HydraException() if several := _SEVERAL.search(str(error)):
-            key, values = several["key"], several["values"]
-            return (
-                f"{key}={values} is several values: -m runs each of them; for one list, type "
-                f"'{key}=[{values}]', and for one text, '{key}=\"{values}\"'"
-            )
+        case HydraException() | OmegaConfBaseException():
+            return _of_a_key(error) or _first_lines(error)
         case OSError(filename=str() as path, strerror=str() as reason):
             return f"cannot read {path}: {reason}"
-        case OmegaConfBaseException() if key:
-            return f"{key}: {_first_line(error)}"
+    return _first_lines(error)
+
+
+def _unknown_option(choice: str, options: Sequence[str]) -> str:
+    from lm_eval_so.runner.config.sentences import nearest  # noqa: PLC0415 - errors only
+
+    group, _, name = choice.rpartition("/")
+    if extra := _EXTRAS.get(choice):
+        return f"{group}={name} needs the extra {extra}: pip install 'lm-eval-so[{extra}]'"
+    return f"unknown {group} {name!r}{nearest(name, options)} (known: {', '.join(options)})"
+
+
+def _of_a_key(error: Exception) -> str | None:
+    from lm_eval_so.runner.config.sentences import unknown_key  # noqa: PLC0415 - errors only
+
+    cause = error.__cause__
+    key = getattr(error, "full_key", None) or getattr(cause, "full_key", None)
+    if key and isinstance(error, HydraException) and "not in struct" in str(cause):
+        return unknown_key(key)
+    if key and isinstance(error, OmegaConfBaseException):
+        return f"{key}: {_first_line(error)}"
+    several = _SEVERAL.search(str(error))
+    if several is None:
+        return None
+    key, values = several["key"], several["values"]
+    return (
+        f"{key}={values} is several values: -m runs each of them; for one list, type "
+        f"'{key}=[{values}]', and for one text, '{key}=\"{values}\"'"
+    )
+
+
+def _first_lines(error: Exception) -> str:
     return " ".join(line.strip() for line in str(error).splitlines()[:2])
 
 

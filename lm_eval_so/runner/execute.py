@@ -199,7 +199,7 @@ class Run:
         for index, (sample, repeat) in enumerate(asked):
             if index == self._total:
                 raise DatasetError(f"{self._source.path} has grown since the run began")
-            key = keys[repeat].key(sample.messages)
+            key = keys[repeat].key(sample.messages, sample.parameters)
             offset = ledger.settle(index, sample.id, key)
             if offset is None:
                 trace_id = new_trace_id(prefix, sample.id, repeat if repeats > 1 else None)

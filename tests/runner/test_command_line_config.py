@@ -78,8 +78,7 @@ def test_a_name_is_taken_as_typed(run: Callable[..., int], tmp_path: Path, name:
 def test_names_in_a_sweep_are_taken_as_typed(run: Callable[..., int], tmp_path: Path) -> None:
     assert run("-m", "model=1e3,1_0,true") == 0
     found = {
-        metadata(path.parent)["run_config"]["model"]
-        for path in tmp_path.rglob("run_metadata.json")
+        metadata(path.parent)["run_config"]["model"] for path in tmp_path.rglob("run_metadata.json")
     }
     assert found == {"1e3", "1_0", "true"}
 

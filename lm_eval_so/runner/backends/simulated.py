@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from random import Random
 from typing import Annotated, Literal
 

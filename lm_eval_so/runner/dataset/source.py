@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import stat
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,11 @@ from lm_eval_so.runner.models import Value
 
 SAMPLES = "test.jsonl"
 METADATA = "metadata.json"
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISDIR, "a directory"),
+)
 _SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
@@ -62,12 +68,14 @@ def _samples(path: Path) -> tuple[Path, str, Path]:
     if path.is_dir():
         name = path.resolve().name
         for candidate in (path / SAMPLES, path / f"{SAMPLES}.gz"):
-            if candidate.is_file():
+            if candidate.exists():
+                _check_regular(candidate, "it is read twice")
                 return candidate, name, path / METADATA
         raise DatasetError(f"{path} holds no {SAMPLES}")
-    suffix = next((suffix for suffix in _SUFFIXES if path.name.endswith(suffix)), None)
     if not path.exists():
         raise DatasetError(f"dataset {path} does not exist")
+    _check_regular(path, "it is read twice")
+    suffix = next((suffix for suffix in _SUFFIXES if path.name.endswith(suffix)), None)
     if suffix is None:
         raise DatasetError(f"dataset {path} is neither a directory nor a .jsonl or .jsonl.gz file")
     named = path.name.removesuffix(suffix)
@@ -75,11 +83,20 @@ def _samples(path: Path) -> tuple[Path, str, Path]:
     return path, default_id, path.with_name(METADATA)
 
 
+def _check_regular(path: Path, why: str) -> None:
+    """Refuses a pipe, a socket or a device before it is opened, which could wait for ever."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
+        raise DatasetError(f"{path} is {kind}, no regular file: {why}; write it to a file first")
+
+
 def _metadata(named: Path | None, beside: Path) -> dict[str, Any]:
-    if named is None and not beside.is_file():
+    if named is None and not beside.exists():
         return {}
     path = named or beside
     try:
+        _check_regular(path, "it may never end")
         metadata = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         raise DatasetError(f"metadata {path} cannot be read: {error.strerror}") from error

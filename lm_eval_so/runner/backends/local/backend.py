@@ -8,7 +8,6 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field
