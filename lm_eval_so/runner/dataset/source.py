@@ -26,7 +26,7 @@ class DatasetSource(Value):
     """Where the samples are, and what ``metadata.json`` says of them.
 
     Attributes:
-        id: ``id`` (or ``dataset_id``) of the metadata, else the name of the directory or file.
+        id: ``dataset_id`` (or ``id``) of the metadata, else the name of the directory or file.
         version: ``version`` of the metadata.
         metadata: All of ``metadata.json``; empty where there is none.
     """
@@ -46,7 +46,7 @@ def locate(config: DatasetConfig) -> DatasetSource:
     """
     samples, default_id, beside = _samples(config.path)
     metadata = _metadata(config.metadata, beside)
-    identity = str(metadata.get("id") or metadata.get("dataset_id") or default_id)
+    identity = str(metadata.get("dataset_id") or metadata.get("id") or default_id)
     version = metadata.get("version")
     return DatasetSource(
         path=samples,

@@ -13,7 +13,12 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field
 
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.backends.local.model import find_model, model_digest, require_engine
+from lm_eval_so.runner.backends.local.model import (
+    check_name,
+    find_model,
+    model_digest,
+    require_engine,
+)
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.config.identity import sent
 from lm_eval_so.runner.config.schema import Config, UserPath
@@ -49,6 +54,7 @@ class LocalBackend(ChatBackend):
         super().__init__(config)
         require_engine()
         self._model_path = find_model(self.options.model_path)
+        check_name(config.model, self._model_path)
         self._exit = AsyncExitStack()
 
     @property
