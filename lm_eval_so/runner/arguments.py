@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lm_eval_so.runner.composition import hide_secrets, overrides_first, shipped
+from lm_eval_so.runner.config.overrides import as_typed
 from lm_eval_so.runner.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def for_hydra(given: Sequence[str]) -> Arguments:
     Raises:
         ConfigError: The user's folder is missing, or holds a ``config.yaml`` that is not asked for.
     """
-    ordered = overrides_first(hide_secrets(list(map(_as_typed, given))))
+    ordered = overrides_first(hide_secrets([as_typed(argument) for argument in given]))
     conf = shipped("conf")
     folder, rest = _without_folder(ordered)
     if folder is None:
@@ -47,14 +48,6 @@ def for_hydra(given: Sequence[str]) -> Arguments:
     if _has_flag(rest, ("--config-path", "-cp")):
         return Arguments(conf, [*rest, "--config-dir", str(folder)])
     return Arguments(folder, [*rest, "--config-dir", str(conf)])
-
-
-def _as_typed(argument: str) -> str:
-    if argument.startswith("-") or "=" not in argument:
-        return argument
-    from lm_eval_so.runner.config.overrides import as_typed  # noqa: PLC0415 - pydantic
-
-    return as_typed(argument)
 
 
 def _without_folder(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, Required
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from typing_extensions import TypedDict
 
+from lm_eval_so.runner.wording import Told
+
 SCHEMA_VERSION = 1
 """Version of the RunResult line; a reader can tell by it what to expect."""
 
@@ -130,7 +132,7 @@ class TestSample(Value):
         return {name: value for name, value in given.items() if value not in (None, [], {}, "")}
 
 
-class RunConfig(Value):
+class RunConfig(Value, metaclass=Told):
     """What decides the answers.
 
     Attributes:

@@ -19,6 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, open_dict, read_write
 
 from lm_eval_so.runner.cell import Ended
+from lm_eval_so.runner.config.overrides import as_typed
 from lm_eval_so.runner.task import INTERRUPTED, Task
 
 if TYPE_CHECKING:
@@ -96,8 +97,6 @@ class CellSweeper(Sweeper):
 
     def _grid(self, arguments: list[str]) -> Iterator[tuple[str | None, list[str]]]:
         assert self.hydra_context is not None  # noqa: S101 - setup() came before
-        from lm_eval_so.runner.config.overrides import as_typed  # noqa: PLC0415 - not for --help
-
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         declared = (as_typed(f"{key}={value}") for key, value in self._params.items())
         given = [*declared, *arguments]
@@ -154,8 +153,6 @@ def _overrides(cell: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
         for key, value in cell.items():
             yield f"{key}={_literal(value)}"
     else:
-        from lm_eval_so.runner.config.overrides import as_typed  # noqa: PLC0415 - not for --help
-
         yield from map(as_typed, cell)
 
 

@@ -5,31 +5,42 @@ knows that the key takes a name or a path. In quotes they stay text.
 """
 
 import re
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-from types import UnionType
-from typing import Annotated, Union, get_args, get_origin
-
-from pydantic import BaseModel
-
-from lm_eval_so.runner.config.schema import ComposedConfig
 
 _OVERRIDE = re.compile(r"(\+{0,2}([\w.]+)=)([^'\"\[\]{}()$\\=]+)")
 """A key and plain values, parted by commas; what has quotes or brackets already is left alone."""
 
-_TEXT_OPTIONS = {"base_url", "api_base", "organization", "project", "api_key_env"} | {
-    *("model_path", "text", "answers_path"),
-}
-"""Options of the backends that come with this package; those of others are not known here."""
+TEXT_KEYS = frozenset(
+    {
+        *("model", "variant", "sweep_name", "objective", "output_root", "output_dir"),
+        *("dataset.path", "dataset.metadata", "backend.kind", "backend.default_model"),
+        *("runner.trace_prefix", "tracking.uri", "tracking.experiment", "tracking.run_name"),
+    }
+)
+"""Every key of the schema that takes text. Named here, since to load the schema takes longer than
+all that ``--help`` and ``--cfg`` do; a test compares the two."""
+
+_TEXT_OPTIONS = frozenset(
+    {
+        *("base_url", "api_base", "organization", "project", "api_key_env"),
+        *("model_path", "text", "answers_path"),
+    }
+)
+"""The same among ``backend.options`` of the backends that come with this package."""
+
+_OPTIONS = "backend.options."
 
 
 def as_typed(override: str) -> str:
     """The override, with quotes around values that must stay text: ``model='1e3'``."""
     match = _OVERRIDE.fullmatch(override)
-    if match is None or match[2] not in _text_keys():
+    if match is None or not _takes_text(match[2]):
         return override
     return match[1] + ",".join(map(_as_text, match[3].split(",")))
+
+
+def _takes_text(key: str) -> bool:
+    option = key.removeprefix(_OPTIONS)
+    return key in TEXT_KEYS or (option != key and option in _TEXT_OPTIONS)
 
 
 def _as_text(value: str) -> str:
@@ -44,24 +55,3 @@ def _is_number(value: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@cache
-def _text_keys() -> frozenset[str]:
-    options = {f"backend.options.{name}" for name in _TEXT_OPTIONS}
-    return frozenset({*_keys_of(ComposedConfig, ""), *options})
-
-
-def _keys_of(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _keys_of(kind, f"{prefix}{name}.")
-        elif _takes_text(kind):
-            yield prefix + name
-
-
-def _takes_text(kind: object) -> bool:
-    if get_origin(kind) in (Annotated, Union, UnionType):
-        return any(map(_takes_text, get_args(kind)))
-    return kind in (str, Path)

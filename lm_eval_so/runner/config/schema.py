@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.wording import Told
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -31,7 +32,7 @@ UserPath = Annotated[Path, AfterValidator(_at_home)]
 """A path as a person types it: ``~`` is the home directory."""
 
 
-class Config(BaseModel):
+class Config(BaseModel, metaclass=Told):
     """A frozen group of the config; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)

@@ -1,8 +1,36 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
 
-from lm_eval_so.runner.config.overrides import as_typed
+import pytest
+from pydantic import BaseModel
+
+from lm_eval_so.runner.config.overrides import TEXT_KEYS, as_typed
+from lm_eval_so.runner.config.schema import ComposedConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def takes_text(kind: object) -> bool:
+    if get_origin(kind) in (Annotated, Union, UnionType):
+        return any(map(takes_text, get_args(kind)))
+    return kind in (str, Path)
+
+
+def text_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from text_keys(kind, f"{prefix}{name}.")
+        elif takes_text(kind):
+            yield prefix + name
+
+
+def test_the_text_keys_are_those_of_the_schema() -> None:
+    assert set(text_keys(ComposedConfig)) == TEXT_KEYS
 
 
 @pytest.mark.parametrize(
