@@ -78,7 +78,7 @@ class CellSweeper(Sweeper):
         record.write()
         self.task.labels, self.task.sweep = record.labels, record.path
         self.task.uris = {uri for _, _, plan in composed if (uri := _tracking_uri(plan))}
-        ended, interrupted = self._launch([overrides for _, overrides in grid])
+        ended, interrupted = self._launch(record.launches)
         code = max([record.finish(ended), *([INTERRUPTED] if interrupted else [])])
         self.task.exit_code = max(code, max((end.exit_code for end in ended.values()), default=0))
 

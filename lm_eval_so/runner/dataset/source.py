@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import stat
 from pathlib import Path
 from typing import IO, Any
@@ -36,6 +37,11 @@ class DatasetSource(Value):
     name: str
     version: str | None
     metadata: dict[str, Any]
+
+    @property
+    def location(self) -> str:
+        """Where the samples are, from the root and with all links resolved."""
+        return os.path.realpath(self.path)
 
 
 def locate(config: DatasetConfig) -> DatasetSource:
