@@ -150,8 +150,6 @@ def test_a_run_directory_is_always_two_levels_below_the_root(
     assert folder.parent.parent == Path("/root")
     assert len(folder.name.encode()) <= 255
     assert len(folder.name) <= 100
-    assert (
-        shlex.quote(folder.name.encode("ascii", "ignore").decode())
-        == folder.name.encode("ascii", "ignore").decode()
-    ), "no shell reads anything into it"
+    in_ascii = folder.name.encode("ascii", "ignore").decode()
+    assert shlex.quote(in_ascii) == in_ascii, "no shell reads anything into it"
     assert run_directory(Path("/root"), asked) == folder
