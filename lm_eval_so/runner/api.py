@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from lm_eval_so.runner import event_loop
-from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.backends.base import ChatBackend, Send
+from lm_eval_so.runner.backends.function import backend_of
 from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan, TrackingConfig
+from lm_eval_so.runner.errors import RunningLoopError
 from lm_eval_so.runner.execute import Run
 from lm_eval_so.runner.models import RunConfig, RunResult
 from lm_eval_so.runner.observer import Silent
@@ -35,7 +37,8 @@ class How(TypedDict, total=False):
 
     Attributes:
         options: How the run is carried out; the defaults are those of the command line.
-        backend: Answers instead of the backend that the config names.
+        backend: Answers instead of the backend that the config names; an ``async def
+            send(request)`` will do.
         metadata: ``metadata.json``, where it does not stand beside the samples.
         variant: Sets the run apart from others of the same config.
         repeats: Times that each sample is asked; 1 if not given.
@@ -45,7 +48,7 @@ class How(TypedDict, total=False):
     """
 
     options: RunnerOptions
-    backend: ChatBackend
+    backend: ChatBackend | Send
     metadata: DatasetPath
     variant: str
     repeats: int
@@ -67,6 +70,7 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunRepor
 
     Raises:
         LmEvalError: The run could not be carried out; what was received is in the run directory.
+        RunningLoopError: An event loop runs in this thread; `run_async` is for that.
         KeyboardInterrupt: Ctrl-C, after what was in flight has been written.
     """
     return complete(carry_out(dataset, config, **how))
@@ -74,6 +78,7 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunRepor
 
 def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
     """`run`, with a report also of what stopped it; `complete` raises that."""
+    _refuse_in_a_loop()
     with _prepared(dataset, config, how) as (prepared, finish):
         report = event_loop.run(prepared.carry_out())
         finish(report)
@@ -157,6 +162,18 @@ def stream(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> Itera
             thread.join(_POLL)
 
 
+def _refuse_in_a_loop() -> None:
+    """Before anything is opened: what is left behind would stand in the way of the right call."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RunningLoopError(
+        "an event loop runs here already, as in a coroutine or a notebook: "
+        "await run_async(...) in the place of run(...), or call it by asyncio.to_thread"
+    )
+
+
 class _Forward(Silent):
     """Puts every result into a queue."""
 
@@ -176,8 +193,9 @@ def _prepared(
 ) -> Iterator[tuple[Run, Callable[[RunReport], object]]]:
     """The run, and what is to be called with its report."""
     plan = _plan(dataset, config, how)
+    backend = backend_of(how.get("backend"), config)
     if plan.tracking.kind == "none":
-        with Run(plan, how.get("backend"), *observers) as prepared:
+        with Run(plan, backend, *observers) as prepared:
             yield prepared, lambda _: None
         return
     from lm_eval_so.tracking.feeder import Feeder  # noqa: PLC0415 - only if asked for
@@ -186,7 +204,7 @@ def _prepared(
     feeder = Feeder()
     tracking = tracking_of(plan, feeder)
     try:
-        with Run(plan, how.get("backend"), *observers, tracking) as prepared:
+        with Run(plan, backend, *observers, tracking) as prepared:
             yield prepared, partial(_finish, tracking)
     finally:
         feeder.close(wait=False)  # there may be an event loop that must not wait

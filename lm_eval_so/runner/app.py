@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import sys
+import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,15 +15,8 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 
 from lm_eval_so._version import __version__
-from lm_eval_so.runner.composition import (
-    COMPOSITION_ERRORS,
-    explain,
-    hide_secrets,
-    mask_secrets,
-    overrides_first,
-    register,
-    shipped,
-)
+from lm_eval_so.runner.arguments import for_hydra
+from lm_eval_so.runner.composition import COMPOSITION_ERRORS, explain, mask_secrets, register
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.task import INTERRUPTED, Task
 
@@ -47,6 +41,8 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
     if arguments == ["--version"]:
         print(f"lm-eval-so {__version__}")  # noqa: T201 - what was asked for
         return 0
+    if not _has_working_directory():
+        return fail("the working directory does not exist any more; cd into one that does")
     task = Task(again or shlex.join(["lm-eval-so", *mask_secrets(arguments)]))
     try:
         try:
@@ -62,18 +58,21 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
 def _carry_out(task: Task, arguments: list[str]) -> int:
     wants_traceback = os.environ.get(_FULL_ERROR, "0") != "0"
     try:
-        with _hydra_process(overrides_first(hide_secrets(arguments))):
+        config_path, ready = for_hydra(arguments)
+        with _hydra_process(ready):
             decorate = hydra.main(
-                version_base="1.3", config_path=str(shipped("conf")), config_name="config"
+                version_base="1.3", config_path=str(config_path), config_name="config"
             )
             decorate(task)()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else NOT_CARRIED_OUT
     except KeyboardInterrupt:
         return task.worst if task.worst >= INTERRUPTED else fail("interrupted", INTERRUPTED)
-    except (*COMPOSITION_ERRORS, ValueError) as error:
-        if wants_traceback or (task.began and not isinstance(error, COMPOSITION_ERRORS)):
-            raise  # a ValueError is Hydra's only while it composes
+    except (*COMPOSITION_ERRORS, ValueError, OSError) as error:
+        if task.began and not isinstance(error, COMPOSITION_ERRORS):
+            raise  # these are Hydra's only while it composes
+        if wants_traceback:
+            traceback.print_exc()
         return fail(explain(error))
     except LmEvalError as error:
         return fail(error)
@@ -84,6 +83,13 @@ def fail(sentence: object, code: int = NOT_CARRIED_OUT) -> int:
     """Says why, and returns the exit code."""
     print(f"error: {sentence}", file=sys.stderr)  # noqa: T201 - a person reads it
     return code
+
+
+def _has_working_directory() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 - Path.cwd() is the same call
+    except OSError:
+        return False
 
 
 def script() -> NoReturn:

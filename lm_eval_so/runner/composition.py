@@ -35,6 +35,14 @@ _VALUE_FLAGS = {"-cn", "--config-name", "-cp", "--config-path", "-cd", "--config
     *("-p", "--package", "-c", "--cfg", "-i"),
 }
 _INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
+_EXTRAS = {
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_local": "submitit",
+    "hydra/launcher/submitit_slurm": "submitit",
+    "hydra/sweeper/optuna": "optuna",
+}
+"""The extra of this package that brings each of Hydra's plugins."""
+_SEVERAL = re.compile(r"(?:value for argument|Sweep parameters) '(?P<key>[^=]*)=(?P<values>.*)'")
 _PLUGINS = str(Path(__file__).parent / "plugins")
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
@@ -64,6 +72,7 @@ def register() -> None:
             "params": _open_node(),
             "backend": {"options": _open_node()},
             "tracking": {"tags": _open_node()},
+            "metadata": _open_node(),
         }
     )
     store = ConfigStore.instance().store
@@ -103,11 +112,7 @@ def mask_secrets(arguments: Sequence[str]) -> list[str]:
 
 
 def explain(error: Exception) -> str:
-    """One sentence for an error of Hydra, OmegaConf or YAML."""
-    from lm_eval_so.runner.config.sentences import nearest, unknown_key  # noqa: PLC0415 - errors only
-
-    cause = error.__cause__
-    key = getattr(error, "full_key", None) or getattr(cause, "full_key", None)
+    """One sentence for an error of Hydra, OmegaConf, YAML or the file system."""
     match error:
         case OverrideParseException():
             return (
@@ -115,15 +120,45 @@ def explain(error: Exception) -> str:
                 "special characters needs quotes that Hydra sees: 'model=\"a=b\"')"
             )
         case MissingConfigException() if error.missing_cfg_file and error.options is not None:
-            group, _, name = error.missing_cfg_file.rpartition("/")
-            known = ", ".join(error.options)
-            return f"unknown {group} {name!r}{nearest(name, error.options)} (known: {known})"
+            return _unknown_option(error.missing_cfg_file, error.options)
         case yaml.MarkedYAMLError(problem_mark=yaml.Mark() as mark):
             return f"{mark.name}:{mark.line + 1}: no YAML: {error.problem}"
-        case HydraException() if key and "not in struct" in str(cause):
-            return unknown_key(key)
-        case OmegaConfBaseException() if key:
-            return f"{key}: {_first_line(error)}"
+        case HydraException() | OmegaConfBaseException():
+            return _of_a_key(error) or _first_lines(error)
+        case OSError(filename=str() as path, strerror=str() as reason):
+            return f"cannot read {path}: {reason}"
+    return _first_lines(error)
+
+
+def _unknown_option(choice: str, options: Sequence[str]) -> str:
+    from lm_eval_so.runner.config.sentences import nearest  # noqa: PLC0415 - errors only
+
+    group, _, name = choice.rpartition("/")
+    if extra := _EXTRAS.get(choice):
+        return f"{group}={name} needs the extra {extra}: pip install 'lm-eval-so[{extra}]'"
+    return f"unknown {group} {name!r}{nearest(name, options)} (known: {', '.join(options)})"
+
+
+def _of_a_key(error: Exception) -> str | None:
+    from lm_eval_so.runner.config.sentences import unknown_key  # noqa: PLC0415 - errors only
+
+    cause = error.__cause__
+    key = getattr(error, "full_key", None) or getattr(cause, "full_key", None)
+    if key and isinstance(error, HydraException) and "not in struct" in str(cause):
+        return unknown_key(key)
+    if key and isinstance(error, OmegaConfBaseException):
+        return f"{key}: {_first_line(error)}"
+    several = _SEVERAL.search(str(error))
+    if several is None:
+        return None
+    key, values = several["key"], several["values"]
+    return (
+        f"{key}={values} is several values: -m runs each of them; for one list, type "
+        f"'{key}=[{values}]', and for one text, '{key}=\"{values}\"'"
+    )
+
+
+def _first_lines(error: Exception) -> str:
     return " ".join(line.strip() for line in str(error).splitlines()[:2])
 
 

@@ -4,6 +4,7 @@
 
     LmEvalError                     the base; its text is one sentence for a person
     ├── ConfigError                 a key, a value or a flag
+    ├── RunningLoopError            a blocking call in a coroutine or a notebook
     ├── DatasetError                a file or a line of the dataset
     ├── StoreError                  the run directory
     │   ├── RunDirectoryBusyError   another process holds it
@@ -51,6 +52,10 @@ class LmEvalError(Exception):
 
 class ConfigError(LmEvalError):
     """The configuration cannot be carried out."""
+
+
+class RunningLoopError(LmEvalError, RuntimeError):
+    """A blocking function was called where an event loop runs; its async twin is the one."""
 
 
 class DatasetError(LmEvalError):

@@ -15,7 +15,6 @@ import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
-from lm_eval_so.runner.config.directory import run_directory
 from lm_eval_so.runner.config.identity import RequestKeys, repeated
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.config.secrets import Redactor, secrets_in
@@ -32,7 +31,7 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.log import run_log
 from lm_eval_so.runner.models import RunRequest, RunResult
 from lm_eval_so.runner.observer import Live, Observer, Started
-from lm_eval_so.runner.planned import identity_of, known_price
+from lm_eval_so.runner.planned import directory_of, known_price, planned
 from lm_eval_so.runner.report import MetadataWriter, RunReport, verdict
 from lm_eval_so.runner.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
@@ -79,7 +78,7 @@ class Run:
         self._observers = observers
         self._source = locate(plan.dataset)
         self._dataset = check(self._source.path)
-        self._identity = identity_of(plan, self._source, self._backend)
+        run = planned(plan, self._source, self._backend, self._dataset.sha256)
         self._configs = repeated(config, plan.repeats)
         self._total = self._dataset.count * plan.repeats
         self.redactor = Redactor(
@@ -90,10 +89,7 @@ class Run:
             ]
         )
         self.directory = RunDirectory(
-            plan.output_dir or run_directory(plan.output_root, self._identity),
-            self._identity,
-            self._total,
-            self.redactor,
+            directory_of(run), run.identity, self._total, self.redactor, run.asked
         )
         self.stop = Stop()
         price = known_price(plan, self._backend.endpoint)
@@ -108,7 +104,7 @@ class Run:
             samples=self._total,
         )
         self._recorder = Recorder(self._source.id, self._configs, price)
-        self._metadata = MetadataWriter(plan, self._source, self._dataset, self._identity)
+        self._metadata = MetadataWriter(plan, self._source, self._dataset, run.identity)
         self._exit = ExitStack()
         self._resumed = self._delivered = 0
 
@@ -210,7 +206,7 @@ class Run:
         for index, (sample, repeat) in enumerate(asked):
             if index == self._total:
                 raise DatasetError(f"{self._source.path} has grown since the run began")
-            key = keys[repeat].key(sample.messages)
+            key = keys[repeat].key(sample.messages, sample.parameters)
             offset = ledger.settle(index, sample.id, key)
             if offset is None:
                 trace_id = new_trace_id(prefix, sample.id, repeat if repeats > 1 else None)

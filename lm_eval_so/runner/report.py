@@ -87,6 +87,7 @@ class MetadataWriter:
                 "name": source.name,
                 "version": source.version,
                 "path": str(source.path),
+                "location": source.location,
                 "sha256": dataset.sha256,
                 "sample_count": dataset.count,
                 "metadata": source.metadata,

@@ -19,6 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, open_dict, read_write
 
 from lm_eval_so.runner.cell import Ended
+from lm_eval_so.runner.config.overrides import as_typed
 from lm_eval_so.runner.task import INTERRUPTED, Task
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class CellSweeper(Sweeper):
         record.write()
         self.task.labels, self.task.sweep = record.labels, record.path
         self.task.uris = {uri for _, _, plan in composed if (uri := _tracking_uri(plan))}
-        ended, interrupted = self._launch([overrides for _, overrides in grid])
+        ended, interrupted = self._launch(record.launches)
         code = max([record.finish(ended), *([INTERRUPTED] if interrupted else [])])
         self.task.exit_code = max(code, max((end.exit_code for end in ended.values()), default=0))
 
@@ -97,7 +98,8 @@ class CellSweeper(Sweeper):
     def _grid(self, arguments: list[str]) -> Iterator[tuple[str | None, list[str]]]:
         assert self.hydra_context is not None  # noqa: S101 - setup() came before
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        given = [f"{key}={value}" for key, value in self._params.items()] + arguments
+        declared = (as_typed(f"{key}={value}") for key, value in self._params.items())
+        given = [*declared, *arguments]
         values: dict[str, list[str]] = {}  # by key: a later override takes an earlier one's place
         for override in parser.parse_overrides(given):
             values[override.get_key_element()] = _values(override)
@@ -151,7 +153,7 @@ def _overrides(cell: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
         for key, value in cell.items():
             yield f"{key}={_literal(value)}"
     else:
-        yield from cell
+        yield from map(as_typed, cell)
 
 
 def _literal(value: object) -> str:

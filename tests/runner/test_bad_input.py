@@ -53,7 +53,9 @@ def refused(
         pytest.param('{"messages": []}', ":2: id is missing", id="no-id"),
         pytest.param('{"id": "b"}', ":2: messages is missing", id="no-messages"),
         pytest.param(sample(id=""), ":2: id must be a non-empty string", id="empty-id"),
-        pytest.param(sample(id=7), ":2: id must be a string, got 7", id="number-as-id"),
+        pytest.param(sample(id=7.5), ":2: id must be a string, got 7.5", id="number-as-id"),
+        pytest.param(sample(id=True), ":2: id must be a string, got True", id="bool-as-id"),
+        pytest.param(sample(id=None), ":2: id must be a string, got None", id="null-as-id"),
         pytest.param(sample(id="a"), ":2: duplicate id 'a', first on line 1", id="duplicate"),
         pytest.param(
             sample(messages=[]), ":2: messages must be a non-empty list, got []", id="no-message"
@@ -104,7 +106,7 @@ def test_a_broken_line_is_named_with_its_file(
         pytest.param({"test.jsonl": b""}, "test.jsonl", "holds no samples", id="empty"),
         pytest.param({"test.jsonl": b"\n \n\n"}, "test.jsonl", "holds no samples", id="blank"),
         pytest.param({"data.csv": b"id\n"}, "data.csv", "neither a directory nor", id="csv"),
-        pytest.param({"t.jsonl": b"\xff\xfe\x00"}, "t.jsonl", "t.jsonl:1: no JSON", id="utf16"),
+        pytest.param({"t.jsonl": b"\xff\xfe\x00"}, "t.jsonl", "looks like UTF-16", id="utf16"),
         pytest.param({"t.jsonl.gz": b"plain"}, "t.jsonl.gz", "cannot be read", id="no-gzip"),
         pytest.param(
             {"t.jsonl.gz": gzip.compress(GOOD.encode() * 99)[:-9]},

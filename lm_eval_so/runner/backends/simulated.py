@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from random import Random
 from typing import Annotated, Literal
 
@@ -11,7 +10,7 @@ import orjson
 from pydantic import Field
 
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.config.schema import Config
+from lm_eval_so.runner.config.schema import Config, UserPath
 from lm_eval_so.runner.errors import (
     APITimeoutError,
     BackendError,
@@ -37,7 +36,7 @@ class SimulatedOptions(Config):
     latency_sigma: Annotated[float, Field(ge=0)] = 0.3
     answer: Literal["echo", "fixed", "file"] = "echo"
     text: str = "OK"
-    answers_path: Path | None = None
+    answers_path: UserPath | None = None
     input_tokens: Annotated[int, Field(ge=0)] | None = None
     output_tokens: Annotated[int, Field(ge=0)] | None = None
     rate_limited: Share = 0

@@ -11,6 +11,8 @@ from lm_eval_so.runner.config.identity import fingerprint
 
 _UNSAFE = re.compile(r'[\x00-\x20<>:"/\\|?*\x7f%]+')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_UNSAFE_IN_A_SHELL = re.compile(r"[^\w.,=+@-]+")
+_LONGEST_NAME = 100  # characters of a run directory's name
 _LONGEST = 255  # bytes, of one name on ext4, APFS and NTFS alike
 
 
@@ -25,15 +27,33 @@ def safe_name(text: str, longest: int = _LONGEST) -> str:
 def run_directory(output_root: Path, identity: Mapping[str, Any]) -> Path:
     """``<output root>/<dataset id>/<backend>_<model>_<params>-<8 hex of the fingerprint>``.
 
-    A variant stands behind the parameters.
+    Only parameters that are a single value are named; the fingerprint stands for the others. A
+    variant stands behind them. The name has at most 100 characters, and none that a shell reads.
     """
+    shown = {name: value for name, value in identity["parameters"].items() if _is_scalar(value)}
     digest = fingerprint(identity)[:8]
-    words = [
-        *(identity["backend"], identity["model"], _parameters(identity["parameters"])),
-        identity.get("variant"),
-    ]
-    readable = safe_name("_".join(word for word in words if word), _LONGEST - len(digest) - 1)
+    readable = _UNSAFE_IN_A_SHELL.sub("-", _words(identity, shown))[: _LONGEST_NAME - 9]
+    return _below(output_root, identity, safe_name(readable, _LONGEST - 9), digest)
+
+
+def earlier_directory(output_root: Path, identity: Mapping[str, Any]) -> Path:
+    """Where version 0.1.0 left the same run: all parameters, as long as a file name may be."""
+    digest = fingerprint(identity)[:8]
+    readable = safe_name(_words(identity, identity["parameters"]), _LONGEST - len(digest) - 1)
+    return _below(output_root, identity, readable, digest)
+
+
+def _below(output_root: Path, identity: Mapping[str, Any], readable: str, digest: str) -> Path:
     return output_root / safe_name(identity["dataset"]) / f"{readable}-{digest}"
+
+
+def _words(identity: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    words = [identity["backend"], identity["model"], _parameters(parameters)]
+    return "_".join(word for word in [*words, identity.get("variant")] if word)
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def _parameters(parameters: Mapping[str, Any]) -> str:

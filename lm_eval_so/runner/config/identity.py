@@ -110,23 +110,38 @@ class RequestKeys:
         defaults: Mapping[str, Any] | None = None,
         repeat: int = 0,
     ) -> None:
-        question = {
+        self._parameters = {**(defaults or {}), **sent(config.parameters)}
+        self._question = {
             "backend": config.backend,
             "endpoint": endpoint,
             "messages": None,
             "model": config.model,
-            "parameters": {**(defaults or {}), **sent(config.parameters)},
+            "parameters": self._parameters,
             **({"repeat": repeat} if repeat else {}),
         }
-        before, _, self._after = canonical_json(question).partition(_PLACEHOLDER)
-        self._before = hashlib.sha256(before + b'"messages":')
+        self._shared = _around_messages(self._question)
 
-    def key(self, messages: list[Message]) -> str:
-        """The request key of a conversation, in hex."""
-        digest = self._before.copy()
+    def key(self, messages: list[Message], parameters: Mapping[str, Any] | None = None) -> str:
+        """The request key of a conversation, in hex.
+
+        Args:
+            messages: The conversation.
+            parameters: The sample's own, such as its tools; they take the place of the config's.
+        """
+        before, after = self._shared
+        if parameters:
+            all_of_them = {**self._parameters, **parameters}
+            before, after = _around_messages({**self._question, "parameters": all_of_them})
+        digest = before.copy()
         digest.update(_messages_json(messages))
-        digest.update(self._after)
+        digest.update(after)
         return digest.hexdigest()
+
+
+def _around_messages(question: Mapping[str, Any]) -> tuple["hashlib._Hash", bytes]:
+    """The hash of what stands before the messages, and the text that stands behind them."""
+    before, _, after = canonical_json(question).partition(_PLACEHOLDER)
+    return hashlib.sha256(before + b'"messages":'), after
 
 
 def _messages_json(messages: list[Message]) -> bytes:

@@ -3,16 +3,36 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.wording import Told
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
 
 
-class Config(BaseModel):
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of this name has a home: as in a shell, the path stays as it is
+        return path
+
+
+UserPath = Annotated[Path, AfterValidator(_at_home)]
+"""A path as a person types it: ``~`` is the home directory."""
+
+
+class Config(BaseModel, metaclass=Told):
     """A frozen group of the config; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
@@ -26,8 +46,8 @@ class DatasetConfig(Config):
         metadata: ``metadata.json``, where it does not stand beside the samples.
     """
 
-    path: Path
-    metadata: Path | None = None
+    path: UserPath
+    metadata: UserPath | None = None
 
 
 class BackendConfig(Config):
@@ -197,8 +217,8 @@ class ComposedConfig(Config):
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1)] = 1
     metadata: dict[str, Any] = {}
-    output_root: Path = Path("outputs")
-    output_dir: Path | None = None
+    output_root: UserPath = Path("outputs")
+    output_dir: UserPath | None = None
     sweep_name: Annotated[str, Field(min_length=1)] | None = None
     objective: str | None = None
 
@@ -221,7 +241,7 @@ class RunPlan(Config):
     options: RunnerOptions = RunnerOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
-    output_root: Path = Path("outputs")
-    output_dir: Path | None = None
+    output_root: UserPath = Path("outputs")
+    output_dir: UserPath | None = None
     sweep_name: str | None = None
     objective: str | None = None

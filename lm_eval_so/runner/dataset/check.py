@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from lm_eval_so.runner.compact import CompactMap
+from lm_eval_so.runner.dataset import hints
 from lm_eval_so.runner.dataset.reader import Line, parse_sample, read_lines
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import Value
@@ -35,6 +36,9 @@ def check(path: Path) -> Checked:
     first_lines = CompactMap()
     faults: list[str] = []
     for line in read_lines(path):
+        kind = None if len(first_lines) or faults else hints.of_file(line.text)
+        if kind:
+            raise DatasetError(f"{path}:{line.number}: {kind}")
         digest.update(line.text)
         digest.update(b"\n")
         fault = _fault(path, line, first_lines)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from lm_eval_so.runner.config.sentences import explain
+from lm_eval_so.runner.dataset import hints
+from lm_eval_so.runner.dataset.numbers import odd_number
 from lm_eval_so.runner.dataset.source import open_samples
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import TestSample
@@ -46,12 +48,20 @@ def parse_sample(line: Line) -> TestSample:
         ValueError: What is wrong with the line, in one sentence.
     """
     try:
-        return TestSample.model_validate_json(line.text)
+        sample = TestSample.model_validate_json(line.text)
     except ValidationError as error:
-        if error.errors()[0]["type"] == "json_invalid":
-            reason = error.errors()[0]["ctx"]["error"]
-            raise ValueError(f"no JSON: {reason}") from error
-        raise ValueError(explain(error, known=(), whole="a sample")) from error
+        raise ValueError(_sentence(error, line.text)) from error
+    fault = odd_number(line.text, sample) or hints.not_sent(sample.model_extra or {})
+    if fault:
+        raise ValueError(fault)
+    return sample
+
+
+def _sentence(error: ValidationError, text: bytes) -> str:
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return hints.of_encoding(text) or f"no JSON: {first['ctx']['error']}"
+    return explain(error, known=(), whole="a sample") + hints.of_sample(text)
 
 
 def read_samples(path: Path) -> Iterator[TestSample]:

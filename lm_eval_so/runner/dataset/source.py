@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import os
+import stat
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +15,11 @@ from lm_eval_so.runner.models import Value
 
 SAMPLES = "test.jsonl"
 METADATA = "metadata.json"
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISDIR, "a directory"),
+)
 _SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
@@ -20,7 +27,7 @@ class DatasetSource(Value):
     """Where the samples are, and what ``metadata.json`` says of them.
 
     Attributes:
-        id: ``id`` (or ``dataset_id``) of the metadata, else the name of the directory or file.
+        id: ``dataset_id`` (or ``id``) of the metadata, else the name of the directory or file.
         version: ``version`` of the metadata.
         metadata: All of ``metadata.json``; empty where there is none.
     """
@@ -31,6 +38,11 @@ class DatasetSource(Value):
     version: str | None
     metadata: dict[str, Any]
 
+    @property
+    def location(self) -> str:
+        """Where the samples are, from the root and with all links resolved."""
+        return os.path.realpath(self.path)
+
 
 def locate(config: DatasetConfig) -> DatasetSource:
     """Finds the samples and reads the metadata.
@@ -40,7 +52,7 @@ def locate(config: DatasetConfig) -> DatasetSource:
     """
     samples, default_id, beside = _samples(config.path)
     metadata = _metadata(config.metadata, beside)
-    identity = str(metadata.get("id") or metadata.get("dataset_id") or default_id)
+    identity = str(metadata.get("dataset_id") or metadata.get("id") or default_id)
     version = metadata.get("version")
     return DatasetSource(
         path=samples,
@@ -62,12 +74,14 @@ def _samples(path: Path) -> tuple[Path, str, Path]:
     if path.is_dir():
         name = path.resolve().name
         for candidate in (path / SAMPLES, path / f"{SAMPLES}.gz"):
-            if candidate.is_file():
+            if candidate.exists():
+                _check_regular(candidate, "it is read twice")
                 return candidate, name, path / METADATA
         raise DatasetError(f"{path} holds no {SAMPLES}")
-    suffix = next((suffix for suffix in _SUFFIXES if path.name.endswith(suffix)), None)
     if not path.exists():
         raise DatasetError(f"dataset {path} does not exist")
+    _check_regular(path, "it is read twice")
+    suffix = next((suffix for suffix in _SUFFIXES if path.name.endswith(suffix)), None)
     if suffix is None:
         raise DatasetError(f"dataset {path} is neither a directory nor a .jsonl or .jsonl.gz file")
     named = path.name.removesuffix(suffix)
@@ -75,11 +89,20 @@ def _samples(path: Path) -> tuple[Path, str, Path]:
     return path, default_id, path.with_name(METADATA)
 
 
+def _check_regular(path: Path, why: str) -> None:
+    """Refuses a pipe, a socket or a device before it is opened, which could wait for ever."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
+        raise DatasetError(f"{path} is {kind}, no regular file: {why}; write it to a file first")
+
+
 def _metadata(named: Path | None, beside: Path) -> dict[str, Any]:
-    if named is None and not beside.is_file():
+    if named is None and not beside.exists():
         return {}
     path = named or beside
     try:
+        _check_regular(path, "it may never end")
         metadata = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         raise DatasetError(f"metadata {path} cannot be read: {error.strerror}") from error

@@ -8,12 +8,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from lm_eval_so.runner.config.secrets import Redactor
+from lm_eval_so.runner.errors import ForeignRunError
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import replace_file
 from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import as_line, read_line
 from lm_eval_so.runner.store.lock import DirectoryLock
 from lm_eval_so.runner.store.metadata import METADATA, check_owner, write_metadata
+from lm_eval_so.runner.store.owner import Asked, may_go_on
 from lm_eval_so.runner.store.results import RESULTS, ResultsFile
 from lm_eval_so.runner.store.spent import SPENT, SpentFile
 
@@ -28,6 +30,7 @@ class RunDirectory:
         identity: What the directory must belong to.
         count: Samples in the dataset.
         redactor: Takes secrets out of every line.
+        asked: The dataset, which must be the one that the directory has results of; None for any.
 
     Attributes:
         spent: What all commands have taken.
@@ -39,19 +42,26 @@ class RunDirectory:
     """
 
     def __init__(
-        self, path: Path, identity: Mapping[str, Any], count: int, redactor: Redactor
+        self,
+        path: Path,
+        identity: Mapping[str, Any],
+        count: int,
+        redactor: Redactor,
+        asked: Asked | None = None,
     ) -> None:
         self.path = path
         self.spent = SpentFile(path / SPENT)
         self._identity = identity
         self._count = count
         self._redactor = redactor
+        self._asked = asked
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as entered:
             entered.enter_context(DirectoryLock(self.path))
             check_owner(self.path, self._identity)
+            self._check_dataset()
             self._results = ResultsFile(self.path / RESULTS)
             entered.callback(self._results.close)
             entered.callback(self.spent.close)
@@ -128,6 +138,14 @@ class RunDirectory:
         while True:
             await asyncio.sleep(_SYNC_INTERVAL)
             await asyncio.to_thread(self._sync)
+
+    def _check_dataset(self) -> None:
+        if self._asked is not None and not may_go_on(self.path, self._asked):
+            raise ForeignRunError(
+                f"{self.path} holds the results of another dataset with the id "
+                f"{self._identity['dataset']!r}; choose another output_dir, or give each of them "
+                "a dataset_id of its own in its metadata.json"
+            )
 
     def _sync(self) -> None:
         self._results.sync()

@@ -49,7 +49,7 @@ def check_owner(directory: Path, identity: Mapping[str, Any]) -> None:
     """
     metadata = read_metadata(directory)
     if metadata is None:
-        if (directory / RESULTS).exists():
+        if _holds_results(directory / RESULTS):
             raise ForeignRunError(
                 f"{directory} holds a {RESULTS} but no {METADATA}, so whose it is cannot be told; "
                 "choose another output_dir"
@@ -62,6 +62,11 @@ def check_owner(directory: Path, identity: Mapping[str, Any]) -> None:
             f"{directory} belongs to another configuration: {'; '.join(differing)}; choose another "
             "output_dir, or leave it out"
         )
+
+
+def _holds_results(path: Path) -> bool:
+    """Whether there is a line; an empty file is what a command left that went no further."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def environment() -> dict[str, Any]:

@@ -47,13 +47,7 @@ class ResultsFile:
 
     def scan(self) -> Iterator[StoredLine]:
         """The lines that are whole; damage is passed over."""
-        offset = 0
-        with self.path.open("rb", buffering=1 << 18) as file:
-            for line in file:
-                found = _read(offset, line)
-                if found:
-                    yield found
-                offset += len(line)
+        return scan_lines(self.path)
 
     def append(self, line: bytes) -> int:
         """Writes a line with one system call, and returns its offset.
@@ -122,6 +116,19 @@ class ResultsFile:
         elif tail:
             os.ftruncate(self._descriptor, start)
             self._size = start
+
+
+def scan_lines(path: Path) -> Iterator[StoredLine]:
+    """The lines of a file that are whole; damage is passed over, and so is a missing file."""
+    if not path.exists():
+        return
+    offset = 0
+    with path.open("rb", buffering=1 << 18) as file:
+        for line in file:
+            found = _read(offset, line)
+            if found:
+                yield found
+            offset += len(line)
 
 
 def read_results(path: Path | str) -> Iterator[RunResult]:

@@ -10,11 +10,12 @@ import orjson
 
 from lm_eval_so.runner.cell import Ended
 from lm_eval_so.runner.composition import mask_secrets
+from lm_eval_so.runner.config.compose import EncodedJson
 from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.source import locate
-from lm_eval_so.runner.errors import ConfigError, LmEvalError, StoreError
-from lm_eval_so.runner.planned import directory_of
+from lm_eval_so.runner.errors import ConfigError, StoreError
+from lm_eval_so.runner.planned import directories_of
 from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
@@ -47,10 +48,11 @@ def planned(cells: Sequence[tuple[str | None, list[str], RunPlan]]) -> list[Plan
         ConfigError: Two cells would write into one directory.
     """
     settings = varying([_settings(name, overrides) for name, overrides, _ in cells])
+    directories = directories_of([plan for _, _, plan in cells])
     found: dict[Path, int] = {}
     result = []
     for index, ((_, overrides, plan), own) in enumerate(zip(cells, settings, strict=True)):
-        directory = _directory(plan)
+        directory = directories[index]
         if directory is not None:
             other = found.setdefault(directory.absolute(), index)
             if other != index and plan.output_dir is not None:
@@ -86,6 +88,20 @@ class SweepRecord:
     def labels(self) -> list[str]:
         """One line for each cell."""
         return [read_row(None, cell.settings).label for cell in self._cells]
+
+    @property
+    def launches(self) -> list[list[str]]:
+        """The overrides of each cell; with several datasets, also the directory found for it.
+
+        A cell then must not look for its own: one of the same dataset id may run beside it.
+        """
+        one_dataset = len({cell.plan.dataset.path for cell in self._cells}) == 1
+        return [
+            cell.overrides
+            if one_dataset or cell.directory is None or cell.plan.output_dir is not None
+            else [*cell.overrides, f"output_dir={EncodedJson.interpolation(str(cell.directory))}"]
+            for cell in self._cells
+        ]
 
     def write(self, ended: Mapping[int, Ended] | None = None) -> list[Row]:
         """Writes what is known now.
@@ -163,13 +179,6 @@ def _unquoted(value: str) -> str:
 
 def _differing(one: Settings, other: Settings) -> str:
     return ", ".join(key for key in one if one[key] != other[key]) or "nothing"
-
-
-def _directory(plan: RunPlan) -> Path | None:
-    try:
-        return directory_of(plan)
-    except LmEvalError:
-        return None
 
 
 def _folder(cells: Sequence[PlannedCell]) -> Path:

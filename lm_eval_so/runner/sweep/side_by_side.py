@@ -35,7 +35,7 @@ def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
             file.seek(0)
             earlier = places[:index]
             for result in map(_read, iter(file.readline, b"")):
-                question = (result["sample_id"], result.get("repeat", 0))
+                question = _question(result)
                 if any(place.get(question) is not None for place in earlier):
                     continue
                 here = file.tell()
@@ -54,9 +54,15 @@ def _places(file: BinaryIO) -> CompactMap:
     places, offset = CompactMap(), 0
     for line in file:
         result = _read(line)
-        places[result["sample_id"], result.get("repeat", 0)] = offset
+        places[_question(result)] = offset
         offset += len(line)
     return places
+
+
+def _question(result: dict[str, Any]) -> tuple[str, int, bytes]:
+    """Samples of one id whose messages differ, as of two datasets, are lines of their own."""
+    messages = orjson.dumps(result["request_messages"], option=orjson.OPT_SORT_KEYS)
+    return result["sample_id"], result.get("repeat", 0), messages
 
 
 def _at(file: BinaryIO, offset: int | None) -> dict[str, Any] | None:

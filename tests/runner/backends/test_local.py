@@ -14,8 +14,9 @@ import pytest
 
 from conftest import REPOSITORY, program, rows
 from lm_eval_so import RunConfig, run
-from lm_eval_so.runner.backends.local.model import find_model, model_digest
-from lm_eval_so.runner.errors import BackendSetupError
+from lm_eval_so.runner import app, cli
+from lm_eval_so.runner.backends.local.model import check_name, find_model, model_digest
+from lm_eval_so.runner.errors import BackendSetupError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +168,39 @@ def test_another_gguf_file_answers_under_its_own_name(command: Command, tmp_path
     lines = rows(tmp_path / "run" / "run_results.jsonl")
     assert {line["run_config"]["model"] for line in lines} == {"my-model"}
     assert {line["response"]["model"] for line in lines} == {"my-model"}
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("SmolLM2-135M-Instruct", "x/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        ("SmolLM2-135M-Instruct.Q4_1", "x/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        ("tuned.gguf", "tuned.gguf"),
+        ("tuned", "tuned.gguf"),
+        ("한국어", "한국어.gguf"),
+    ],
+)
+def test_a_model_goes_by_the_name_of_its_file(model: str, path: str) -> None:
+    check_name(model, Path(path))
+
+
+@pytest.mark.parametrize("model", ["llama3", "tune", "SmolLM2-135M", "gpt-4o", "TUNED2"])
+def test_a_model_of_another_name_is_refused(model: str) -> None:
+    with pytest.raises(ConfigError, match=r"answers with the file tuned\.gguf, so leave model out"):
+        check_name(model, Path("tuned.gguf"))
+
+
+@pytest.mark.parametrize("flags", [False, True], ids=["overrides", "flags"])
+def test_nothing_is_answered_under_a_name_that_is_not_the_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, flags: bool
+) -> None:
+    if flags:
+        code = cli.main(["--backend=local", "--model=llama3", "--output-dir=o"])
+    else:
+        code = app.main(["backend=local", "model=llama3", "output_dir=o"])
+    assert code == 2
+    assert "error: model='llama3': backend 'local' answers with" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
 
 
 def test_a_file_that_is_no_model_is_one_sentence(command: Command, tmp_path: Path) -> None:

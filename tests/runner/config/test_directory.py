@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,10 @@ def of(
         ),
         pytest.param(of(n=None), "d/openai_m", id="none-is-not-sent"),
         pytest.param(of(effort="low"), "d/openai_m_effort=low", id="string-without-quotes"),
-        pytest.param(of(stop=["a", "b"]), "d/openai_m_stop=[-a-,-b-]", id="list"),
+        pytest.param(of(stop=["a", "b"], n=1), "d/openai_m_n=1", id="no-list"),
+        pytest.param(of(extra={"a": {"b": 1}}, n=1), "d/openai_m_n=1", id="no-mapping"),
+        pytest.param(of(stop="$(rm) {x} 'y' & z!"), "d/openai_m_stop=-rm-x-y-z", id="shell"),
+        pytest.param(of("한국어-モデル"), "d/openai_한국어-モデル", id="unicode"),
         pytest.param(of(logprobs=True), "d/openai_m_logprobs=true", id="json-words"),
         pytest.param(of("org/name:v1", "my/set"), "my-set/openai_org-name-v1", id="slashes"),
     ],
@@ -129,7 +133,7 @@ def test_a_long_name_is_cut_and_keeps_its_digits() -> None:
     assert folders[0] != folders[1]
     for folder, asked in zip(folders, long, strict=True):
         assert folder.name.endswith("m-" + fingerprint(asked)[:8])
-        assert [len(part) for part in folder.parts] == [3, 255, 255]
+        assert [len(part) for part in folder.parts] == [3, 255, 100]
         folder.mkdir(parents=True)
 
 
@@ -145,4 +149,7 @@ def test_a_run_directory_is_always_two_levels_below_the_root(
     folder = run_directory(Path("/root"), asked)
     assert folder.parent.parent == Path("/root")
     assert len(folder.name.encode()) <= 255
+    assert len(folder.name) <= 100
+    in_ascii = folder.name.encode("ascii", "ignore").decode()
+    assert shlex.quote(in_ascii) == in_ascii, "no shell reads anything into it"
     assert run_directory(Path("/root"), asked) == folder

@@ -55,6 +55,7 @@ def test_the_same_samples_in_any_dress_are_the_same_dataset(
         pytest.param("d/other.jsonl", None, ("other", "other", None), id="another-file"),
         pytest.param("d", {"id": "x", "version": 2}, ("x", "x", "2"), id="metadata"),
         pytest.param("d", {"dataset_id": "x", "name": "N"}, ("x", "N", None), id="dataset_id"),
+        pytest.param("d", {"dataset_id": "x", "id": "y"}, ("x", "x", None), id="dataset_id-wins"),
     ],
 )
 def test_a_dataset_is_named_by_its_metadata_else_by_its_place(

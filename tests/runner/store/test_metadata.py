@@ -138,9 +138,14 @@ def test_a_foreign_directory_is_refused_with_the_keys_that_differ(
 
 
 def test_results_without_metadata_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "run_results.jsonl").write_text("")
+    (tmp_path / "run_results.jsonl").write_text("{}\n")
     with pytest.raises(ForeignRunError, match=r"holds a run_results\.jsonl but no run_metadata"):
         check_owner(tmp_path, IDENTITY)
+
+
+def test_an_empty_results_file_is_nobodys(tmp_path: Path) -> None:
+    (tmp_path / "run_results.jsonl").write_text("")
+    check_owner(tmp_path, IDENTITY)
 
 
 @pytest.mark.parametrize(

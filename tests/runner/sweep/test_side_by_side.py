@@ -73,6 +73,19 @@ def test_datasets_that_differ_are_refused_unless_asked_for(
     assert [answer and answer["status"] for answer in last["cells"].values()] == [None, "ok"]
 
 
+def test_no_answer_stands_below_the_messages_of_another_dataset(
+    cell: Callable[..., Path], tmp_path: Path
+) -> None:
+    directories = [str(cell("one")), str(cell("two", s1="quite another"))]
+    assert main([*directories, "--mixed-datasets"]) == 0
+    lines = rows(tmp_path / "side_by_side.jsonl")
+    assert [line["sample_id"] for line in lines] == ["s0", "s1", "s2", "s1"]
+    for line in (lines[1], lines[3]):
+        (text,) = [answer["text"] for answer in line["cells"].values() if answer]
+        other = line["request_messages"][0]["content"] == "quite another"
+        assert text == ("from two" if other else "from one")
+
+
 def test_a_folder_without_runs_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,16 +8,20 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field
 
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.backends.local.model import find_model, model_digest, require_engine
+from lm_eval_so.runner.backends.local.model import (
+    check_name,
+    find_model,
+    model_digest,
+    require_engine,
+)
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.config.identity import sent
-from lm_eval_so.runner.config.schema import Config
+from lm_eval_so.runner.config.schema import Config, UserPath
 from lm_eval_so.runner.errors import BackendSetupError
 from lm_eval_so.runner.models import RunConfig
 
@@ -33,7 +37,7 @@ _PATIENCE = 3  # seconds for the child to go by itself
 class LocalOptions(Config):
     """The comments in ``conf/backend/local.yaml`` say what each is."""
 
-    model_path: Path | None = None
+    model_path: UserPath | None = None
     context_length: Annotated[int, Field(ge=64)] = 2048
     n_parallel: Annotated[int, Field(ge=1, le=256)] = 4
     request_defaults: dict[str, Any] = Field(default={"max_tokens": 256})
@@ -50,6 +54,7 @@ class LocalBackend(ChatBackend):
         super().__init__(config)
         require_engine()
         self._model_path = find_model(self.options.model_path)
+        check_name(config.model, self._model_path)
         self._exit = AsyncExitStack()
 
     @property

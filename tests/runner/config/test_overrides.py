@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from lm_eval_so.runner.config.overrides import TEXT_KEYS, as_typed
+from lm_eval_so.runner.config.schema import ComposedConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def takes_text(kind: object) -> bool:
+    if get_origin(kind) in (Annotated, Union, UnionType):
+        return any(map(takes_text, get_args(kind)))
+    return kind in (str, Path)
+
+
+def text_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from text_keys(kind, f"{prefix}{name}.")
+        elif takes_text(kind):
+            yield prefix + name
+
+
+def test_the_text_keys_are_those_of_the_schema() -> None:
+    assert set(text_keys(ComposedConfig)) == TEXT_KEYS
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("model=1e3", "model='1e3'"),
+        ("model=1_0", "model='1_0'"),
+        ("model=007", "model='007'"),
+        ("model=nan", "model='nan'"),
+        ("model=True", "model='True'"),
+        ("+variant=0.50", "+variant='0.50'"),
+        ("++sweep_name=1", "++sweep_name='1'"),
+        ("output_dir=2024_06_01", "output_dir='2024_06_01'"),
+        ("output_root=~/runs", "output_root='~/runs'"),
+        ("dataset.path=~", "dataset.path='~'"),
+        ("tracking.run_name=1e3", "tracking.run_name='1e3'"),
+        ("runner.trace_prefix=1e3", "runner.trace_prefix='1e3'"),
+        ("backend.options.project=1_0", "backend.options.project='1_0'"),
+        ("model=1e3,gpt-4o, 2e3", "model='1e3',gpt-4o,'2e3'"),
+    ],
+)
+def test_a_value_of_a_text_key_is_kept_as_typed(typed: str, kept: str) -> None:
+    assert as_typed(typed) == kept
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("model=gpt-4o", "model=org/name:v1", "model=null", "model=", "model='1e3'"),
+        *("model=[1,2]", "model=choice(1,2)", "variant=${runner.timeout}", "model=a=b"),
+        *("runner.timeout=1e3", "params.seed=1_0", "metadata.note=1e3", "repeats=2"),
+        *("backend=openai", "~model", "tracking.tags.team=1", "runner.max_concurrency=auto"),
+    ],
+)
+def test_everything_else_is_left_to_hydra(typed: str) -> None:
+    assert as_typed(typed) == typed
