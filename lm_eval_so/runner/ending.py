@@ -51,7 +51,9 @@ def _way_out(fault: BaseException, again: str | None) -> str:
         case BudgetSpentError():  # its own words name what to change
             return ""
         case BackendUnusableError():
-            return " What was received is kept: once this is mended, the run goes on where it stopped."
+            return (
+                " What was received is kept: once this is mended, the run goes on where it stopped."
+            )
         case _ if again is None:
             return ""
         case StoreError():

@@ -103,7 +103,9 @@ def _tracking(
         return None
     from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - only if asked for
 
-    return tracking_of(plan, feeder(), place.sweep if place else None)
+    if place is None:
+        return tracking_of(plan, feeder())
+    return tracking_of(plan, feeder(), place.sweep, place.label)
 
 
 def _finish(tracking: MlflowTracking, report: RunReport, *, alone: bool) -> None:

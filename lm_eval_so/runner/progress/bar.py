@@ -23,18 +23,18 @@ class BarProgress:
     ) -> None:
         self._console = console
         self._sleep = sleep
-        self._screen = Screen(
-            console=console,
-            transient=True,
-            auto_refresh=False,  # refreshed by the event loop: no thread beside it
-            get_renderable=self._line,
-        )
 
     def started(self, started: Started, live: Callable[[], Live]) -> None:
         """Shows the line."""
         self._live = live
         self._title = started.title
         self._tally = Tally(started.total)
+        self._screen = Screen(
+            console=self._console,
+            transient=True,
+            auto_refresh=False,  # refreshed by the event loop: no thread beside it
+            get_renderable=self._line,
+        )
         self._screen.start()
         self._console.show_cursor()  # a shell that gets the terminal back by Ctrl-Z needs it
         self._refreshing = asyncio.create_task(self._refresh())
