@@ -7,6 +7,7 @@ costs the text, and nothing else.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -57,11 +58,18 @@ class LastingStream:
         return getattr(self._stream, name)
 
 
+class _Silence(io.TextIOBase):
+    """A stream that nobody has."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 def lasting(stream: TextIO | None) -> TextIO:
     """The stream so that it lasts; one that was closed from the start is silent."""
     if isinstance(stream, LastingStream):
         return cast("TextIO", stream)
-    return cast("TextIO", LastingStream(stream or _silence()))
+    return cast("TextIO", LastingStream(stream or cast("TextIO", _Silence())))
 
 
 def keep_output() -> None:
@@ -100,10 +108,6 @@ def _line(line: object, stream: TextIO | None) -> None:
 def _encodable(text: str, encoding: str | None) -> str:
     encoding = encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _silence() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - as long as the process
 
 
 def _fill_closed_descriptors() -> None:

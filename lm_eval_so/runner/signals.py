@@ -65,8 +65,8 @@ def on_signal(
         patience: Seconds that the loop has for it.
 
     Raises:
-        InterruptedRunError: In the place where the loop is blocked; the second time,
-            KeyboardInterrupt.
+        InterruptedRunError: In the place where the loop is blocked; the second time, what no
+            ``except Exception`` catches: KeyboardInterrupt, or SystemExit.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -118,7 +118,7 @@ class _Listener:
         again = self.received > 1
         if again and _is_ours:
             _end_soon(error.exit_code)
-        _in_thread(self._insist, number, KeyboardInterrupt() if again else error, heard)
+        _in_thread(self._insist, number, _for_good(error) if again else error, heard)
 
     def _take(self, error: InterruptedRunError, heard: threading.Event) -> None:
         heard.set()
@@ -129,6 +129,12 @@ class _Listener:
             return
         self._overdue = overdue
         _to_main_thread(number)
+
+
+def _for_good(error: InterruptedRunError) -> BaseException:
+    if error.exit_code == _EXIT_CODE_BASE + signal.SIGINT:
+        return KeyboardInterrupt()
+    return SystemExit(error.exit_code)
 
 
 def _to_main_thread(number: int) -> None:

@@ -15,8 +15,8 @@ from lm_eval_so.tracking.messages import ALL, Begin, End, EndSweep, LiveMetrics,
 DEAD = "the process that speaks with MLflow has ended"
 GRACE = 5.0  # seconds beyond what the process was given
 FIRST_ANSWER = 120.0
-"""Seconds that MLflow may take to answer at all: on a small machine that is busy, to import it and to
-make a database takes a minute."""
+"""Seconds that MLflow may take to answer at all: on a small machine that is busy, it takes a minute
+to import it and to make a database."""
 # -P: a script of the user's that is called mlflow.py is not MLflow.
 _WORKER = [sys.executable, "-P", "-W", "ignore", "-m", "lm_eval_so.tracking.worker"]
 
