@@ -6,6 +6,8 @@ import fcntl
 import os
 import pty
 import re
+import select
+import signal
 import struct
 import subprocess
 import termios
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 
 _SEQUENCE = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)|\x1b.?")
 _HEIGHT = 40
+
+
+def _own_terminal() -> None:
+    """Makes standard input the terminal of a new session, which is told when it goes away."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Terminal:
@@ -43,9 +52,10 @@ class Terminal:
             stderr=theirs,
             env={**os.environ, "TERM": "xterm-256color", **env},
             cwd=cwd,
-            start_new_session=True,
+            preexec_fn=_own_terminal,  # noqa: PLW1509 - no thread of ours holds a lock
         )
         os.close(theirs)
+        self._hung_up = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -60,13 +70,18 @@ class Terminal:
     ) -> None:
         self.process.kill()
         self.process.wait()
-        self._reader.join(10)
+        self.hang_up()
 
     def end(self) -> int:
         """Waits for the exit code, and for all that was written."""
         code = self.process.wait(60)
         self._reader.join(10)
         return code
+
+    def hang_up(self) -> None:
+        """Closes the terminal: its session gets SIGHUP, and whatever writes to it an error."""
+        self._hung_up.set()
+        self._reader.join(10)
 
     def wait_for(self, what: Callable[[list[str]], bool], seconds: float = 60) -> list[str]:
         """The screen as soon as it is so."""
@@ -97,13 +112,12 @@ class Terminal:
 
     def _read(self) -> None:
         buffer = b""
-        while True:
+        while not self._hung_up.is_set():
+            if not select.select([self._ours], [], [], 0.02)[0]:
+                continue
             try:
-                piece = os.read(self._ours, 1 << 16)
+                buffer += os.read(self._ours, 1 << 16)
             except OSError:  # the last process that had the terminal has gone
-                piece = b""
-            buffer += piece
+                break
             self.seen = buffer.decode(errors="replace")
-            if not piece:
-                os.close(self._ours)
-                return
+        os.close(self._ours)
