@@ -9,7 +9,6 @@ end within seconds, whatever blocks.
 from __future__ import annotations
 
 import _thread
-import asyncio
 import os
 import signal
 import threading
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
 _EXIT_CODE_BASE = 128
@@ -71,6 +71,8 @@ def on_signal(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    import asyncio  # noqa: PLC0415 - not for --help
+
     listener = _Listener(asyncio.get_running_loop(), request, patience)
     before = {number: signal.signal(number, listener.handle) for number in _stopping()}
     try:
