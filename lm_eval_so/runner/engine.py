@@ -140,6 +140,7 @@ class SyncEngine:
             workers: Samples under way at once, those that back off included.
             drain_timeout: Seconds that a stop waits for what is in flight.
         """
+        self._stack.evidence.watch(workers)
         async with asyncio.TaskGroup() as group:
             pool: set[asyncio.Task[None]] = set()
             for _ in range(workers):
@@ -163,6 +164,7 @@ class SyncEngine:
                 # No pause before this: the answer is written before the next request leaves, so
                 # that a kill costs no more answers than there were requests in flight.
                 await self._deliver(item, self._recorder.record(item, outcome))
+            self._stack.evidence.no_more()
         except StoppedError:
             return
         except Exception as fault:  # noqa: BLE001 - raised again once what is in flight is safe

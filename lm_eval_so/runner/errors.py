@@ -258,3 +258,10 @@ def error_class(status_code: int) -> type[BackendError]:
     if status_code >= _SERVER_ERRORS:
         return InternalServerError
     return _BY_STATUS.get(status_code, BackendError)
+
+
+def one_line(message: str, longest: int) -> str:
+    """A message on one line of at most so many characters, without what moves a cursor."""
+    visible = "".join(mark if mark.isprintable() else " " for mark in message[: 4 * longest])
+    line = " ".join(visible.split())
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"

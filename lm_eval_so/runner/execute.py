@@ -36,12 +36,16 @@ from lm_eval_so.runner.planned import identity_of, known_price
 from lm_eval_so.runner.report import MetadataWriter, RunReport, verdict
 from lm_eval_so.runner.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
+from lm_eval_so.runner.strategy.away import LEAST_ROUND
+from lm_eval_so.runner.strategy.evidence import MOST_HELD
 from lm_eval_so.runner.strategy.stack import Stack
 from lm_eval_so.runner.summary.summarise import Summary, summarise
 
 _LOG = logging.getLogger(__name__)
 _WORKERS_PER_SLOT = 2
 """While one worker backs off without a slot, another uses it."""
+_LEAST_WORKERS = MOST_HELD + LEAST_ROUND
+"""With few slots too, refusals that are held back leave enough workers to tell an outage."""
 _KEPT_PER_TURN = 256
 """Samples with an answer that are passed over before the event loop gets a turn."""
 
@@ -155,6 +159,8 @@ class Run:
             if first is None:
                 return  # all is there: neither a server nor a client is needed
             self._count_earlier_commands()
+            if self.directory.ledger.has_answers:
+                self._stack.evidence.answered_before()
             if options.budget.seconds is not None:
                 timer = asyncio.get_running_loop().call_later(
                     options.budget.seconds, self._out_of_time
@@ -165,7 +171,7 @@ class Run:
                 )
                 await engine.run(
                     chain([first], items),
-                    workers=min(options.most_at_once * _WORKERS_PER_SLOT, self._total),
+                    workers=self._workers,
                     drain_timeout=options.drain_timeout,
                 )
         except Exception as fault:  # noqa: BLE001 - the report carries it to the caller
@@ -176,6 +182,11 @@ class Run:
                 timer.cancel()
             for observer in self._observers:
                 observer.ended()
+
+    @property
+    def _workers(self) -> int:
+        enough = max(self.plan.options.most_at_once * _WORKERS_PER_SLOT, _LEAST_WORKERS)
+        return min(enough, self._total)
 
     async def _first_owed(self, items: Iterator[RunRequest | Kept]) -> RunRequest | None:
         for item in items:

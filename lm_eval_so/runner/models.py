@@ -148,7 +148,7 @@ class Attempt(Value):
     Attributes:
         latency_ms: From sending to the answer or the failure.
         waited_ms: Time before sending, by what was waited for: ``slot``, ``rate_limit``,
-            ``backoff``.
+            ``backoff``, ``outage``.
     """
 
     started_at: datetime | None

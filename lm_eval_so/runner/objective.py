@@ -7,6 +7,7 @@ from lm_eval_so.runner.summary.summarise import Summary
 
 _ROOT = "summary"
 _COUNTS = {"status_counts", "error_counts"}
+_WORDS = {"error_messages"}
 
 
 def check_objective(path: str | None) -> None:
@@ -20,7 +21,7 @@ def check_objective(path: str | None) -> None:
     root, _, rest = path.partition(".")
     name, _, part = rest.partition(".")
     wanted = f"{_ROOT}.{name}"
-    known = [f"{_ROOT}.{field}" for field in Summary.model_fields]
+    known = [f"{_ROOT}.{field}" for field in Summary.model_fields if field not in _WORDS]
     if root != _ROOT or wanted not in known:
         raise ConfigError(f"objective: no number {path!r}{nearest(path, known)}")
     if name in _COUNTS and not part:

@@ -288,7 +288,7 @@ def test_a_reader_that_falls_behind_slows_the_run(make_dataset: Make) -> None:
                 await asyncio.sleep(0.001)
             return len(backend.sent)
 
-    assert asyncio.run(main()) <= 1024 + 20
+    assert asyncio.run(main()) <= 1024 + 30, "what may be read ahead, and a result of each worker"
 
 
 @pytest.mark.parametrize("asynchronous", [True, False], ids=["async", "plain"])

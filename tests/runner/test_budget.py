@@ -173,7 +173,8 @@ def test_failed_attempts_are_requests_too(go: Callable[..., Any], server: FakeOp
     code, metadata, _ = go("runner.budget.requests=100", *options)
     assert code == 2
     assert len(server.requests) == 100
-    assert 45 <= metadata["summary"]["status_counts"]["ok"] <= 50  # up to 8 were backing off
+    # Up to 23 workers had a sample that had failed once.
+    assert (100 - 23) // 2 <= metadata["summary"]["status_counts"]["ok"] <= 50
 
 
 def test_what_never_left_takes_nothing(go: Callable[..., Any], tmp_path: Path) -> None:

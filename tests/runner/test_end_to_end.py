@@ -289,6 +289,10 @@ def refuses(status: int, **error: str) -> Callable[[Received, int], Reply]:
         pytest.param(
             refuses(429, code="insufficient_quota"), "check the key in the variable", id="quota"
         ),
+        pytest.param(refuses(400, code="unsupported_parameter"), "the reason", id="parameter"),
+        pytest.param(refuses(422), "the reason", id="unprocessable"),
+        pytest.param(refuses(405), "the reason", id="method"),
+        pytest.param(refuses(403), "the reason", id="forbidden"),
     ],
 )
 def test_a_wrong_setting_stops_the_run_early_and_everything_stays_owed(
@@ -303,7 +307,7 @@ def test_a_wrong_setting_stops_the_run_early_and_everything_stays_owed(
     with FakeOpenAI(behave) as server:
         done = command(*run, env=server.env)
         assert done.returncode == 2
-        assert len(server.requests) <= 64
+        assert len(server.requests) < 64 + 10, "as each of the first refusals frees its slot"
         errors = [line for line in done.stderr.splitlines() if "ERROR" in line]
         assert len(errors) == 1
         assert sentence in errors[0]
@@ -313,6 +317,77 @@ def test_a_wrong_setting_stops_the_run_early_and_everything_stays_owed(
         server.behave = lambda _received, _nth: Reply()
         assert command(*run, env=server.env).returncode == 0
     assert_all_answered(tmp_path / "run" / "run_results.jsonl", count)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_refusals_of_the_first_samples_are_results_once_another_is_answered(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, status: int
+) -> None:
+    def behave(received: Received, _: int) -> Reply:
+        number = int(received.question.split()[-1])
+        return Reply(status=status, text="flagged") if number < 7 else Reply(latency=0.1)
+
+    with FakeOpenAI(behave) as server:
+        done = command(*arguments(make_dataset(100)), env=server.env)
+        assert len(server.requests) == 100
+    assert done.returncode == 1
+    assert "flagged" in done.stdout, "the table says why"
+    lines = rows(tmp_path / "run" / "run_results.jsonl")
+    assert Counter(line["status"] for line in lines) == {"error": 7, "ok": 93}
+
+
+def test_a_rest_that_is_flagged_gets_through_on_the_next_command(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    def behave(received: Received, _: int) -> Reply:
+        number = int(received.question.split()[-1])
+        return Reply(status=403, text="flagged") if number % 2 else Reply()
+
+    run = arguments(make_dataset(40))
+    with FakeOpenAI(behave) as server:
+        assert command(*run, env=server.env).returncode == 1
+        assert command(*run, env=server.env).returncode == 1
+        assert len(server.requests) == 40 + 20
+        server.behave = refuses(401)
+        done = command(*run, env=server.env)
+        assert done.returncode == 2, "the key may be another since"
+        assert "the reason: check the key" in done.stderr
+    lines = rows(tmp_path / "run" / "run_results.jsonl")
+    assert Counter(line["status"] for line in lines) == {"error": 20, "ok": 20}
+
+
+OUTAGES = {
+    "502": Reply(status=502, body=b"<html>\n<h1>502 Bad Gateway</h1></html>"),
+    "503": Reply(status=503),
+    "504": Reply(status=504, latency=0.3),
+    "500": Reply(status=500, text="litellm.InternalServerError: Connection error."),
+    "reset": Reply(reset=True),
+    "page": Reply(body=b"<!doctype html><title>Back soon</title>"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "at_once"),
+    [*((kind, "4") for kind in OUTAGES), ("502", "1"), ("502", "16"), ("502", "auto")],
+)
+def test_an_outage_behind_a_gateway_costs_no_sample_and_few_requests(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, kind: str, at_once: str
+) -> None:
+    failed: list[float] = []
+
+    def behave(received: Received, _: int) -> Reply:
+        if len(server.requests) > 30 and (not failed or received.at < failed[0] + 1.5):
+            failed.append(received.at)
+            return OUTAGES[kind]
+        return Reply(latency=0.01)
+
+    with FakeOpenAI(behave) as server:
+        options = (f"runner.max_concurrency={at_once}", "runner.max_retries=0")
+        done = command(*arguments(make_dataset(150), *options), env=server.env)
+    assert done.returncode == 0, done.stderr
+    assert_all_answered(tmp_path / "run" / "run_results.jsonl", 150)
+    assert len(failed) <= 2 * (64 if at_once == "auto" else int(at_once)) + 12
+    assert "the server is back after" in done.stderr
 
 
 def test_a_server_that_is_not_there_ends_the_run_and_everything_stays_owed(

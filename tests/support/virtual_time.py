@@ -34,7 +34,9 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
     now = 0.0
 
     def select(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - as the base has it
-        self.now += max(0.0, timeout or 0.0)
+        if timeout is None:
+            raise RuntimeError("everybody waits and nobody will ever wake them")
+        self.now += max(0.0, timeout)
         return super().select(0)
 
 
@@ -51,7 +53,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """`asyncio.run` in virtual time."""
+    """`asyncio.run` in virtual time; who waits for ever is an error."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 

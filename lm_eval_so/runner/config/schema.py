@@ -61,7 +61,7 @@ class BreakerOptions(Config):
     """When a run is given up.
 
     Attributes:
-        wait: Seconds that a server may take no connections, before and while the run goes on.
+        wait: Seconds that a server may be away, before and while the run goes on.
     """
 
     wait: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0

@@ -1,7 +1,10 @@
 """The end of a run: a short table and the paths."""
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.progress.answers import first_answers
@@ -18,6 +21,8 @@ def print_report(report: RunReport, console: Console) -> None:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for label, value in _rows(report.summary):
             table.add_row(label, value)
+        for label, value in _errors(report.summary):
+            table.add_row(label, Text(value, no_wrap=True, overflow="ellipsis"))
         console.print(table)
         _print_answers(report, console)
     for label, path in (("results", report.results_path), ("metadata", report.metadata_path)):
@@ -46,9 +51,6 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
     rows = [("samples", ", ".join(f"{n} {status}" for status, n in counts.items()) or "none")]
     if summary.resumed:
         rows.append(("resumed", f"{summary.resumed} had their answer already"))
-    if summary.error_counts:
-        errors = (f"{n} {kind}" for kind, n in summary.error_counts.items())
-        rows.append(("errors", ", ".join(errors)))
     if latency := summary.latency_ms:
         values = (f"{name} {milliseconds(latency[name])}" for name in ("p50", "p90", "p99", "max"))
         rows.append(("latency", ", ".join(values)))
@@ -64,3 +66,11 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
         sent += f", {number(summary.results_per_s)} results/s"
     rows.append(("requests", sent))
     return rows
+
+
+def _errors(summary: Summary) -> Iterator[tuple[str, str]]:
+    """A row for each type of error, with its commonest message."""
+    label = "errors"
+    for kind, count in summary.error_counts.items():
+        yield label, f"{count} {kind}: {summary.error_messages[kind]}".removesuffix(": ")
+        label = ""

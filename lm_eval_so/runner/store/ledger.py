@@ -15,11 +15,16 @@ class Ledger:
     A stored line counts for a sample when both the id and the request key are the same; an answer
     settles it, a failure is kept until there is something newer. Samples are named by their place
     in the dataset, from 0.
+
+    Attributes:
+        has_answers: Whether earlier commands left any answer here.
     """
 
     def __init__(self, stored: Iterable[StoredLine], count: int) -> None:
         self._stored = CompactMap()
+        self.has_answers = False
         for line in stored:
+            self.has_answers = self.has_answers or line.ok
             question = line.sample_id, line.request_key
             if line.ok or not (self._stored.get(question) or 0) & 1:
                 self._stored[question] = line.offset << 1 | line.ok

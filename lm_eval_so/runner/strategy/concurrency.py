@@ -29,6 +29,11 @@ class Slots:
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._waiting_retries: deque[asyncio.Future[int]] = deque()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a slot."""
+        return bool(self._waiting or self._waiting_retries)
+
     async def acquire(self, *, retry: bool) -> int:
         """Returns once a slot is this caller's: how many were taken then, its own included."""
         queue = self._waiting_retries if retry else self._waiting
@@ -82,7 +87,7 @@ def concurrency(
             error.for_room = _is_for_room(error, request.journal, adaptive, began, held)
             raise
         else:
-            adaptive.answered(_answer(response, request.journal, began, held, slots.taken))
+            adaptive.answered(_answer(response, request.journal, began, held, slots))
             return response
         finally:
             slots.limit = adaptive.limit
@@ -103,25 +108,25 @@ def _is_for_room(
     others_answered = held > 1 or adaptive.answers > journal.answers_seen
     journal.answers_seen = adaptive.answers
     if error.status_code in REFUSALS:
-        too_many = error.status_code == _TOO_MANY_REQUESTS
-        adaptive.refused(began, held, too_many=too_many)
-        return too_many or others_answered
+        adaptive.refused(began, held, error.status_code)
+        return error.status_code == _TOO_MANY_REQUESTS or others_answered
     if isinstance(error, APIConnectionError | APITimeoutError):
-        one_of_many = adaptive.refused(began, held)
+        one_of_many = adaptive.refused(began, held, None)
         nothing_was_sent = isinstance(error, EndpointUnreachableError)
         return nothing_was_sent or (one_of_many and others_answered)
     return False
 
 
 def _answer(
-    response: ChatResponse, journal: Journal, began: float, held: int, in_use: int
+    response: ChatResponse, journal: Journal, began: float, held: int, slots: Slots
 ) -> Answer:
     tokens = response.tokens.output if response.tokens else None
     return Answer(
         began=began,
         latency_s=(journal.latency_ms or 0.0) / 1000,
         tokens=tokens or 0,
-        in_use=in_use,
+        in_use=slots.taken,
         held=held,
         paced_s=journal.waited_ms.get("rate_limit", 0.0) / 1000,
+        wanted=slots.wanted,
     )

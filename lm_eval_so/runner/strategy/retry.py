@@ -8,12 +8,13 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception,
+    wait_random,
     wait_random_exponential,
 )
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import RunnerOptions
-from lm_eval_so.runner.errors import APITimeoutError, BackendError
+from lm_eval_so.runner.errors import APITimeoutError, BackendError, EndpointUnreachableError
 from lm_eval_so.runner.models import ChatResponse, RunError, RunRequest
 
 _REFUSALS = 10
@@ -37,15 +38,17 @@ def wait_as_asked(initial: float, longest: float) -> Callable[[RetryCallState], 
     """Seconds to wait: what the server asked for, else exponential with full jitter.
 
     Full jitter draws from 0 to a bound that doubles each time: "Exponential Backoff And Jitter",
-    AWS Architecture Blog, 2015.
+    AWS Architecture Blog, 2015. A connection that was not made is tried again within ``initial``:
+    it may be one server of several, and when there is none left, everybody waits elsewhere.
     """
+    soon = wait_random(0, initial)
     backoff = wait_random_exponential(multiplier=initial, max=longest)
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, BackendError) and error.retry_after is not None:
             return error.retry_after
-        return backoff(state)
+        return (soon if isinstance(error, EndpointUnreachableError) else backoff)(state)
 
     return wait
 

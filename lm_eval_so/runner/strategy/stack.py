@@ -2,8 +2,9 @@
 
 The attempt's timeout is innermost and starts when the request leaves, so that waiting for a slot
 or for the pace is never charged to the sample. What counts attempts is next to it, so that what is
-counted leaves at once. Retry is outermost and the breaker next to it, so that neither backing off
-nor an outage holds a slot, and one place turns exceptions into data.
+counted leaves at once. Retry is outermost and the guard against outages next to it, so that neither
+backing off nor an outage holds a slot, and one place turns exceptions into data. Between the two,
+where what is not worth another attempt is final, the first refusals are looked at.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
 from lm_eval_so.runner.strategy.breaker import Breaker
 from lm_eval_so.runner.strategy.budget import Budget
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+from lm_eval_so.runner.strategy.evidence import Evidence
+from lm_eval_so.runner.strategy.outage_guard import OutageGuard
 from lm_eval_so.runner.strategy.pauses import Pauses
 from lm_eval_so.runner.strategy.rate_limit import pace_for, rate_limit
 from lm_eval_so.runner.strategy.retry import Retry
@@ -73,27 +76,34 @@ class Stack:
             clock=clock,
         )
         self.slots = Slots(self.adaptive.limit)
-        breaker = Breaker(
+        breaker = Breaker(give_up=give_up, remedy=backend.remedy)
+        outage = OutageGuard(
             options.breaker.wait,
-            give_up=give_up,
-            remedy=backend.remedy,
+            breaker=breaker,
+            in_flight=lambda: self.slots.taken,
+            stopping=stopping,
             clock=clock,
             sleep=sleep,
         )
+        self.evidence = Evidence(breaker, stopping=stopping)
         parameters = {**backend.defaults, **backend.config.parameters}
         self.spending = Spending(price, TokenEstimate(parameters), keep_spent)
         budget = Budget(options.budget, self.spending, give_up)
 
         send = timeout(backend.send, options.timeout, self.in_flight, clock=clock)
         send = self.spending.wrap(send)
-        send = breaker.gate(send)
+        send = outage.watch(send)
+        send = outage.gate(breaker.gate(send))  # twice: for who waited for a slot, for the pace
         send = start_rate(send, self.start_rate)
         pauses = Pauses(self.pace, options.longest_pause, give_up)
         send = rate_limit(send, self.pace, pauses, TokenEstimate(parameters))
         send = budget.wrap(send)
+        send = outage.gate(send)
         send = concurrency(send, self.slots, self.adaptive, clock=clock)
-        send = breaker.wrap(send)
-        self.settle = Retry(send, options, stopping=stopping, sleep=sleep)
+        send = outage.wrap(send)
+        send = self.evidence.wrap(send)
+        retry = Retry(send, options, stopping=stopping, sleep=sleep)
+        self.settle = self.evidence.counted(retry)
 
     def record(self) -> dict[str, Any]:
         """What the strategies found out, for ``run_metadata.json``."""

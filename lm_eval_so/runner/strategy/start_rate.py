@@ -10,6 +10,7 @@ from lm_eval_so.runner.errors import REFUSALS, BackendError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 
 _FIRST_STEP, _LAST_STEP = 0.2, 0.04  # of the rate, taken off for a refusal
+_UNTESTED = 0.05  # of the rate, added for an answer until one is refused: it may be far too low
 _SETTLED = 8  # answers in a row, after which a rate counts as one that is taken
 _LONG = 50  # answers in a row, after which it grows twice as fast, and so on: the limit may be gone
 _SHRINKING = 0.6  # of the step, each time that happens
@@ -40,6 +41,7 @@ class StartRate:
         self._step = _FIRST_STEP
         self._ratio = 0.0
         self._answers = 0
+        self._tested = False
 
     def teach(self, answers_per_second: float, usual: float) -> None:
         """Requests were refused though there was room for them.
@@ -62,6 +64,7 @@ class StartRate:
         if self._answers == _SETTLED:
             self._step = max(_LAST_STEP, self._step * _SHRINKING)
         growth = self._step * self._ratio * (1 + self._answers / _LONG)
+        growth = growth if self._tested else _UNTESTED
         rate = self.per_second * (1 + growth)
         self.per_second = rate if rate < _NO_LIMIT else None
 
@@ -69,6 +72,7 @@ class StartRate:
         """A request that began then was refused."""
         if self.per_second is not None and began > self._changed_at:
             self._answers = 0
+            self._tested = True
             self._set(self.per_second * (1 - self._step))
 
     def now(self) -> float:

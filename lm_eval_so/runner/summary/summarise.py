@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lm_eval_so.runner.models import Value
+from lm_eval_so.runner.summary.failures import Failures
 
 _PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 _TOO_MANY_REQUESTS = 429
@@ -19,6 +20,7 @@ class Summary(Value):
         total: Samples in the dataset.
         status_counts: Samples by status; ``owed`` are those without an outcome.
         error_counts: Failed samples by type of error.
+        error_messages: The commonest message of each type, on one line.
         latency_ms: Of the answered samples, the last attempt alone: min, mean, p50, p90, p99, max.
         time_to_first_token_ms: The same of streamed answers.
         tokens: input, output and total, as far as the server told.
@@ -35,6 +37,7 @@ class Summary(Value):
     total: int
     status_counts: dict[str, int]
     error_counts: dict[str, int]
+    error_messages: dict[str, str]
     latency_ms: dict[str, float] | None
     time_to_first_token_ms: dict[str, float] | None
     tokens: dict[str, int]
@@ -56,7 +59,7 @@ def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
         total: Samples in the dataset.
     """
     statuses: Counter[str] = Counter()
-    errors: Counter[str] = Counter()
+    failures = Failures()
     tokens: Counter[str] = Counter(input=0, output=0, total=0)
     latencies, first_tokens = array("d"), array("d")
     costs = array("d")
@@ -67,7 +70,7 @@ def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
         rate_limited += _rate_limited(result)
         response = result["response"]
         if response is None:
-            errors[result["error"]["error_type"]] += 1
+            failures.add(result["error"])
             continue
         if result["latency_ms"] is not None:
             latencies.append(result["latency_ms"])
@@ -82,7 +85,8 @@ def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
     return Summary(
         total=total,
         status_counts=dict(statuses),
-        error_counts=dict(errors.most_common()),
+        error_counts=dict(failures.counts.most_common()),
+        error_messages=failures.commonest(),
         latency_ms=distribution(latencies),
         time_to_first_token_ms=distribution(first_tokens),
         tokens=dict(tokens),

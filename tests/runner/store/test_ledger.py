@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,3 +110,15 @@ def test_a_hundred_thousand_samples_take_a_few_machine_words_each() -> None:
     assert [ledger.settle(n, str(n), "k") for n in range(count)] == list(range(0, count * 10, 10))
     words = [ledger._offsets, ledger._stored._hashes, ledger._stored._values]
     assert sum(array.itemsize * len(array) for array in words) < 64 * count
+
+
+@pytest.mark.parametrize(
+    ("oks", "expected"),
+    [([], False), ([False, False], False), ([True], True), ([False, True, False], True)],
+    ids=str,
+)
+def test_it_is_known_from_the_start_whether_there_are_answers(
+    oks: list[bool], *, expected: bool
+) -> None:
+    lines = [stored(n, f"s{n}", ok=ok) for n, ok in enumerate(oks)]
+    assert Ledger(lines, len(oks)).has_answers is expected

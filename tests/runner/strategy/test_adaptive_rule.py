@@ -30,24 +30,24 @@ class Scene:
             clock=lambda: self.now,
         )
 
-    def answers(self, *, latency: float = 0.1, paced: float = 0.0, full: bool = True) -> None:
+    def answers(self, *, latency: float = 0.1, paced: float = 0.0, wanted: bool = True) -> None:
         """All slots send, and are answered together."""
         began, slots = self.now, self.adaptive.limit
         for _ in range(slots):
             self.adaptive.sent()
         self.now += latency + paced
         for number in range(slots):
-            in_use = self.adaptive.limit if full else slots // 2
-            self.adaptive.answered(Answer(began, latency, 10, in_use, number + 1, paced))
+            answer = Answer(began, latency, 10, slots, number + 1, paced, wanted)
+            self.adaptive.answered(answer)
 
-    def wave(self, takes: int, *, too_many: bool = False, latency: float = 0.1) -> int:
+    def wave(self, takes: int, *, status: int = 503, latency: float = 0.1) -> int:
         """All slots send, ``takes`` are answered and the others refused; how many were refused."""
         began, slots = self.now, self.adaptive.limit
         for _ in range(slots):
             self.adaptive.sent()
         self.now += 0.02
         for number in range(takes, slots):
-            self.adaptive.refused(began, number + 1, too_many=too_many)
+            self.adaptive.refused(began, number + 1, status)
         self.now += latency
         for number in range(min(takes, slots)):
             answer = Answer(began, latency, 10, self.adaptive.limit, number + 1, 0.0)
@@ -63,10 +63,10 @@ def test_it_grows_by_three_slots_for_each_answer_up_to_its_bound() -> None:
     assert limits == [4, 16, 50, 50]
 
 
-def test_it_does_not_grow_while_its_slots_are_not_in_use() -> None:
+def test_it_does_not_grow_while_nobody_waits_for_a_slot() -> None:
     scene = Scene(8)
     for _ in range(20):
-        scene.answers(full=False)
+        scene.answers(wanted=False)
     assert scene.adaptive.limit == 8
 
 
@@ -105,7 +105,7 @@ def test_what_was_under_way_at_a_cut_changes_nothing_more() -> None:
     scene.now += 0.1
     limits = []
     for number in range(100):
-        scene.adaptive.refused(began, number + 40)
+        scene.adaptive.refused(began, number + 40, 503)
         limits.append(scene.adaptive.limit)
     cut = min(limits)
     assert limits[-1] == cut
@@ -118,7 +118,7 @@ def test_a_single_refusal_now_and_then_changes_nothing() -> None:
         scene.answers()
     for _ in range(50):
         scene.adaptive.sent()
-        scene.adaptive.refused(scene.now, 3)
+        scene.adaptive.refused(scene.now, 3, 503)
         scene.answers()
     assert scene.adaptive.limit == 64
 
@@ -130,16 +130,28 @@ def test_refusals_where_there_was_room_teach_a_rate_and_cut_nothing() -> None:
     before = scene.adaptive.limit
     for _ in range(10):
         scene.adaptive.sent()
-        scene.adaptive.refused(scene.now, 5)
+        scene.adaptive.refused(scene.now, 5, 503)
     assert scene.rates
     assert scene.adaptive.limit == before
+
+
+def test_connections_that_fail_where_there_was_room_neither_cut_nor_teach_a_rate() -> None:
+    scene = Scene(8, max=64)
+    for _ in range(6):
+        scene.answers()
+    for number in range(200):
+        scene.adaptive.sent()
+        if number % 3 == 0:
+            scene.adaptive.refused(scene.now, 5, None)
+    assert not scene.rates
+    assert scene.adaptive.limit == 64
 
 
 def test_a_burst_of_429s_teaches_a_rate() -> None:
     scene = Scene(8)
     for _ in range(3):
         scene.answers()
-    scene.wave(takes=20, too_many=True)
+    scene.wave(takes=20, status=429)
     assert scene.rates
     assert scene.rates[0] > 0
 
@@ -178,7 +190,7 @@ def test_its_history_tells_when_and_why() -> None:
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["answer", "refused", "429", "sent"]),
+        st.sampled_from(["answer", "503", "429", "reset", "sent"]),
         st.integers(1, 300),
         st.floats(0, 100),
         st.floats(0, 2),
@@ -202,7 +214,8 @@ def test_whatever_comes_the_limit_stays_within_its_bounds(
                 Answer(scene.now - latency, latency, held, in_use, in_use, paced)
             )
         else:
-            scene.adaptive.refused(scene.now - latency, held, too_many=kind == "429")
+            status = {"429": 429, "503": 503}.get(kind)
+            scene.adaptive.refused(scene.now - latency, held, status)
         assert least <= scene.adaptive.limit <= most
 
 
@@ -244,7 +257,7 @@ def test_a_round_is_as_long_as_its_slowest_answer_if_it_is_thorough() -> None:
         meter = Meter()
         meter.begin(0.0, 3, thorough=thorough)
         for latency in (0.1, 0.1, 5.0):
-            meter.add(Answer(0.0, latency, 0, 4, 4, 0.0), 0.5, full=True)
+            meter.add(Answer(0.0, latency, 0, 4, 4, 0.0), 0.5)
         assert (meter.end(2.0) is not None) is ends
 
 
@@ -265,10 +278,10 @@ def test_growth_is_what_of_the_added_came_back(more: Round, growth: float) -> No
 
 
 def test_what_was_accepted_is_told_before_it_is_answered() -> None:
-    accepted = Accepted(0.0)
+    accepted = Accepted()
     for n in range(20):
         accepted.add(n / 100, latency=10)
     for _ in range(10):
         accepted.take_back()
     assert accepted.per_second(0.2) == pytest.approx(50)
-    assert Accepted(0.0).per_second(1.0) == 0
+    assert Accepted().per_second(1.0) == 0

@@ -243,6 +243,13 @@ def test_connections_that_one_dead_replica_refuses_stop_nobody(share: float) -> 
     assert some.rate / none.rate > 0.8 * (1 - share)
 
 
+def test_a_server_without_room_for_a_minute_is_not_taken_to_be_away() -> None:
+    """Its refusals are back at once, while the answers of those that it took are far away."""
+    seen = simulate(lambda: Slots(16, log_normal(60, 0.1)), 300)
+    assert not seen.given_up
+    assert seen.ok == 300
+
+
 def test_a_proxy_that_resets_beyond_its_connections_is_found_out() -> None:
     class Proxy(Slots):
         async def send(self, request):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202

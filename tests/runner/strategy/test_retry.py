@@ -12,6 +12,7 @@ from lm_eval_so.runner.errors import (
     APITimeoutError,
     BackendError,
     BadRequestError,
+    EndpointUnreachableError,
     InternalServerError,
     QuotaExceededError,
     RateLimitError,
@@ -295,3 +296,11 @@ def test_what_is_no_refusal_counts_as_before_between_refusals() -> None:
     assert outcome.error is not None
     assert outcome.error.error_type == "InternalServerError"
     assert len(send.attempts) == 6
+
+
+def test_a_connection_that_was_not_made_is_tried_again_soon() -> None:
+    send = Script(*[no_room(EndpointUnreachableError) for _ in range(20)])
+    outcome, waits = settle(send, backoff_initial=0.5, backoff_max=30)
+    assert outcome.response is not None
+    assert len(waits) == 20
+    assert max(waits) <= 0.5

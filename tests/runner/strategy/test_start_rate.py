@@ -85,7 +85,8 @@ def test_starts_are_spaced_evenly_and_the_waits_are_told() -> None:
     scene.run(20, taught=10)
     gaps = [later - earlier for earlier, later in pairwise(scene.starts)]
     assert max(gaps) <= 0.1 + 1e-9
-    assert min(gaps) > 0.08
+    assert min(gaps) > 0.03, "it goes up while nothing is refused"
+    assert all(later <= earlier + 1e-9 for earlier, later in pairwise(gaps))
     assert scene.waits[0] == {}
     assert all(waited["rate_limit"] > 0 for waited in scene.waits[1:])
 
@@ -93,7 +94,7 @@ def test_starts_are_spaced_evenly_and_the_waits_are_told() -> None:
 @pytest.mark.parametrize("status", [429, 503, 529])
 @pytest.mark.parametrize(
     ("taught", "most"),
-    [(2.0, 2.0), (10.0, 1.2), (19.0, 1.1), (200.0, 1.1)],
+    [(2.0, 1.2), (10.0, 1.1), (19.0, 1.1), (200.0, 1.1)],
     ids=["far-too-low", "too-low", "right", "too-high"],
 )
 def test_it_settles_where_few_are_refused(taught: float, most: float, status: int) -> None:

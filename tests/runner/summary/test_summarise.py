@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_eval_so.runner.summary.failures import Failures
 from lm_eval_so.runner.summary.summarise import distribution, summarise
 
 SHARES = {"p50": Fraction(50, 100), "p90": Fraction(90, 100), "p99": Fraction(99, 100)}
@@ -19,8 +20,10 @@ def ok(latency: float | None = 10.0, **changed: Any) -> dict[str, Any]:  # noqa:
     return {**line, "response": {**response, **changed}}
 
 
-def failed(error_type: str = "InternalServerError", code: int | None = 500) -> dict[str, Any]:
-    error = {"error_type": error_type, "message": "no", "status_code": code}
+def failed(
+    error_type: str = "InternalServerError", code: int | None = 500, message: str = "no"
+) -> dict[str, Any]:
+    error = {"error_type": error_type, "message": message, "status_code": code}
     status = "timeout" if error_type == "APITimeoutError" else "error"
     line = {"status": status, "attempts": 1, "latency_ms": 9999.0}
     return {**line, "response": None, "error": error}
@@ -101,6 +104,30 @@ def test_failures_stay_in_the_denominator_and_out_of_the_latencies() -> None:
 def test_errors_are_counted_by_type_the_most_frequent_first() -> None:
     lines = [failed("A"), failed("B"), failed("B"), ok(), failed("C"), failed("B"), failed("C")]
     assert list(summarise(lines, 7).error_counts.items()) == [("B", 3), ("C", 2), ("A", 1)]
+
+
+def test_each_type_of_error_has_its_commonest_message() -> None:
+    lines = [failed("A", message=text) for text in ("once", "often", "often")]
+    lines += [failed("B", message="other")]
+    assert summarise(lines, 4).error_messages == {"A": "often", "B": "other"}
+
+
+def test_a_message_is_kept_on_one_line_without_what_moves_a_cursor() -> None:
+    page = "<html>\r\n\t<b>502</b>\x1b[2J\x00 한국어" + 5000 * "x"
+    found = summarise([failed(message=page)], 1).error_messages["InternalServerError"]
+    assert found.startswith("<html> <b>502</b> [2J 한국어xxx")
+    assert found.endswith("…")
+    assert len(found) == 200
+
+
+def test_messages_that_never_repeat_do_not_fill_the_memory() -> None:
+    failures = Failures()
+    for number in range(10_000):
+        failures.add(failed(message=f"request {number}")["error"])
+        failures.add(failed(message="request 7")["error"])
+    assert failures.commonest() == {"InternalServerError": "request 7"}
+    assert failures.counts == {"InternalServerError": 20_000}
+    assert sum(map(len, failures._messages.values())) <= 100
 
 
 @pytest.mark.parametrize(

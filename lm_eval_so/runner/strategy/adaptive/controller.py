@@ -19,6 +19,7 @@ _FAST, _SLOW = 3.0, 0.5  # slots added for each answer, before the first burst a
 _NEAR = 0.97  # of the slots that a burst has shown there are
 _SURE = 0.9  # of what a round was answered at: refused below this, it is not for want of room
 _PACED = 0.1  # share of a slot's time beyond which a rate limit holds requests back, and not slots
+_TOO_MANY_REQUESTS = 429  # the status of a limit on starts; that on slots is 503, or none
 _SMOOTHING = 0.05
 _SHORTEST_WAIT, _LONGEST_WAIT = 4, 16  # rounds to hold after a burst
 _LONGEST_HISTORY = 200
@@ -71,7 +72,7 @@ class Adaptive:
         self._latency = self._deviation = self._paced = 0.0  # EWMA
         self._proven = 0.0
         self.answers = 0
-        self._accepted = Accepted(self._began)
+        self._accepted = Accepted()
         self._draining = False
         self._note("start")
         self._meter.begin(self._began, self._phase.answers(self.limit))
@@ -91,13 +92,13 @@ class Adaptive:
         self._refusals.sent()
         self._accepted.add(self._clock(), self._latency)
 
-    def refused(self, began: float, held: int, *, too_many: bool = False) -> bool:
+    def refused(self, began: float, held: int, status: int | None) -> bool:
         """A request was refused for want of room, or failed in a way that may mean that.
 
         Args:
             began: When it got its slot, on the clock.
             held: Slots that were taken then, its own included.
-            too_many: The server said 429, so that there may be a limit on starts.
+            status: That the server gave; None where the connection failed.
 
         Returns:
             Whether it was one of a burst.
@@ -107,7 +108,7 @@ class Adaptive:
             return True  # under way at the last burst: nothing new
         if not self._refusals.add(held):
             return False
-        self._burst(self._clock(), too_many=too_many)
+        self._burst(self._clock(), status)
         return True
 
     def answered(self, answer: Answer) -> None:
@@ -115,14 +116,13 @@ class Adaptive:
         now = self._clock()
         self.answers += 1
         self._learn(answer)
-        full = answer.in_use >= self.limit
-        if full and self._paced < _PACED and self.size < self.most:
+        if answer.wanted and self._paced < _PACED and self.size < self.most:
             self.size = min(self.most, self.size + self._phase.growth(self))
         if self._draining and answer.in_use <= self.limit + 1:
             self._draining = False
             self._measure(now, new=True)
         if not self._draining:
-            self._meter.add(answer, now, full=full)
+            self._meter.add(answer, now)
             self._round(now)
 
     def _learn(self, answer: Answer) -> None:
@@ -159,16 +159,22 @@ class Adaptive:
         settled = 0.0 if ramp or not new else self._latency + 2 * self._deviation
         self._meter.begin(now + settled, self._phase.answers(self.limit), thorough=not ramp)
 
-    def _burst(self, now: float, *, too_many: bool) -> None:
-        """Cuts to where requests were answered, or where there is room, learns a rate."""
+    def _burst(self, now: float, status: int | None) -> None:
+        """Cuts to where requests were answered; where there is room, a rate is learned instead."""
         lowest, rate = self._refusals.lowest, self._accepted.per_second(now)
+        room = lowest <= max(self.least, _SURE * self._proven)
+        if status is None and (room or lowest <= (self.ceiling or 0)):
+            # One server of several is gone, or the network is bad: fewer at once are no help.
+            self._refusals.expect()
+            self.ceiling = None
+            self._enter(Ramp(), now)
+            return
         if isinstance(self._phase, Probe | More):
             self.wait *= 2
         if isinstance(self._phase, More):
             self.size = self._phase.back
         self.wait = min(max(self.wait, _SHORTEST_WAIT), _LONGEST_WAIT)
-        no_cure = too_many or lowest <= max(self.least, _SURE * self._proven)
-        if no_cure and rate > 0:
+        if (room or status == _TOO_MANY_REQUESTS) and rate > 0:
             self._rate_limited(rate, self._refusals.usual)
             self.ceiling, self._proven = None, 0.0
             follows: Phase = Ramp()

@@ -39,3 +39,7 @@ class Refusals:
             return False
         self._share.value = 0.0
         return True
+
+    def expect(self) -> None:
+        """What was a burst just now is usual: it had nothing to do with what is in flight."""
+        self.usual = max(self.usual, _BURST)

@@ -1,6 +1,6 @@
 """What a number of requests in flight gave, measured over a round of answers."""
 
-from math import log
+from math import inf, log
 from typing import NamedTuple
 
 _FEW = 5  # requests from which a rate can be told
@@ -17,6 +17,7 @@ class Answer(NamedTuple):
         in_use: Slots taken now, its own included.
         held: Slots taken when it began, its own included.
         paced_s: Time within the slot that it waited for a rate limit.
+        wanted: Whether another request waits for a slot.
     """
 
     began: float
@@ -25,6 +26,7 @@ class Answer(NamedTuple):
     in_use: int
     held: int
     paced_s: float
+    wanted: bool = True
 
 
 class Round(NamedTuple):
@@ -97,14 +99,14 @@ class Meter:
         self._need = need
         self._thorough = thorough
         self._latency = self._slowest = 0.0
-        self._count = self._full = self._tokens = self._held = 0
+        self._count = self._wanted = self._tokens = self._held = 0
 
-    def add(self, answer: Answer, now: float, *, full: bool) -> None:
-        """Takes an answer in; ``full``, if all slots were taken."""
+    def add(self, answer: Answer, now: float) -> None:
+        """Takes an answer in."""
         if now < self._at:
             return
         self._count += 1
-        self._full += full
+        self._wanted += answer.wanted
         self._tokens += answer.tokens
         self._held += answer.held
         self._latency += answer.latency_s
@@ -114,7 +116,7 @@ class Meter:
         """The round, once it is long enough: as many answers as it needs, in a latency's time.
 
         Where it would take half as long again as at ``rate_to_beat``, what is there must do.
-        Answers that found slots free tell nothing of the server: a round of them begins anew.
+        Where nobody waits for a slot, the answers tell nothing of the server: it begins anew.
         """
         elapsed = now - self._at
         if not self._count or elapsed <= 0:
@@ -124,7 +126,7 @@ class Meter:
         whole = self._count >= self._need and elapsed >= least
         if not whole and not elapsed * rate_to_beat > 1.5 * self._need:
             return None
-        if 2 * self._full < self._count:
+        if 2 * self._wanted < self._count:
             self.begin(now, self._need, thorough=self._thorough)
             return None
         self._shortest = min(self._shortest, latency)
@@ -138,13 +140,14 @@ class Accepted:
     A refusal is back at once, so this is known long before the answers are.
     """
 
-    def __init__(self, now: float) -> None:
-        self._windows = [(now, 0), (now, 0)]  # the last one and this one: its start, its requests
+    def __init__(self) -> None:
+        # The last window and this one: when it began, its requests. The first begins with the first.
+        self._windows = [(inf, 0), (inf, 0)]
 
     def add(self, now: float, latency: float) -> None:
         """Counts one that leaves."""
         start, count = self._windows[1]
-        self._windows[1] = (start, count + 1)
+        self._windows[1] = (min(start, now), count + 1)
         if now - start > max(1.0, 4 * latency):
             self.restart(now)
 
@@ -161,6 +164,6 @@ class Accepted:
     def per_second(self, now: float) -> float:
         """0 where there were none."""
         (before, earlier), (start, count) = self._windows
-        if count < _FEW:
+        if count < _FEW and earlier:
             start, count = before, count + earlier
         return max(count, 0) / max(now - start, _INSTANT)
