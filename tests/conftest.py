@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.fake_openai import FakeOpenAI
 
@@ -22,6 +25,23 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Tables and the lines of ps are cut to these; colours are put into what is read.
 _FOREIGN = ("OPENAI_", "LM_EVAL_SO_", "HYDRA_", "MLFLOW_")
 _TERMINAL = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"}
+
+
+# A machine that others use is slow at times, which tells nothing about what is tested.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
+
+
+def pytest_configure() -> None:
+    """Takes Ctrl-C as usual: where a shell starts the tests with ``&``, it is ignored.
+
+    Every process that a test starts would ignore it too.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    if here and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -236,7 +236,7 @@ def complete(report: RunReport) -> RunReport:
     """The report, if the run came to its end; else raises why not."""
     fault = report.fault
     if isinstance(fault, InterruptedRunError):
-        if fault.exit_code == 128 + signal.SIGTERM:
+        if fault.exit_code != 128 + signal.SIGINT:
             raise SystemExit(fault.exit_code)
         raise KeyboardInterrupt
     if fault is not None:

@@ -18,6 +18,8 @@ from lm_eval_so._version import __version__
 from lm_eval_so.runner.arguments import for_hydra
 from lm_eval_so.runner.composition import COMPOSITION_ERRORS, explain, mask_secrets, register
 from lm_eval_so.runner.errors import LmEvalError
+from lm_eval_so.runner.output import keep_output, lasting_output, show, tell
+from lm_eval_so.runner.signals import InterruptedRunError, by_signal, own_process
 from lm_eval_so.runner.task import INTERRUPTED, Task
 
 if TYPE_CHECKING:
@@ -35,11 +37,15 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
         again: The command that goes on with the run; made of the arguments if None.
 
     Returns:
-        0 every sample ok, 1 some failed, 2 not carried out, 130 Ctrl-C.
+        0 every sample ok, 1 some failed, 2 not carried out, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with lasting_output():
+        return _main(sys.argv[1:] if arguments is None else list(arguments), again)
+
+
+def _main(arguments: list[str], again: str | None) -> int:
     if arguments == ["--version"]:
-        print(f"lm-eval-so {__version__}")  # noqa: T201 - what was asked for
+        show(f"lm-eval-so {__version__}")
         return 0
     if not _has_working_directory():
         return fail("the working directory does not exist any more; cd into one that does")
@@ -67,7 +73,9 @@ def _carry_out(task: Task, arguments: list[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else NOT_CARRIED_OUT
     except KeyboardInterrupt:
-        return task.worst if task.worst >= INTERRUPTED else fail("interrupted", INTERRUPTED)
+        return task.worst if by_signal(task.worst) else fail("interrupted", INTERRUPTED)
+    except InterruptedRunError as signal:  # it had to be raised, whatever went on
+        return fail(signal, signal.exit_code)
     except (*COMPOSITION_ERRORS, ValueError, OSError) as error:
         if task.began and not isinstance(error, COMPOSITION_ERRORS):
             raise  # these are Hydra's only while it composes
@@ -81,7 +89,7 @@ def _carry_out(task: Task, arguments: list[str]) -> int:
 
 def fail(sentence: object, code: int = NOT_CARRIED_OUT) -> int:
     """Says why, and returns the exit code."""
-    print(f"error: {sentence}", file=sys.stderr)  # noqa: T201 - a person reads it
+    tell(f"error: {sentence}")
     return code
 
 
@@ -94,6 +102,8 @@ def _has_working_directory() -> bool:
 
 def script() -> NoReturn:
     """The console script."""
+    keep_output()
+    own_process()
     sys.exit(main())
 
 

@@ -12,6 +12,8 @@ from lm_eval_so._version import __version__
 from lm_eval_so.runner import app
 from lm_eval_so.runner.composition import mask_secrets, shipped
 from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.output import keep_output, lasting_output
+from lm_eval_so.runner.signals import own_process
 
 _PROGRAM = "lm-eval-runner"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@-]*")
@@ -34,7 +36,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the flags; returns the exit code, as `app.main`."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with lasting_output():
+        return _main(sys.argv[1:] if arguments is None else list(arguments))
+
+
+def _main(arguments: list[str]) -> int:
     try:
         flags = _parser().parse_args(arguments)
         overrides = list(_overrides(flags))
@@ -47,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def script() -> NoReturn:
     """The console script."""
+    keep_output()
+    own_process()
     sys.exit(main())
 
 

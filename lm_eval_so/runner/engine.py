@@ -17,6 +17,7 @@ from lm_eval_so.runner.models import (
     RunResult,
 )
 from lm_eval_so.runner.price import Price
+from lm_eval_so.runner.strategy.deadline import Deadline
 from lm_eval_so.runner.strategy.retry import Outcome, StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
 
@@ -181,7 +182,7 @@ class SyncEngine:
         for worker in pool - self._stack.in_flight.tasks:
             worker.cancel()
         with suppress(TimeoutError):
-            async with asyncio.timeout(drain_timeout):
+            async with Deadline(asyncio.get_running_loop().time() + drain_timeout):
                 while not self._stop.at_once:
                     await self._stop.wait()
         for worker in pool:

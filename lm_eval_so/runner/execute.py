@@ -253,7 +253,7 @@ class Run:
             self.plan.options.drain_timeout,
             len(self._stack.in_flight),
         )
-        self.stop.request(signal, at_once=bool(self.stop))
+        self.stop.request(signal, at_once=self.stop.reason not in (None, signal))
 
     def _finish(self, items: Iterator[RunRequest | Kept]) -> RunReport:
         summary = None

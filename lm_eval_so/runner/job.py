@@ -11,13 +11,14 @@ from rich.console import Console
 from lm_eval_so.runner import event_loop
 from lm_eval_so.runner.cell import Ended, Place
 from lm_eval_so.runner.config.compose import plan_from
+from lm_eval_so.runner.ending import explain
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.execute import Run
 from lm_eval_so.runner.log import show_log
 from lm_eval_so.runner.objective import check_objective, objective_of
+from lm_eval_so.runner.output import show, tell
 from lm_eval_so.runner.progress.log import LogProgress
 from lm_eval_so.runner.progress.table import one_line, print_report
-from lm_eval_so.runner.signals import InterruptedRunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,11 +71,11 @@ def run_job(
                 Console().print(line, soft_wrap=True, markup=False, highlight=False)
             if tracking is not None:
                 _finish(tracking, report, alone=place is None)
-            error = run.redactor.text(_explain(report, None if place else again) or "") or None
+            error = run.redactor.text(explain(report, None if place else again) or "") or None
             return Ended(report.exit_code, error, objective_of(report, plan.objective))
     except LmEvalError as error:
         cell = f"[{_words(place)}] " if place else ""
-        print(f"{cell}error: {error}", file=sys.stderr)  # noqa: T201 - a person reads it
+        tell(f"{cell}error: {error}")
         return Ended(_NOT_CARRIED_OUT, str(error))
 
 
@@ -102,7 +103,9 @@ def _tracking(
         return None
     from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - only if asked for
 
-    return tracking_of(plan, feeder(), place.sweep if place else None)
+    if place is None:
+        return tracking_of(plan, feeder())
+    return tracking_of(plan, feeder(), place.sweep, place.label)
 
 
 def _finish(tracking: MlflowTracking, report: RunReport, *, alone: bool) -> None:
@@ -110,23 +113,6 @@ def _finish(tracking: MlflowTracking, report: RunReport, *, alone: bool) -> None
     if tracked is None:
         return
     if tracked.look and alone:
-        print(f"mlflow    {tracked.look}")  # noqa: T201 - below the other paths
+        show(f"mlflow    {tracked.look}")  # below the other paths
     if tracked.complaint:
         _LOG.warning(tracked.complaint)
-
-
-def _explain(report: RunReport, again: str | None) -> str | None:
-    """Says why the run did not come to its end; returns the sentence."""
-    go_on = "" if again is None else f" Go on with: {again}"
-    match report.fault:
-        case None:
-            return None
-        case InterruptedRunError() as signal:
-            _LOG.warning("%s; what was received is kept.%s", signal, go_on)
-            return str(signal)
-        case LmEvalError() as error:
-            _LOG.error("%s.%s", str(error).rstrip("."), go_on)
-            return str(error)
-        case bug:
-            _LOG.error("a bug ended the run; what was received is kept", exc_info=bug)
-            return f"a bug: {type(bug).__name__}: {bug}"

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import TextIO
 
@@ -23,6 +24,15 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return self._redactor.text(super().format(record))
+
+
+class _SentenceFormatter(RedactingFormatter):
+    """Leaves tracebacks to ``run.log``: a person reads the sentence."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        bare = copy(record)
+        bare.exc_info = bare.exc_text = bare.stack_info = None
+        return super().format(bare)
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
@@ -82,7 +92,7 @@ def show_log(level: str, redactor: Redactor, *, quiet: bool = False) -> Iterator
     """
     handler = StderrHandler()
     handler.setLevel(logging.WARNING if quiet else logging.NOTSET)
-    handler.setFormatter(RedactingFormatter(redactor))
+    handler.setFormatter(_SentenceFormatter(redactor))
     _ROOT.addHandler(handler)
     _ROOT.setLevel(level)
     _ROOT.propagate = False

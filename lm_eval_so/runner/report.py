@@ -36,7 +36,7 @@ class RunReport(Value):
         summary: None when the run was stopped at once.
         fault: Why the run is not complete.
         exit_code: 0 all ok, 1 some samples failed, 2 aborted or the
-            budget is spent, 130 Ctrl-C, 143 SIGTERM.
+            budget is spent, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -20,6 +20,8 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from lm_eval_so.runner.cell import Ended
 from lm_eval_so.runner.config.overrides import as_typed
+from lm_eval_so.runner.output import tell
+from lm_eval_so.runner.signals import by_signal
 from lm_eval_so.runner.task import INTERRUPTED, Task
 
 if TYPE_CHECKING:
@@ -79,8 +81,8 @@ class CellSweeper(Sweeper):
         self.task.labels, self.task.sweep = record.labels, record.path
         self.task.uris = {uri for _, _, plan in composed if (uri := _tracking_uri(plan))}
         ended, interrupted = self._launch(record.launches)
-        code = max([record.finish(ended), *([INTERRUPTED] if interrupted else [])])
-        self.task.exit_code = max(code, max((end.exit_code for end in ended.values()), default=0))
+        code = max([record.finish(ended), *(end.exit_code for end in ended.values())])
+        self.task.exit_code = INTERRUPTED if interrupted and not by_signal(code) else code
 
     def _launch(self, cells: list[list[str]]) -> tuple[dict[int, Ended], bool]:
         assert self.launcher is not None  # noqa: S101 - setup() came before
@@ -190,7 +192,7 @@ def _first_interrupt_to_the_cells(*, waits: bool) -> Iterator[None]:
 
     def wait(*_: object) -> None:
         signal.signal(signal.SIGINT, before)
-        print("interrupted: waiting for the cells (once more to leave them)", file=sys.stderr)  # noqa: T201
+        tell("interrupted: waiting for the cells (once more to leave them)")
 
     signal.signal(signal.SIGINT, wait)
     try:

@@ -12,6 +12,8 @@ from hydra.types import RunMode
 
 from lm_eval_so.runner.cell import Ended, Place
 from lm_eval_so.runner.composition import register, scratch_dir
+from lm_eval_so.runner.output import keep_output
+from lm_eval_so.runner.signals import by_signal
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -56,6 +58,7 @@ class Task:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrives in a launcher's process, which gets Ctrl-C like all others on the terminal."""
         self.__dict__.update(state)
+        keep_output()
         register()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, _note_interrupt)
@@ -86,7 +89,7 @@ class Task:
             if self._elsewhere:
                 self.close()
         self.ended[number] = ended
-        if ended.exit_code >= INTERRUPTED:
+        if by_signal(ended.exit_code):
             if place is None or place.alone:
                 raise KeyboardInterrupt
             _note_interrupt()

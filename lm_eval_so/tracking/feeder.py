@@ -14,6 +14,9 @@ from lm_eval_so.tracking.messages import ALL, Begin, End, EndSweep, LiveMetrics,
 
 DEAD = "the process that speaks with MLflow has ended"
 GRACE = 5.0  # seconds beyond what the process was given
+FIRST_ANSWER = 120.0
+"""Seconds that MLflow may take to answer at all: on a small machine that is busy, it takes a minute
+to import it and to make a database."""
 # -P: a script of the user's that is called mlflow.py is not MLflow.
 _WORKER = [sys.executable, "-P", "-W", "ignore", "-m", "lm_eval_so.tracking.worker"]
 
@@ -40,12 +43,15 @@ class Feeder:
             self._latest[report.directory] = report
         return self._latest.get(directory)
 
-    def ask(self, message: End | EndSweep, *, grace: float = GRACE) -> Report | None:
+    def ask(
+        self, message: End | EndSweep, *, grace: float = GRACE, first: float = FIRST_ANSWER
+    ) -> Report | None:
         """Sends a message and waits for the final report; None if the process has ended early.
 
         Args:
             message: Its ``timeout`` is what the process takes at the most, if all is well.
             grace: Seconds to wait beyond it.
+            first: Seconds to wait for the first word about the directory, before that.
 
         Raises:
             KeyboardInterrupt: Ctrl-C while it waits; the process is killed.
@@ -53,7 +59,7 @@ class Feeder:
         self.send(message)
         report: Report | None = None
         try:
-            report = self._wait(message, time.monotonic() + message.timeout + grace)
+            report = self._wait(message, message.timeout + grace, first)
         finally:
             if report is None or not report.final:
                 self._kill()  # the next run gets another
@@ -71,12 +77,18 @@ class Feeder:
 
     def _kill(self) -> None:
         pipe, self._pipe = self._pipe, None
+        self._latest.clear()  # the next process begins anew
         if pipe is not None:
             pipe.kill()
 
-    def _wait(self, message: End | EndSweep, until: float) -> Report | None:
-        """The final report, or the last one before the time is up; None of a dead process."""
+    def _wait(self, message: End | EndSweep, seconds: float, first: float) -> Report | None:
+        """The final report, or the last one before the time is up; None of a dead process.
+
+        The time counts from the first word about the directory.
+        """
         reports, directory = self._running().reports, message.directory
+        answered = self.latest(directory) is not None
+        until = time.monotonic() + seconds + (0 if answered else first)
         while (left := until - time.monotonic()) > 0:
             try:
                 report = reports.get(timeout=left)
@@ -85,6 +97,8 @@ class Feeder:
             if report is None:
                 return None
             self._latest[report.directory] = report
+            if not answered and report.directory == directory:
+                answered, until = True, time.monotonic() + seconds
             if report.final and report.directory == directory:
                 return report
         last = self._latest.get(directory) or Report(directory=directory)

@@ -19,6 +19,7 @@ class Begin(Value):
     Attributes:
         uri: Where MLflow is.
         sweep: Folder of the sweep that it is a cell of.
+        cell: What sets it apart from the other cells; empty for a run of its own.
     """
 
     do: Literal["begin"] = "begin"
@@ -26,6 +27,7 @@ class Begin(Value):
     uri: str
     tracking: TrackingConfig
     sweep: Path | None
+    cell: str = ""
 
 
 class LiveMetrics(Value):
@@ -42,7 +44,7 @@ class End(Value):
     """The run has ended, and its files are final.
 
     Attributes:
-        timeout: Seconds in which to log the rest.
+        timeout: Seconds in which to log the rest, from MLflow's first answer.
     """
 
     do: Literal["end"] = "end"

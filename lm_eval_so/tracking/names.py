@@ -21,6 +21,7 @@ PARAMS_A_REQUEST, METRICS_A_REQUEST = 100, 1000
 _NAME_LENGTH = 250
 _REQUEST_LENGTH = 150_000  # characters; each may take six bytes in JSON, and 1 MB is the limit
 _REFUSED = re.compile(r"[^\w\-. :/]" if os.name != "nt" else r"[^\w\-. /]")
+_FOLDERS = re.compile(r"(^| )(?:[A-Za-z_][\w-]*\.)+(?=[\w-]+=)")
 _CUT = "... (cut: the whole is in the artifact {})"
 
 
@@ -116,6 +117,15 @@ def batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
         size += len(value)
     if batch:
         yield batch
+
+
+def cell_name(cell: str) -> str:
+    """``temperature=0`` of ``params.temperature=0``: MLflow's tables cut a name to its first words.
+
+    Args:
+        cell: What sets a cell of a sweep apart, ``key=value`` each.
+    """
+    return _FOLDERS.sub(r"\1", cell)
 
 
 def unique(name: str, taken: set[str]) -> str:

@@ -14,7 +14,7 @@ from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.observer import Live, Silent, Started
 from lm_eval_so.runner.summary.summarise import distribution
 from lm_eval_so.tracking.address import tracking_uri
-from lm_eval_so.tracking.feeder import DEAD, GRACE, Feeder
+from lm_eval_so.tracking.feeder import DEAD, FIRST_ANSWER, GRACE, Feeder
 from lm_eval_so.tracking.messages import ALL, Begin, End, LiveMetrics, Report
 from lm_eval_so.tracking.store import now_ms
 
@@ -35,15 +35,22 @@ class MlflowTracking(Silent):
         config: What to track.
         uri: Where MLflow is.
         sweep: Folder of the sweep that the run is a cell of.
+        cell: What sets it apart from the other cells.
     """
 
     def __init__(
-        self, feeder: Feeder, config: TrackingConfig, uri: str, sweep: Path | None = None
+        self,
+        feeder: Feeder,
+        config: TrackingConfig,
+        uri: str,
+        sweep: Path | None = None,
+        cell: str = "",
     ) -> None:
         self._feeder = feeder
         self._config = config
         self._uri = uri
         self._sweep = sweep
+        self._cell = cell
         self._begin: Begin | None = None
         self._done = self._failed = self._sent = self._tokens = 0
         self._cost_usd = 0.0
@@ -58,6 +65,7 @@ class MlflowTracking(Silent):
             uri=self._uri,
             tracking=self._config,
             sweep=self._sweep,
+            cell=self._cell,
         )
         self._feeder.send(self._begin)
         self._before = self._counts()
@@ -106,17 +114,28 @@ class MlflowTracking(Silent):
             return None
         bound = min(self._config.drain_timeout, _HURRY if hurry else math.inf)
         end = End(directory=self._begin.directory, timeout=bound)
-        patience = threading.Timer(_SILENT, _LOG.info, ["waiting for MLflow, up to %g s", bound])
+        patience = threading.Timer(_SILENT, self._say_why, [bound])
         patience.start()
         try:
             for _ in range(_LIVES):
-                report = self._feeder.ask(end, grace=_HURRY if hurry else GRACE)
+                report = self._feeder.ask(
+                    end,
+                    grace=_HURRY if hurry else GRACE,
+                    first=0.0 if hurry else FIRST_ANSWER,
+                )
                 if report is not None:
                     return report
                 self._feeder.send(self._begin)
         finally:
             patience.cancel()
         return Report(directory=end.directory, final=True, missing=ALL, reason=DEAD)
+
+    @staticmethod
+    def _say_why(bound: float) -> None:
+        _LOG.info(
+            "waiting for MLflow, up to %g s from its first answer (a new database takes some time)",
+            bound,
+        )
 
     async def _tell(self) -> None:
         while True:
@@ -162,16 +181,19 @@ class MlflowTracking(Silent):
             _LOG.warning("%s; the run goes on without", report.reason)
 
 
-def tracking_of(plan: RunPlan, feeder: Feeder, sweep: Path | None = None) -> MlflowTracking:
+def tracking_of(
+    plan: RunPlan, feeder: Feeder, sweep: Path | None = None, cell: str = ""
+) -> MlflowTracking:
     """The observer that a plan asks for.
 
     Args:
         plan: With ``tracking.kind`` mlflow.
         feeder: Speaks with MLflow.
         sweep: Folder of the sweep that the run is a cell of.
+        cell: What sets it apart from the other cells.
     """
     config = plan.tracking
-    return MlflowTracking(feeder, config, tracking_uri(config.uri, plan.output_root), sweep)
+    return MlflowTracking(feeder, config, tracking_uri(config.uri, plan.output_root), sweep, cell)
 
 
 def _rates(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from lm_eval_so.runner.output import show
 from lm_eval_so.tracking.address import how_to_look, shown
 from lm_eval_so.tracking.claim import CLAIM, Claim
 from lm_eval_so.tracking.feeder import DEAD, Feeder
@@ -78,7 +79,7 @@ def tell_end(feeder: Callable[[], Feeder], folder: Path, uris: set[str], exit_co
     if report is None:
         report = Report(directory=folder, missing=("the end of the sweep",), reason=DEAD)
     if report.look:
-        print(f"mlflow    {report.look}")  # noqa: T201 - below the table of the cells
+        show(f"mlflow    {report.look}")  # below the table of the cells
     if report.complaint:
         _LOG.warning(report.complaint)
 

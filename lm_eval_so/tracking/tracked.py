@@ -12,6 +12,7 @@ from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.tracking.address import how_to_look
 from lm_eval_so.tracking.directory import Entry, begun, ended, files
 from lm_eval_so.tracking.messages import ALL, Begin, End, LiveMetrics, Report
+from lm_eval_so.tracking.names import cell_name
 from lm_eval_so.tracking.outbox import Outbox
 from lm_eval_so.tracking.record import Metadata, Status, status_of
 from lm_eval_so.tracking.store import PARENT_TAG, Store
@@ -58,6 +59,9 @@ class TrackedRun:
 
     def end(self, end: End, tell: Callable[[Report], object]) -> None:
         """Logs the rest, and tells again and again what is missing."""
+        with suppress(TrackingError):  # a new database takes seconds; `flush` tells of the rest
+            self._store.probe()
+        tell(self.report())
         until = time.monotonic() + end.timeout
         metadata = self._metadata = self._read()
         self._owe(ended(self._store, metadata))
@@ -119,7 +123,7 @@ class TrackedRun:
         run_id, resumed = store.claimed_run(
             self._directory,
             experiment_id,
-            self._config.run_name or self._directory.name,
+            self._name,
             self._config.tags,
             started_at=_milliseconds(metadata["started_at"]),
         )
@@ -131,6 +135,11 @@ class TrackedRun:
                 store, experiment_id, run_id, results, self._config.trace_share, resumed=resumed
             )
         self._experiment_id, self._run_id = experiment_id, run_id
+
+    @property
+    def _name(self) -> str:
+        given = " ".join(filter(None, [self._config.run_name, cell_name(self._begin.cell)]))
+        return given or self._directory.name
 
     def _owe(self, entries: Iterable[Entry]) -> None:
         for entry in entries:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
@@ -14,6 +13,7 @@ from lm_eval_so.runner.errors import (
     ConfigError,
     TrackingError,
 )
+from lm_eval_so.runner.output import tell
 from lm_eval_so.tracking import address
 from lm_eval_so.tracking.directory import log_directory
 from lm_eval_so.tracking.names import flat, numbers
@@ -269,4 +269,4 @@ class PipelineContext:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)  # noqa: T201 - a person reads it
+    tell(sentence)

@@ -157,13 +157,12 @@ def test_dollars_for_a_model_without_a_price_are_refused(
 
 
 def test_seconds(go: Callable[..., Any]) -> None:
-    began = time.monotonic()
-    # Three seconds, of which the client takes up to one to load on a busy machine.
-    code, metadata, stderr = go("runner.budget.seconds=3", "runner.rate_limit=20")
+    # At this rate the whole takes ten minutes; how much of it three seconds are depends on the
+    # machine.
+    code, metadata, stderr = go("runner.budget.seconds=3", "runner.rate_limit=1")
     assert (code, metadata["state"]) == (2, "partial")
     assert "runner.budget.seconds" in stderr
-    assert 30 <= metadata["summary"]["status_counts"]["ok"] <= 90
-    assert time.monotonic() - began < 10
+    assert metadata["summary"]["status_counts"]["owed"] > COUNT / 2
     assert go()[0] == 0
 
 

@@ -9,7 +9,7 @@ from mlflow.entities import Param
 from mlflow.utils.validation import _validate_metric_name, _validate_param
 
 from lm_eval_so.runner.errors import TrackingError
-from lm_eval_so.tracking.names import batches, fit, fit_name, flat, numbers, unique
+from lm_eval_so.tracking.names import batches, cell_name, fit, fit_name, flat, numbers, unique
 
 
 def test_nested_names_are_joined_by_dots() -> None:
@@ -77,3 +77,19 @@ def test_no_metric_is_lost_to_another_of_its_name() -> None:
 def test_names_are_told_apart_by_numbers_whatever_their_case() -> None:
     taken: set[str] = set()
     assert [unique(n, taken) for n in ("a", "A", "a", "a-2")] == ["a", "A-2", "a-3", "a-2-2"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        ("model=a params.temperature=0.7", "model=a temperature=0.7"),
+        ("backend.options.base_url=http://a.b/c", "base_url=http://a.b/c"),
+        ("model=org/name-1.5 params.stop=x.y", "model=org/name-1.5 stop=x.y"),
+        ("prompt=짧게 params.top_p=1", "prompt=짧게 top_p=1"),
+        ("", ""),
+    ],
+)
+def test_a_cell_is_named_by_what_sets_it_apart_without_the_folders_of_its_keys(
+    cell: str, name: str
+) -> None:
+    assert cell_name(cell) == name

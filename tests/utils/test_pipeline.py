@@ -45,6 +45,7 @@ with PipelineContext("my_experiment", "output_dir") as ctx:
 # What the full mlflow brings and mlflow-skinny does not.
 NOT_IN_SKINNY = ["flask", "pandas", "numpy", "sklearn", "scipy", "matplotlib", "pyarrow", "docker"]
 NOWHERE = "http://127.0.0.1:9"
+MINUTE = 60  # seconds; MLflow alone would try for several
 
 
 def pipeline(uri: str, experiment: str = "e") -> Node:
@@ -409,7 +410,7 @@ class TestAServerThatIsAway:
             PipelineContext("e", tmp_path / "out", tracking_uri=NOWHERE),
         ):
             raise AssertionError("the body ran")
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < MINUTE
 
     def test_is_told_at_the_end_by_warn(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -422,7 +423,7 @@ class TestAServerThatIsAway:
                 ctx.log_artifact("w.bin")
                 ctx.log_metrics({"loss": 1})
                 ctx.log_metrics({"loss": 2})
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < MINUTE
         assert (tmp_path / folder / "w.bin").read_bytes() == b"1"
         told = capsys.readouterr().err
         assert told.count("MLflow lacks") == 1
@@ -456,7 +457,7 @@ class TestAServerThatIsAway:
                 server.stop()
                 began = time.monotonic()
                 ctx.log_param("a", 1)
-            assert time.monotonic() - began < 20
+            assert time.monotonic() - began < MINUTE
         assert "is not in MLflow: " in raised.value.__notes__[0]
 
     def test_for_a_moment_is_waited_for(self, tmp_path: Path) -> None:

@@ -183,13 +183,14 @@ class TrackingConfig(Config):
         uri: Address of MLflow; None for ``MLFLOW_TRACKING_URI``, else a database in the output
             root.
         experiment: Name of MLflow's experiment; None for the dataset's id.
-        run_name: None for the name of the run directory.
+        run_name: None for the name of the run directory; a cell of a sweep is named by what sets
+            it apart, after this.
         tags: Set on MLflow's run.
         live_interval: Seconds between two readings of the live metrics.
         results_limit_mb: Megabytes of results that are logged as a whole; of more, only the path.
         traces: Whether each sample becomes a trace.
         trace_share: Of the samples, those that do; the same ones each time.
-        drain_timeout: Seconds that the end of the run waits for MLflow.
+        drain_timeout: Seconds that the end of the run waits for MLflow, from its first answer.
     """
 
     kind: Literal["none", "mlflow"] = "none"

@@ -1,8 +1,9 @@
 """Progress where there is no terminal: a log line now and then, and the first failures in full."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.observer import Live, Started
@@ -17,9 +18,16 @@ _FAILURES_SHOWN = 10
 class LogProgress:
     """Logs the start, a line every ten seconds if ``lines``, and failures until they are many."""
 
-    def __init__(self, *, lines: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        lines: bool,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._lines = lines
         self._clock = clock
+        self._sleep = sleep
         self._failures = 0
 
     def started(self, started: Started, live: Callable[[], Live]) -> None:
@@ -28,6 +36,7 @@ class LogProgress:
         self._live = live
         self._tally = Tally(started.total, clock=self._clock)
         self._last = self._clock()
+        self._telling = asyncio.create_task(self._tell())
 
     async def result(self, result: RunResult) -> None:
         """Counts, and says what is worth saying."""
@@ -43,6 +52,7 @@ class LogProgress:
 
     def ended(self) -> None:
         """Says how many were there already."""
+        self._telling.cancel()
         if self._tally.kept:
             _LOG.info("%d samples had their answer already", self._tally.kept)
 
@@ -60,13 +70,19 @@ class LogProgress:
         if self._failures == _FAILURES_SHOWN:
             _LOG.warning("further failures are only counted; the results file has them all")
 
+    async def _tell(self) -> None:
+        """A line comes also while no result does."""
+        while True:
+            await self._sleep(_INTERVAL)
+            self._now_and_then()
+
     def _now_and_then(self) -> None:
         if not self._lines or self._clock() - self._last < _INTERVAL:
             return
         self._last = self._clock()
         tally, live, (results, tokens) = self._tally, self._live(), self._tally.rates()
         _LOG.info(
-            "%d/%d done, %d failed, %d in flight, %s results/s, %s tokens/s, %s to go%s",
+            "%d/%d done, %d failed, %d in flight, %s results/s, %s tokens/s, %s to go%s%s",
             tally.done,
             tally.total,
             tally.failed,
@@ -75,4 +91,5 @@ class LogProgress:
             number(tokens),
             duration(tally.remaining()),
             f", paused for {duration(live.paused_s)}" if live.paused_s else "",
+            f", {retries} tried again" if (retries := tally.retries(live)) else "",
         )

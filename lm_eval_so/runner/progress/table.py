@@ -6,13 +6,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.progress.answers import first_answers
 from lm_eval_so.runner.progress.words import duration, milliseconds, number
 from lm_eval_so.runner.report import RunReport
 from lm_eval_so.runner.summary.summarise import Summary
 
+_INDENT = "  "
+
 
 def print_report(report: RunReport, console: Console) -> None:
-    """Prints the numbers, if there are any, and where the files are."""
+    """Prints the numbers and the first answers, if there are any, and where the files are."""
     if report.summary is not None:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for label, value in _rows(report.summary):
@@ -20,8 +24,18 @@ def print_report(report: RunReport, console: Console) -> None:
         for label, value in _errors(report.summary):
             table.add_row(label, Text(value, no_wrap=True, overflow="ellipsis"))
         console.print(table)
+        _print_answers(report, console)
     for label, path in (("results", report.results_path), ("metadata", report.metadata_path)):
         console.print(f"{label:<9} {path}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _print_answers(report: RunReport, console: Console) -> None:
+    try:
+        lines = list(first_answers(report.results(), console.width - len(_INDENT)))
+    except StoreError:  # somebody has put another file in its place
+        return
+    for line in ["first answers", *(_INDENT + line for line in lines)] if lines else []:
+        console.print(line, markup=False, highlight=False, no_wrap=True, overflow="crop")
 
 
 def one_line(report: RunReport) -> str:

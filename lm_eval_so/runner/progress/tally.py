@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from lm_eval_so.runner.models import RunResult
+from lm_eval_so.runner.observer import Live
 
 _WINDOW = 30.0  # seconds that a rate looks back
 
@@ -40,6 +41,10 @@ class Tally:
             self._marks.append((now, self._results, self._tokens))
         while len(self._marks) > 1 and now - self._marks[0][0] > _WINDOW:
             self._marks.popleft()
+
+    def retries(self, live: Live) -> int:
+        """Requests of this run that were no sample's first, those in flight set aside."""
+        return max(0, live.requests - live.in_flight - self._results)
 
     def rates(self) -> tuple[float, float]:
         """Results and tokens per second of late."""

@@ -1,6 +1,11 @@
 """Numbers as a person reads them."""
 
+from rich.cells import cell_len, set_cell_size
+
 _MINUTE, _HOUR = 60, 3600
+_CUT = "..."
+_CHARACTERS_A_CELL = 4
+"""Combining characters take no cell; a text is not read further than this to be cut."""
 _TEN = 10
 
 
@@ -27,3 +32,13 @@ def milliseconds(value: float) -> str:
 def number(value: float) -> str:
     """``0.4``, ``12``, ``3,400``."""
     return f"{value:.1f}" if value < _TEN else f"{value:,.0f}"
+
+
+def cut(text: str, width: int) -> str:
+    """A text on one line of at most ``width`` cells of a terminal, without what moves a cursor."""
+    head = text[: _CHARACTERS_A_CELL * width]
+    visible = "".join(mark if mark.isprintable() else " " for mark in head)
+    line = " ".join(visible.split())
+    if cell_len(line) <= width:
+        return line
+    return set_cell_size(line, max(0, width - len(_CUT))).rstrip() + _CUT

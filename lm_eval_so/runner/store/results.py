@@ -60,9 +60,11 @@ class ResultsFile:
             rest = data[os.write(self._descriptor, data) :]
             while rest:  # the disk had room for a part; the next call says why
                 rest = rest[os.write(self._descriptor, rest) :]
-        except OSError as error:
+        except BaseException as error:
             os.ftruncate(self._descriptor, offset)
-            raise unwritable(self.path, error) from error
+            if isinstance(error, OSError):
+                raise unwritable(self.path, error) from error
+            raise  # a signal, while the disk did not answer
         self._size += len(data)
         self._unsynced = True
         return offset

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import APITimeoutError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
+from lm_eval_so.runner.strategy.deadline import Deadline
 
 
 class InFlight:
@@ -30,7 +31,8 @@ def timeout(
 ) -> Send:
     """Wraps ``send`` so that it fails with APITimeoutError after ``seconds``.
 
-    Nothing waits below this point, so the time measured is the server's and the wire's.
+    Nothing waits below this point, so the time measured is the server's and the wire's. What
+    arrived while the process was suspended is read before it is called late.
     """
 
     async def bounded(request: RunRequest) -> ChatResponse:
@@ -43,7 +45,7 @@ def timeout(
         in_flight.left += 1
         started = clock()
         try:
-            async with asyncio.timeout_at(deadline):
+            async with Deadline(deadline):
                 return await send(request.with_(deadline=deadline))
         except TimeoutError as error:
             raise APITimeoutError(f"no answer within {seconds:g} s") from error

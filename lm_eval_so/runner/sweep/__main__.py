@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lm_eval_so.runner.errors import ConfigError, LmEvalError
+from lm_eval_so.runner.output import keep_output, tell
 from lm_eval_so.runner.store.files import replace_file
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.sweep.rows import find_runs, read_row, settings_of, varying
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _compare(list(dict.fromkeys(find_runs(flags.directories))), flags)
     except LmEvalError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a person reads it
+        tell(f"error: {error}")
         return _NOT_CARRIED_OUT
     return 0
 
@@ -79,4 +80,5 @@ def _compare(directories: list[Path], flags: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    keep_output()
     sys.exit(main())

@@ -3,57 +3,21 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
-from lm_eval_so.runner.models import (
-    ChatResponse,
-    RecordedConfig,
-    RequestContext,
-    RunError,
-    RunResult,
-    TokenUsage,
-)
 from lm_eval_so.runner.observer import Live, Started
 from lm_eval_so.runner.progress.bar import BarProgress
 from lm_eval_so.runner.progress.log import LogProgress
 from lm_eval_so.runner.progress.tally import Tally
 from lm_eval_so.runner.progress.words import duration, milliseconds, number
+from support.results import Clock, result
 
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
-FAILURE = RunError(error_type="InternalServerError", message="down", retryable=True)
-
-
-def result(sample_id: str = "s", *, tokens: int | None = 10, fails: bool = False) -> RunResult:
-    usage = None if tokens is None else TokenUsage(input=0, output=tokens, total=tokens)
-    return RunResult(
-        sample_id=sample_id,
-        dataset_id="d",
-        backend="b",
-        trace_id="t",
-        status="error" if fails else "ok",
-        attempts=3,
-        latency_ms=1,
-        started_at=NOW,
-        completed_at=NOW,
-        request_key="k",
-        run_config=RecordedConfig(backend="b", model="m", parameters={}, backend_options={}),
-        request_messages=[{"role": "user", "content": "q"}],
-        request_context=RequestContext(sample_tags=[], sample_metadata={}, expected=None),
-        response=None if fails else ChatResponse(text="", tokens=usage),
-        error=FAILURE if fails else None,
-    )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+if TYPE_CHECKING:
+    from lm_eval_so.runner.models import RunResult
 
 
 def tallied(seconds: float, every: float, total: int = 1000) -> tuple[Tally, Clock]:
@@ -185,6 +149,33 @@ def test_the_first_ten_failures_are_shown_in_full(caplog: pytest.LogCaptureFixtu
         *[f"sample 's{n}' failed after 3 attempts: InternalServerError: down" for n in range(10)],
         "further failures are only counted; the results file has them all",
     ]
+
+
+def test_a_line_comes_also_while_nothing_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    clock, slept = Clock(), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.now += seconds
+        if len(slept) > 3:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        progress = LogProgress(lines=True, clock=clock, sleep=sleep)
+        progress.started(STARTED, live)
+        while len(slept) <= 3:
+            await asyncio.sleep(0)
+        progress.ended()
+
+    asyncio.run(main())
+    assert len(logged(caplog)) == 1 + 3
+    assert logged(caplog)[-1].startswith("0/50 done, 0 failed, 4 in flight")
+
+
+def test_requests_that_are_tried_again_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    followed([result()] * 4, every=3)
+    assert logged(caplog)[-1].endswith(", 1 tried again")
 
 
 def test_nine_failures_need_no_word_about_further_ones(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from lm_eval_so.runner.errors import InternalServerError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.retry import Outcome, Retry, StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
+from support import virtual_time
 from support.backends import Sends
 from support.slots import fixed
 
@@ -23,6 +25,7 @@ def stack_of(
     send: Callable[[RunRequest], Awaitable[ChatResponse]],
     *,
     stopping: bool = False,
+    clock: Callable[[], float] = time.monotonic,
     **options: float,
 ) -> Stack:
     given_up: list[Exception] = []
@@ -31,6 +34,7 @@ def stack_of(
         RunnerOptions.model_validate(options),
         stopping=lambda: stopping,
         give_up=given_up.append,
+        clock=clock,
     )
 
 
@@ -43,11 +47,13 @@ def requests(number: int) -> list[RunRequest]:
 
 
 def settled(send: Send, asked: list[RunRequest], **options: float) -> list[Outcome]:
+    """In virtual time: nothing here waits, and nothing depends on the machine."""
+
     async def main() -> list[Outcome]:
-        stack = stack_of(send, **options)
+        stack = stack_of(send, clock=virtual_time.now, **options)
         return await asyncio.gather(*map(stack.settle, asked))
 
-    return asyncio.run(main())
+    return virtual_time.run(main())
 
 
 async def takes_a_while(_: RunRequest) -> ChatResponse:
@@ -65,7 +71,7 @@ def test_waiting_for_a_slot_is_no_latency_and_no_timeout() -> None:
     assert all(outcome.response for outcome in outcomes)
     assert [one.journal.number for one in asked] == [1] * 6
     latencies = [one.journal.latency_ms or 0 for one in asked]
-    assert max(latencies) < 200
+    assert latencies == [50] * 6
     assert asked[-1].journal.waited_ms["slot"] > 240
 
 
@@ -88,7 +94,7 @@ def test_each_attempt_has_a_timeout_of_its_own() -> None:
     assert outcome.response == ChatResponse(text="at last")
     assert asked.journal.number == 3
     assert asked.journal.latency_ms is not None
-    assert asked.journal.latency_ms < 100
+    assert asked.journal.latency_ms == 70
 
 
 def test_attempts_used_up_by_timeouts_are_a_timeout() -> None:

@@ -1,0 +1,72 @@
+"""Why a run did not come to its end, and what to do: a sentence for a person."""
+
+import logging
+import traceback
+from pathlib import Path
+
+from lm_eval_so.runner.errors import (
+    BackendUnusableError,
+    BudgetSpentError,
+    LmEvalError,
+    StoreError,
+)
+from lm_eval_so.runner.log import LOG
+from lm_eval_so.runner.report import RunReport
+from lm_eval_so.runner.signals import InterruptedRunError
+
+_LOG = logging.getLogger(__name__)
+_OURS = str(Path(__file__).resolve().parents[1])
+
+
+def explain(report: RunReport, again: str | None) -> str | None:
+    """Says why the run did not come to its end; returns the sentence.
+
+    Args:
+        report: How it ended.
+        again: The command that goes on with it; None where that is said elsewhere.
+    """
+    fault = report.fault
+    match fault:
+        case None:
+            return None
+        case InterruptedRunError():
+            _LOG.warning("%s; what was received is kept.%s", fault, _way_out(fault, again))
+            return str(fault)
+        case LmEvalError():
+            _LOG.error("%s.%s", str(fault).rstrip("."), _way_out(fault, again))
+            return str(fault)
+    sentence = f"a bug: {type(fault).__name__}: {fault}{_place(fault)}"
+    _LOG.error(
+        "%s; what was received is kept, and the traceback is in %s",
+        sentence,
+        report.run_dir / LOG,
+        exc_info=fault,
+    )
+    return sentence
+
+
+def _way_out(fault: BaseException, again: str | None) -> str:
+    """How to go on; the same command is not named where it must fail again."""
+    match fault:
+        case BudgetSpentError():  # its own words name what to change
+            return ""
+        case BackendUnusableError():
+            return (
+                " What was received is kept: once this is mended, the run goes on where it stopped."
+            )
+        case _ if again is None:
+            return ""
+        case StoreError():
+            return f" When this is mended, go on with: {again}"
+    return f" Go on with: {again}"
+
+
+def _place(fault: BaseException) -> str:
+    """Where in a user's own backend it was raised, below our last frame."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    ours = [n for n, frame in enumerate(frames) if frame.filename.startswith(_OURS)]
+    below = frames[ours[-1] + 1 :] if ours else frames
+    where = next(iter(below), frames[-1] if frames else None)
+    if where is None:
+        return ""
+    return f" ({where.filename}:{where.lineno}, in {where.name})"
