@@ -84,7 +84,7 @@ def concurrency(
         try:
             response = await send(request)
         except BackendError as error:
-            error.for_room = _is_for_room(error, request.journal, adaptive, began, held)
+            error.for_room = _failed(error, request.journal, adaptive, began, held)
             raise
         else:
             adaptive.answered(_answer(response, request.journal, began, held, slots))
@@ -96,10 +96,10 @@ def concurrency(
     return limited
 
 
-def _is_for_room(
+def _failed(
     error: BackendError, journal: Journal, adaptive: Adaptive, began: float, held: int
 ) -> bool:
-    """Whether the server had no room for this request, which says nothing about its sample.
+    """Tells of a failure; returns whether it was for want of room, and not the sample's own.
 
     A 429 says so. A 503 or 529 does while others are answered. A connection that broke, or an
     answer that did not come in time, does when it is one of many; where no connection was made,

@@ -37,7 +37,7 @@ class Adaptive:
     """The limit on requests at once.
 
     The rule and its constants were tried in virtual time against some 50 simulated servers;
-    `tests/runner/strategy/test_adaptive_servers.py` has those that matter most.
+    `tests/runner/strategy/test_pace_of_servers.py` has those that matter most.
 
     Args:
         options: Bounds; with equal bounds the limit never changes.
@@ -45,6 +45,12 @@ class Adaptive:
         rate_limited: Told when requests are refused although there is room, which no concurrency
             cures: the answers a second that came meanwhile, and the share of refusals that is
             usual.
+
+    Attributes:
+        answers: That came so far.
+        history: How the limit changed, and why; the first 200 steps.
+
+    What the phases read and set is described by `Tuner`.
     """
 
     def __init__(
