@@ -11,7 +11,7 @@ from lm_eval_so.runner.strategy.sent_share import SentShare
 
 _LOG = logging.getLogger(__name__)
 _TOO_MANY_REQUESTS = 429
-_SPAN, _MOST = 10, 0.5  # requests that "most of a round" looks back on, and how many are most
+_MOST = 0.5  # of the requests that were sent at about the same time
 _WORTH_SAYING = 10.0  # seconds
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _NEVER = 3650 * _DAY  # beyond this a date cannot be told
@@ -42,14 +42,14 @@ class Pauses:
         self._longest = longest
         self._give_up = give_up
         self._now = now
-        self._share = SentShare(_SPAN)
+        self._share = SentShare()
 
-    def sent(self) -> None:
-        """A request leaves."""
-        self._share.sent()
+    def sent(self) -> int:
+        """A request leaves; its number."""
+        return self._share.sent()
 
-    def failed(self, error: BackendError) -> None:
-        """A request failed.
+    def failed(self, number: int, error: BackendError) -> None:
+        """The request of this number failed.
 
         Raises:
             StoppedError: The server asks everybody to wait for longer than the run may.
@@ -57,8 +57,8 @@ class Pauses:
         asked = error.retry_after
         if not asked:
             return
-        self._share.add()
-        everybody = error.status_code == _TOO_MANY_REQUESTS or self._share.value > _MOST
+        most_get_it = self._share.add(number).share > _MOST
+        everybody = error.status_code == _TOO_MANY_REQUESTS or most_get_it
         if asked > self._longest:
             if not everybody:
                 error.retryable = False

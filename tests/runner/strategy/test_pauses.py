@@ -35,8 +35,7 @@ class Scene:
         )
 
     def fail(self, error: BackendError) -> BackendError:
-        self.pauses.sent()
-        self.pauses.failed(error)
+        self.pauses.failed(self.pauses.sent(), error)
         return error
 
 
@@ -69,9 +68,17 @@ def test_a_503_that_most_requests_get_pauses_everybody() -> None:
 def test_a_503_that_one_request_in_ten_gets_pauses_nobody() -> None:
     scene = Scene()
     for number in range(500):
-        scene.pauses.sent()
+        sent = scene.pauses.sent()
         if number % 10 == 0:
-            scene.pauses.failed(busy(5.0))
+            scene.pauses.failed(sent, busy(5.0))
+    assert scene.pace.paused_s == 0
+
+
+def test_a_few_503s_of_a_wave_pause_nobody_though_they_come_back_one_after_the_other() -> None:
+    scene = Scene()
+    numbers = [scene.pauses.sent() for _ in range(256)]
+    for number in numbers[::20]:
+        scene.pauses.failed(number, busy(5.0))
     assert scene.pace.paused_s == 0
 
 
