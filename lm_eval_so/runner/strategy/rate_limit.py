@@ -37,6 +37,7 @@ def rate_limit(send: Send, pace: Pace, pauses: Pauses, tokens: TokenEstimate) ->
                 pace.learn(turn, error.headers)
             pauses.failed(number, error)
             raise
+        pauses.answered()
         if response.headers is not None:
             pace.learn(turn, response.headers)
         if size and response.tokens:

@@ -32,7 +32,9 @@ class Scene:
             longest,
             self.given_up.append,
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            clock=lambda: self.at,
         )
+        self.at = 0.0
 
     def fail(self, error: BackendError) -> BackendError:
         self.pauses.failed(self.pauses.sent(), error)
@@ -128,3 +130,26 @@ def test_a_pause_that_a_person_would_notice_is_told_at_once_with_the_time_of_day
 def test_a_short_pause_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
     Scene().fail(too_many(2))
     assert not caplog.messages
+
+
+def test_nothing_but_429s_is_told_once_and_ends_the_run_after_the_longest_pause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene()
+    for scene.at in (0, 5, 11, 30, 599):
+        scene.fail(too_many(None))
+    (message,) = caplog.messages
+    assert "nothing but 429 for 11 s: waiting" in message
+    assert not scene.given_up
+    scene.at = 600
+    with pytest.raises(StoppedError):
+        scene.fail(too_many(None))
+    assert "too many" in str(scene.given_up[0])
+
+
+def test_an_answer_ends_the_drought() -> None:
+    scene = Scene()
+    for scene.at in range(0, 2000, 100):
+        scene.fail(too_many(None))
+        scene.pauses.answered()
+    assert not scene.given_up
