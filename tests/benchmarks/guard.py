@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Part = Callable[[Bench], Iterator[Figure]]
 
+AT_ONCE = 256
+"""Where ``auto`` ends: with more in flight a request costs more, in the bare loop too."""
 IMPORTS = "import hydra, openai"
 
 
@@ -66,8 +68,8 @@ def sizes(bench: Bench) -> Iterator[Figure]:
     yield Figure(
         "peak memory, 20,000 samples beside 2,000",
         f"{large.first.peak_mb:.0f} MB, {more:+.1f} MB",
-        "at most +4 MB",
-        more <= 4,
+        "at most +10 MB",  # the larger one has more in flight
+        more <= 10,
     )
     again, parse = large.again.cpu_s - small.again.cpu_s, large.parse_s - small.parse_s
     yield Figure(
@@ -82,7 +84,7 @@ def sizes(bench: Bench) -> Iterator[Figure]:
 def measured(bench: Bench, server: Provider, count: int, times: int = 1) -> Size:
     """The least of so many times; the resume, which is short, of one more."""
     dataset, bare = bench.dataset(count), bench.folder / "bare.jsonl"
-    loop = (sys.executable, HERE / "bare_loop.py", dataset, server.base_url, bare, 64)
+    loop = (sys.executable, HERE / "bare_loop.py", dataset, server.base_url, bare, AT_ONCE)
     names = [f"size-{count}-{bench.runs}-{n}" for n in range(times)]
     first = [bench.ours(dataset, server, run=name).cost for name in names]
     again = [bench.ours(dataset, server, run=names[0]).cost for _ in range(times + 1)]

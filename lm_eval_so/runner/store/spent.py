@@ -76,7 +76,6 @@ class SpentFile:
         try:
             if self._descriptor < 0:
                 self._open()
-            os.lseek(self._descriptor, 0, os.SEEK_SET)
             self._put(data)
             if len(data) < self._length:  # what a person edited may have been longer
                 os.ftruncate(self._descriptor, len(data))
@@ -112,8 +111,9 @@ class SpentFile:
         self._length = os.fstat(self._descriptor).st_size
 
     def _put(self, data: bytes) -> None:
-        while data:  # the disk had room for a part; the next call says why
-            data = data[os.write(self._descriptor, data) :]
+        at = 0
+        while at < len(data):  # the disk had room for a part; the next call says why
+            at += _write_at(self._descriptor, data[at:], at)
 
     def _parse(self, text: bytes) -> Amount:
         fields = orjson.loads(text)
@@ -127,3 +127,11 @@ class SpentFile:
         if version != _SCHEMA_VERSION or numbers.keys() != set(Amount._fields):
             raise ValueError(text)
         return Amount(**numbers)
+
+
+def _write_at(descriptor: int, data: bytes, offset: int) -> int:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.write(descriptor, data)
+
+
+_write_at = getattr(os, "pwrite", _write_at)  # one call where there is one; Windows has none

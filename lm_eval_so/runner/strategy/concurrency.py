@@ -70,24 +70,20 @@ def concurrency(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> Send:
-    """Wraps ``send`` so that it holds a slot; ``adaptive`` tells how many there are.
-
-    Both have the same clock.
-    """
+    """Wraps ``send`` so that it holds a slot; ``adaptive`` tells how many there are."""
 
     async def limited(request: RunRequest) -> ChatResponse:
         arrived = clock()
         held = await slots.acquire(retry=request.attempt > 1)
-        began = clock()
-        request.journal.wait("slot", began - arrived)
-        adaptive.sent()
+        request.journal.wait("slot", clock() - arrived)
+        number = adaptive.sent()
         try:
             response = await send(request)
         except BackendError as error:
-            error.for_room = _is_for_room(error, request.journal, adaptive, began, held)
+            error.for_room = _failed(error, request.journal, adaptive, number, held)
             raise
         else:
-            adaptive.answered(_answer(response, request.journal, began, held, slots))
+            adaptive.answered(_answer(response, request.journal, held, slots))
             return response
         finally:
             slots.limit = adaptive.limit
@@ -96,10 +92,10 @@ def concurrency(
     return limited
 
 
-def _is_for_room(
-    error: BackendError, journal: Journal, adaptive: Adaptive, began: float, held: int
+def _failed(
+    error: BackendError, journal: Journal, adaptive: Adaptive, number: int, held: int
 ) -> bool:
-    """Whether the server had no room for this request, which says nothing about its sample.
+    """Tells of a failure; returns whether it was for want of room, and not the sample's own.
 
     A 429 says so. A 503 or 529 does while others are answered. A connection that broke, or an
     answer that did not come in time, does when it is one of many; where no connection was made,
@@ -108,21 +104,18 @@ def _is_for_room(
     others_answered = held > 1 or adaptive.answers > journal.answers_seen
     journal.answers_seen = adaptive.answers
     if error.status_code in REFUSALS:
-        adaptive.refused(began, held, error.status_code)
+        adaptive.refused(number, held, error.status_code)
         return error.status_code == _TOO_MANY_REQUESTS or others_answered
     if isinstance(error, APIConnectionError | APITimeoutError):
-        one_of_many = adaptive.refused(began, held, None)
+        one_of_many = adaptive.refused(number, held, None)
         nothing_was_sent = isinstance(error, EndpointUnreachableError)
         return nothing_was_sent or (one_of_many and others_answered)
     return False
 
 
-def _answer(
-    response: ChatResponse, journal: Journal, began: float, held: int, slots: Slots
-) -> Answer:
+def _answer(response: ChatResponse, journal: Journal, held: int, slots: Slots) -> Answer:
     tokens = response.tokens.output if response.tokens else None
     return Answer(
-        began=began,
         latency_s=(journal.latency_ms or 0.0) / 1000,
         tokens=tokens or 0,
         in_use=slots.taken,

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from math import inf
+from random import Random
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import REFUSALS, APITimeoutError, BackendError
@@ -22,7 +23,8 @@ from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.undecided import Undecided, Verdict
 
 _LOG = logging.getLogger(__name__)
-_OF_LATE = 1.0  # seconds
+_NO_LIMIT, _NO_HITCH = 1.0, 0.3  # seconds without a sign of life
+_SOON = (0.02, 0.1)  # seconds until a refused connection is tried again, while others are answered
 _ALONE = 0.05  # seconds between refused connections where no other request can tell what they mean
 
 
@@ -65,6 +67,7 @@ class OutageGuard:
         self._sent = self._sending = 0
         self._left = 0
         self._alive_at = -inf
+        self._chance = Random()  # noqa: S311 - spreads retries, and is no secret
         self._on_the_wire: set[int] = set()  # by the order in which they left
         self._undecided = Undecided(in_flight)
         self._round: Round | None = None
@@ -147,12 +150,14 @@ class OutageGuard:
         free = first or was_refused(error)
         if self._outage is not None:
             return free
+        if was_refused(error) and self._alive_of_late(error):
+            await self._sleep(self._chance.uniform(*_SOON))  # one server of several is away
+            return True
         evidence = is_evidence(request, error, first=first)
         if evidence:
             self._round = self._round or Round(self._in_flight(), self._left)
             self._round.add(request, error)
-            refused_of_late = error.status_code in REFUSALS and self._alive_of_late()
-            if self._round.is_outage(self._on_the_wire) and not refused_of_late:
+            if self._round.is_outage(self._on_the_wire) and not self._alive_of_late(error):
                 self._declare(error)
                 return free
         return free and await self._held(request, error, sent, evidence=evidence)
@@ -170,8 +175,11 @@ class OutageGuard:
         if verdict is Verdict.UNKNOWN and was_refused(error):
             await self._sleep(_ALONE)
             again = True
+        held = self._clock() - began
         if again:
-            request.journal.wait("outage", self._clock() - began)
+            request.journal.wait("outage", held)
+        elif error.retry_after is not None:
+            error.retry_after = max(0.0, error.retry_after - held)
         return again
 
     def _check_alone(self) -> None:
@@ -183,9 +191,10 @@ class OutageGuard:
         else:
             self._undecided.alone()
 
-    def _alive_of_late(self) -> bool:
-        """Whether it answered a moment ago, so that its 503s speak of a limit on requests."""
-        return self._clock() - self._alive_at < _OF_LATE
+    def _alive_of_late(self, error: BackendError) -> bool:
+        """Whether it answered a moment ago: 503s are then of a limit, others of a short hitch."""
+        of_late = _NO_LIMIT if error.status_code in REFUSALS else _NO_HITCH
+        return self._clock() - self._alive_at < of_late
 
     def _alive(self, sent: int) -> None:
         self._alive_at = self._clock()

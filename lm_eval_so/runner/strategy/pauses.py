@@ -1,6 +1,7 @@
 """Keeps the waits that a server asks for: of one request, or of everybody."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from lm_eval_so.runner.strategy.sent_share import SentShare
 
 _LOG = logging.getLogger(__name__)
 _TOO_MANY_REQUESTS = 429
-_SPAN, _MOST = 10, 0.5  # requests that "most of a round" looks back on, and how many are most
+_MOST = 0.5  # of the requests that were sent at about the same time
 _WORTH_SAYING = 10.0  # seconds
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _NEVER = 3650 * _DAY  # beyond this a date cannot be told
@@ -28,6 +29,7 @@ class Pauses:
         longest: Seconds; a longer wait ends the run.
         give_up: Ends the run.
         now: The time of day.
+        clock: Seconds; never goes back.
     """
 
     def __init__(
@@ -37,28 +39,38 @@ class Pauses:
         give_up: Callable[[BackendUnusableError], None],
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pace = pace
         self._longest = longest
         self._give_up = give_up
         self._now = now
-        self._share = SentShare(_SPAN)
+        self._clock = clock
+        self._share = SentShare()
+        self._drought_began: float | None = None  # refused, and not answered since
+        self._drought_told = False
 
-    def sent(self) -> None:
-        """A request leaves."""
-        self._share.sent()
+    def sent(self) -> int:
+        """A request leaves; its number."""
+        return self._share.sent()
 
-    def failed(self, error: BackendError) -> None:
-        """A request failed.
+    def answered(self) -> None:
+        """A request was answered."""
+        self._drought_began, self._drought_told = None, False
+
+    def failed(self, number: int, error: BackendError) -> None:
+        """The request of this number failed.
 
         Raises:
             StoppedError: The server asks everybody to wait for longer than the run may.
         """
+        if error.status_code == _TOO_MANY_REQUESTS:
+            self._note_drought(error)
         asked = error.retry_after
         if not asked:
             return
-        self._share.add()
-        everybody = error.status_code == _TOO_MANY_REQUESTS or self._share.value > _MOST
+        most_get_it = self._share.add(number).share > _MOST
+        everybody = error.status_code == _TOO_MANY_REQUESTS or most_get_it
         if asked > self._longest:
             if not everybody:
                 error.retryable = False
@@ -74,6 +86,23 @@ class Pauses:
                     error.message,
                 )
             self._pace.pause(asked)
+
+    def _note_drought(self, error: BackendError) -> None:
+        """Says that nothing else comes, and ends the run when it has lasted for too long."""
+        now = self._clock()
+        self._drought_began = began = now if self._drought_began is None else self._drought_began
+        if now - began >= self._longest:
+            words = f"nothing but 429 for {_span(now - began)}: {error.message}"
+            self._give_up(BackendUnusableError(words))
+            raise StoppedError from error
+        if now - began >= _WORTH_SAYING and not self._drought_told:
+            self._drought_told = True
+            _LOG.warning(
+                "nothing but 429 for %s: waiting longer between requests, for up to %s (%s)",
+                _span(now - began),
+                _span(self._longest),
+                error.message,
+            )
 
     def _too_long(self, seconds: float, words: str) -> str:
         return (

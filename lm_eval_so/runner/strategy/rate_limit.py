@@ -29,14 +29,15 @@ def rate_limit(send: Send, pace: Pace, pauses: Pauses, tokens: TokenEstimate) ->
         turn = await pace.turn(tokens.of(size))
         if turn.waited:
             request.journal.wait("rate_limit", turn.waited)
-        pauses.sent()
+        number = pauses.sent()
         try:
             response = await send(request)
         except BackendError as error:
             if error.headers is not None:
                 pace.learn(turn, error.headers)
-            pauses.failed(error)
+            pauses.failed(number, error)
             raise
+        pauses.answered()
         if response.headers is not None:
             pace.learn(turn, response.headers)
         if size and response.tokens:

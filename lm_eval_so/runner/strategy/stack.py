@@ -95,7 +95,7 @@ class Stack:
         send = outage.watch(send)
         send = outage.gate(breaker.gate(send))  # twice: for who waited for a slot, for the pace
         send = start_rate(send, self.start_rate)
-        pauses = Pauses(self.pace, options.longest_pause, give_up)
+        pauses = Pauses(self.pace, options.longest_pause, give_up, clock=clock)
         send = rate_limit(send, self.pace, pauses, TokenEstimate(parameters))
         send = budget.wrap(send)
         send = outage.gate(send)

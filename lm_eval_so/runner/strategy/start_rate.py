@@ -16,15 +16,41 @@ _LONG = 50  # answers in a row, after which it grows twice as fast, and so on: t
 _SHRINKING = 0.6  # of the step, each time that happens
 _REFUSED = 0.01  # share of refusals, beside what is usual, at which the rate stays where it is
 _MOST_REFUSED = 0.5
+_TRIAL = 60  # starts, that what a rate brings is measured by
+_FEW_REFUSED, _LESS = 3, 0.75  # of a trial's starts; of a faster trial's answers
+_DEAF = 2000  # answers, for which it is not taught again once there was no limit
+_TICK = 1e-3  # seconds
 _SLOWEST = 0.1  # starts a second
 _NO_LIMIT = 10_000.0  # starts a second, beyond which there is nothing to keep
+
+
+class _Trial:
+    """So many starts, and what came of them."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self.starts = self.refused = 0
+        self.rate = self.answers = 0.0
+
+    def end(self, now: float) -> None:
+        """Starts and answers a second."""
+        seconds = max(now - self._began, _TICK)
+        self.rate = self.starts / seconds
+        self.answers = (self.starts - self.refused) / seconds
+
+    def is_no_better_than(self, faster: "_Trial") -> bool:
+        """Whether as many are refused as at a higher rate, and fewer answered."""
+        worth_it = self.refused < max(_FEW_REFUSED, faster.refused / 2)
+        return not worth_it and self.answers < _LESS * faster.answers
 
 
 class StartRate:
     """Starts a second, evenly spaced; None until refusals taught one.
 
     It goes up a little with each answer and down with each refusal, so that it settles where a
-    small share of the requests is refused: the weighted up-down method (Kaernbach 1991).
+    small share of the requests is refused: the weighted up-down method (Kaernbach 1991). Where half
+    the rate brings only half the answers, and as many refusals, there is no limit, and it is None
+    again.
     """
 
     def __init__(
@@ -42,6 +68,8 @@ class StartRate:
         self._ratio = 0.0
         self._answers = 0
         self._tested = False
+        self._trial = _Trial(0.0)
+        self._deaf = 0  # answers until it can be taught again
 
     def teach(self, answers_per_second: float, usual: float) -> None:
         """Requests were refused though there was room for them.
@@ -50,35 +78,59 @@ class StartRate:
             answers_per_second: What was answered meanwhile.
             usual: The share of requests that is refused whatever the rate is.
         """
-        if self.per_second is not None:
+        if self.per_second is not None or self._deaf:
             return  # each further refusal brings it down
         share = min(usual + _REFUSED, _MOST_REFUSED)
         self._ratio = share / (1 - share)
         self._step = _FIRST_STEP
         self._tested = False
+        self._reference: _Trial | None = None
+        self._trial = _Trial(self._clock())
         self._set(min(answers_per_second, _NO_LIMIT))
 
     def answered(self) -> None:
         """A request was answered."""
+        self._deaf = max(0, self._deaf - 1)
         if self.per_second is None:
             return
+        self._count(refused=False)
         self._answers += 1
         if self._answers == _SETTLED:
             self._step = max(_LAST_STEP, self._step * _SHRINKING)
         growth = _UNTESTED
         if self._tested:  # a step down and so many up come to nothing at the share that is wanted
             growth = -log1p(-self._step) * self._ratio * (1 + self._answers / _LONG)
-        rate = self.per_second * (1 + growth)
+        rate = (self.per_second or _NO_LIMIT) * (1 + growth)
         self.per_second = rate if rate < _NO_LIMIT else None
 
     def refused(self, began: float) -> None:
         """A request that began then was refused."""
+        if self.per_second is None:
+            return
+        self._count(refused=True)
         if self.per_second is not None and began > self._changed_at:
             if self._tested and self._answers < _SETTLED:
                 self._step = min(_FIRST_STEP, self._step / _SHRINKING)
             self._answers = 0
             self._tested = True
             self._set(self.per_second * (1 - self._step))
+
+    def _count(self, *, refused: bool) -> None:
+        """Finds out whether fewer starts bring fewer refusals, as with a limit they do."""
+        trial = self._trial
+        trial.starts += 1
+        trial.refused += refused
+        if trial.starts < _TRIAL:
+            return
+        trial.end(self._clock())
+        self._trial = _Trial(self._clock())
+        reference = self._reference
+        if reference is None or trial.rate > reference.rate:
+            self._reference = trial
+        elif trial.rate < reference.rate / 2:
+            if trial.is_no_better_than(reference):
+                self.per_second, self._deaf = None, _DEAF
+            self._reference = trial
 
     def now(self) -> float:
         """Seconds, on the rate's clock."""

@@ -32,25 +32,24 @@ class Scene:
 
     def answers(self, *, latency: float = 0.1, paced: float = 0.0, wanted: bool = True) -> None:
         """All slots send, and are answered together."""
-        began, slots = self.now, self.adaptive.limit
+        slots = self.adaptive.limit
         for _ in range(slots):
             self.adaptive.sent()
         self.now += latency + paced
         for number in range(slots):
-            answer = Answer(began, latency, 10, slots, number + 1, paced, wanted)
+            answer = Answer(latency, 10, slots, number + 1, paced, wanted)
             self.adaptive.answered(answer)
 
     def wave(self, takes: int, *, status: int = 503, latency: float = 0.1) -> int:
         """All slots send, ``takes`` are answered and the others refused; how many were refused."""
-        began, slots = self.now, self.adaptive.limit
-        for _ in range(slots):
-            self.adaptive.sent()
+        slots = self.adaptive.limit
+        numbers = [self.adaptive.sent() for _ in range(slots)]
         self.now += 0.02
         for number in range(takes, slots):
-            self.adaptive.refused(began, number + 1, status)
+            self.adaptive.refused(numbers[number], number + 1, status)
         self.now += latency
         for number in range(min(takes, slots)):
-            answer = Answer(began, latency, 10, self.adaptive.limit, number + 1, 0.0)
+            answer = Answer(latency, 10, self.adaptive.limit, number + 1, 0.0)
             self.adaptive.answered(answer)
         return max(0, slots - takes)
 
@@ -99,13 +98,11 @@ def test_few_requests_are_refused_once_the_slots_are_known() -> None:
 def test_what_was_under_way_at_a_cut_changes_nothing_more() -> None:
     scene = Scene(64)
     scene.answers()
-    began = scene.now
-    for _ in range(100):
-        scene.adaptive.sent()
+    numbers = [scene.adaptive.sent() for _ in range(100)]
     scene.now += 0.1
     limits = []
-    for number in range(100):
-        scene.adaptive.refused(began, number + 40, 503)
+    for held, number in enumerate(numbers, start=40):
+        scene.adaptive.refused(number, held, 503)
         limits.append(scene.adaptive.limit)
     cut = min(limits)
     assert limits[-1] == cut
@@ -117,8 +114,7 @@ def test_a_single_refusal_now_and_then_changes_nothing() -> None:
     for _ in range(6):
         scene.answers()
     for _ in range(50):
-        scene.adaptive.sent()
-        scene.adaptive.refused(scene.now, 3, 503)
+        scene.adaptive.refused(scene.adaptive.sent(), 3, 503)
         scene.answers()
     assert scene.adaptive.limit == 64
 
@@ -128,9 +124,8 @@ def test_refusals_where_there_was_room_teach_a_rate_and_cut_nothing() -> None:
     for _ in range(6):
         scene.answers()
     before = scene.adaptive.limit
-    for _ in range(10):
-        scene.adaptive.sent()
-        scene.adaptive.refused(scene.now, 5, 503)
+    for _ in range(5):
+        scene.adaptive.refused(scene.adaptive.sent(), 5, 503)
     assert scene.rates
     assert scene.adaptive.limit == before
 
@@ -140,9 +135,9 @@ def test_connections_that_fail_where_there_was_room_neither_cut_nor_teach_a_rate
     for _ in range(6):
         scene.answers()
     for number in range(200):
-        scene.adaptive.sent()
+        sent = scene.adaptive.sent()
         if number % 3 == 0:
-            scene.adaptive.refused(scene.now, 5, None)
+            scene.adaptive.refused(sent, 5, None)
     assert not scene.rates
     assert scene.adaptive.limit == 64
 
@@ -210,12 +205,10 @@ def test_whatever_comes_the_limit_stays_within_its_bounds(
             scene.adaptive.sent()
         elif kind == "answer":
             in_use = min(held, scene.adaptive.limit)
-            scene.adaptive.answered(
-                Answer(scene.now - latency, latency, held, in_use, in_use, paced)
-            )
+            scene.adaptive.answered(Answer(latency, held, in_use, in_use, paced))
         else:
             status = {"429": 429, "503": 503}.get(kind)
-            scene.adaptive.refused(scene.now - latency, held, status)
+            scene.adaptive.refused(held, held, status)
         assert least <= scene.adaptive.limit <= most
 
 
@@ -223,15 +216,22 @@ def sends(refusals: Refusals, pattern: Callable[[int], bool], number: int) -> in
     """How many bursts come of requests, of which ``pattern`` says whether each is refused."""
     bursts = 0
     for n in range(number):
-        refusals.sent()
+        number = refusals.sent()
         if pattern(n):
-            bursts += refusals.add(held=10)
+            bursts += refusals.add(number, held=10)
     return bursts
 
 
 @pytest.mark.parametrize("one_in", [50, 20, 10, 5], ids=str)
 def test_refusals_that_are_spread_are_no_burst(one_in: int) -> None:
     assert sends(Refusals(), lambda n: n % one_in == 0, 2000) == 0
+
+
+def test_a_few_of_a_wave_are_no_burst_though_they_come_back_one_after_the_other() -> None:
+    refusals = Refusals()
+    for _ in range(50):
+        numbers = [refusals.sent() for _ in range(256)]
+        assert not any(refusals.add(number, held=10) for number in numbers[::50])
 
 
 def test_half_of_them_refused_is_a_burst() -> None:
@@ -247,8 +247,8 @@ def test_what_is_usual_counts_for_less() -> None:
 
 def test_the_lowest_of_a_burst_is_where_it_began_to_refuse() -> None:
     refusals = Refusals()
-    for held in (40, 33, 36, 38):
-        refusals.add(held)
+    for held in (40, 33, 36, 38, 50):
+        refusals.add(refusals.sent(), held)
     assert refusals.lowest == 33
 
 
@@ -257,7 +257,7 @@ def test_a_round_is_as_long_as_its_slowest_answer_if_it_is_thorough() -> None:
         meter = Meter()
         meter.begin(0.0, 3, thorough=thorough)
         for latency in (0.1, 0.1, 5.0):
-            meter.add(Answer(0.0, latency, 0, 4, 4, 0.0), 0.5)
+            meter.add(Answer(latency, 0, 4, 4, 0.0), 0.5)
         assert (meter.end(2.0) is not None) is ends
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_eval_so.runner.config.schema import AutoConcurrency
 from lm_eval_so.runner.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -19,7 +20,8 @@ from lm_eval_so.runner.errors import (
     RateLimitError,
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
-from lm_eval_so.runner.strategy.concurrency import Slots
+from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
+from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
 from support.slots import fixed
 
 if TYPE_CHECKING:
@@ -297,7 +299,8 @@ def test_resets_are_for_want_of_room_when_they_come_in_a_burst() -> None:
             inside -= 1
             return ChatResponse(text="")
 
-        limited, _ = fixed(send, 64)
+        adaptive = Adaptive(AutoConcurrency(max=64), 64)
+        limited = concurrency(send, Slots(64), adaptive)
 
         async def one() -> None:
             try:

@@ -32,11 +32,12 @@ class Scene:
             longest,
             self.given_up.append,
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            clock=lambda: self.at,
         )
+        self.at = 0.0
 
     def fail(self, error: BackendError) -> BackendError:
-        self.pauses.sent()
-        self.pauses.failed(error)
+        self.pauses.failed(self.pauses.sent(), error)
         return error
 
 
@@ -69,9 +70,17 @@ def test_a_503_that_most_requests_get_pauses_everybody() -> None:
 def test_a_503_that_one_request_in_ten_gets_pauses_nobody() -> None:
     scene = Scene()
     for number in range(500):
-        scene.pauses.sent()
+        sent = scene.pauses.sent()
         if number % 10 == 0:
-            scene.pauses.failed(busy(5.0))
+            scene.pauses.failed(sent, busy(5.0))
+    assert scene.pace.paused_s == 0
+
+
+def test_a_few_503s_of_a_wave_pause_nobody_though_they_come_back_one_after_the_other() -> None:
+    scene = Scene()
+    numbers = [scene.pauses.sent() for _ in range(256)]
+    for number in numbers[::20]:
+        scene.pauses.failed(number, busy(5.0))
     assert scene.pace.paused_s == 0
 
 
@@ -121,3 +130,26 @@ def test_a_pause_that_a_person_would_notice_is_told_at_once_with_the_time_of_day
 def test_a_short_pause_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
     Scene().fail(too_many(2))
     assert not caplog.messages
+
+
+def test_nothing_but_429s_is_told_once_and_ends_the_run_after_the_longest_pause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene()
+    for scene.at in (0, 5, 11, 30, 599):
+        scene.fail(too_many(None))
+    (message,) = caplog.messages
+    assert "nothing but 429 for 11 s: waiting" in message
+    assert not scene.given_up
+    scene.at = 600
+    with pytest.raises(StoppedError):
+        scene.fail(too_many(None))
+    assert "too many" in str(scene.given_up[0])
+
+
+def test_an_answer_ends_the_drought() -> None:
+    scene = Scene()
+    for scene.at in range(0, 2000, 100):
+        scene.fail(too_many(None))
+        scene.pauses.answered()
+    assert not scene.given_up

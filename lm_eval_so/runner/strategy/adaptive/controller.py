@@ -37,7 +37,7 @@ class Adaptive:
     """The limit on requests at once.
 
     The rule and its constants were tried in virtual time against some 50 simulated servers;
-    `tests/runner/strategy/test_adaptive_servers.py` has those that matter most.
+    `tests/runner/strategy/test_pace_of_servers.py` has those that matter most.
 
     Args:
         options: Bounds; with equal bounds the limit never changes.
@@ -45,6 +45,12 @@ class Adaptive:
         rate_limited: Told when requests are refused although there is room, which no concurrency
             cures: the answers a second that came meanwhile, and the share of refusals that is
             usual.
+
+    Attributes:
+        answers: That came so far.
+        history: How the limit changed, and why; the first 200 steps.
+
+    What the phases read and set is described by `Tuner`.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Adaptive:
         self._clock = clock
         self._began = clock()
         self._cut_at = -inf
+        self._last = self._cut_after = 0  # numbers of requests
         self._phase: Phase = Ramp()
         self._refusals, self._failures = Refusals(), Refusals()
         self._meter = Meter()
@@ -87,17 +94,18 @@ class Adaptive:
         """Slots just below those that a burst has shown there are, where few are refused."""
         return self.most if self.ceiling is None else max(self.least, round(_NEAR * self.ceiling))
 
-    def sent(self) -> None:
-        """A request got its slot."""
-        self._refusals.sent()
-        self._failures.sent()
+    def sent(self) -> int:
+        """A request got its slot; its number."""
         self._accepted.add(self._clock(), self._latency)
+        self._failures.sent()
+        self._last = self._refusals.sent()
+        return self._last
 
-    def refused(self, began: float, held: int, status: int | None) -> bool:
+    def refused(self, number: int, held: int, status: int | None) -> bool:
         """A request was refused for want of room, or failed in a way that may mean that.
 
         Args:
-            began: When it got its slot, on the clock.
+            number: Of the request, as `sent` gave it.
             held: Slots that were taken then, its own included.
             status: That the server gave; None where the connection failed.
 
@@ -105,10 +113,10 @@ class Adaptive:
             Whether it was one of a burst.
         """
         self._accepted.take_back()
-        if began <= self._cut_at:
+        if number <= self._cut_after:
             return True  # under way at the last burst: nothing new
         kind = self._failures if status is None else self._refusals
-        if not kind.add(held):
+        if not kind.add(number, held):
             return False
         self._burst(self._clock(), kind.lowest, status)
         return True
@@ -184,7 +192,7 @@ class Adaptive:
             self._cut_below(lowest, again=now - self._cut_at < 2 * self._latency)
             follows = Climb()
         self.grow = _SLOW
-        self._cut_at = now
+        self._cut_at, self._cut_after = now, self._last
         self._accepted.restart(now)
         self._enter(follows, now)
 

@@ -1,11 +1,9 @@
 """Tells a burst of refusals, which a server too full gives, from refusals by chance."""
 
-from lm_eval_so.runner.strategy.sent_share import SentShare
+from lm_eval_so.runner.strategy.sent_share import SPAN, SentShare
 
-_SPAN = 10  # requests; twice as many doubled the refusals of an overshoot
-_BURST = 0.35
-"""By how much the share lies above what is usual. 5% by chance do not reach it within ten."""
-_FRESH = 0.12  # a share below which the next refusal begins a burst of its own
+_BURST = 0.45
+"""By how much the share lies above what is usual: of ten, 5% by chance reach it once in 20,000."""
 _USUAL_SPAN = 300  # requests sent that the usual share looks back on
 
 
@@ -20,24 +18,26 @@ class Refusals:
     def __init__(self) -> None:
         self.usual = 0.0
         self.lowest = 0
-        self._share = SentShare(_SPAN)
+        self._share = SentShare()
 
-    def sent(self) -> None:
-        """A request leaves."""
-        self._share.sent()
-        self.usual += (self._share.value - self.usual) / _USUAL_SPAN
+    def sent(self) -> int:
+        """A request leaves; its number."""
+        self.usual -= self.usual / _USUAL_SPAN
+        return self._share.sent()
 
-    def add(self, held: int) -> bool:
-        """A refusal came; returns whether it completes a burst, which ends with that.
+    def add(self, number: int, held: int) -> bool:
+        """A request was refused; returns whether it completes a burst, which ends with that.
 
         Args:
-            held: Slots that were taken when the request began, its own included.
+            number: Of the request, as `sent` gave it.
+            held: Slots that were taken when it began, its own included.
         """
-        self.lowest = held if self._share.value < _FRESH else min(self.lowest, held)
-        self._share.add()
-        if self._share.value <= _BURST + self.usual:
+        self.usual += 1 / _USUAL_SPAN
+        share, self.lowest = self._share.add(number, held)
+        if share <= _BURST + self.usual:
             return False
-        self._share.value = 0.0
+        self._share.forget()
+        self.usual = max(0.0, self.usual - share * SPAN / _USUAL_SPAN)  # a burst is not usual
         return True
 
     def expect(self) -> None:

@@ -11,7 +11,6 @@ class Answer(NamedTuple):
     """An answer, as the controller is told of it.
 
     Attributes:
-        began: When its request got its slot, on the clock.
         latency_s: From sending to the answer.
         tokens: That the model wrote; 0 where the server does not tell.
         in_use: Slots taken now, its own included.
@@ -20,7 +19,6 @@ class Answer(NamedTuple):
         wanted: Whether another request waits for a slot.
     """
 
-    began: float
     latency_s: float
     tokens: int
     in_use: int
