@@ -1,10 +1,10 @@
 """The ``sync`` engine: one process, a fixed pool of workers over a lazy iterator."""
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from random import Random
 from typing import NamedTuple
 
 from lm_eval_so.runner.config.secrets import public_options
@@ -20,6 +20,8 @@ from lm_eval_so.runner.price import Price
 from lm_eval_so.runner.strategy.deadline import Deadline
 from lm_eval_so.runner.strategy.retry import Outcome, StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
+
+_UNIQUE = Random()  # noqa: S311 - tells runs apart, and is no secret
 
 
 class Kept(NamedTuple):
@@ -150,11 +152,12 @@ class SyncEngine:
         self._stack.evidence.watch(workers)
         async with asyncio.TaskGroup() as group:
             pool: set[asyncio.Task[None]] = set()
-            for _ in range(workers):
+            for number in range(workers):
                 pool.add(group.create_task(self._work(items)))
-                # Requests that leave together come back together, wave upon wave, and the last of
-                # a wave waits for all others; a turn of the loop between them keeps them apart.
-                await asyncio.sleep(0)
+                if number < self._stack.slots.limit:
+                    # Requests that leave together come back together, wave upon wave, and the last
+                    # of a wave waits for all others; a turn of the loop keeps them apart.
+                    await asyncio.sleep(0)
             watcher = group.create_task(self._watch(pool, drain_timeout))
             await asyncio.wait(pool)
             watcher.cancel()
@@ -167,15 +170,18 @@ class SyncEngine:
                 if isinstance(item, Kept):
                     await self._keep(item)
                     continue
-                outcome = await self._stack.settle(item)
-                # No pause before this: the answer is written before the next request leaves, so
-                # that a kill costs no more answers than there were requests in flight.
-                await self._deliver(item, self._recorder.record(item, outcome))
+                await self._ask(item)
             self._stack.evidence.no_more()
         except StoppedError:
             return
         except Exception as fault:  # noqa: BLE001 - raised again once what is in flight is safe
             self._stop.request(fault)
+
+    async def _ask(self, request: RunRequest) -> None:
+        outcome = await self._stack.settle(request)
+        # No pause before this: the answer is written before the next request leaves, so that a kill
+        # costs no more answers than there were requests in flight.
+        await self._deliver(request, self._recorder.record(request, outcome))
 
     async def _watch(self, pool: set[asyncio.Task[None]], drain_timeout: float) -> None:
         await self._stop.wait()
@@ -192,4 +198,4 @@ class SyncEngine:
 def new_trace_id(prefix: str, sample_id: str, repeat: int | None = None) -> str:
     """``<prefix>-<sample id>-<8 hex>``, new each time; ``...-r<repeat>-<8 hex>`` of repeats."""
     asked = sample_id if repeat is None else f"{sample_id}-r{repeat}"
-    return f"{prefix}-{asked}-{secrets.token_hex(4)}"
+    return f"{prefix}-{asked}-{_UNIQUE.getrandbits(32):08x}"

@@ -100,6 +100,7 @@ class Run:
             give_up=self._give_up,
             price=price,
             keep_spent=self.directory.spent.write,
+            keep_spent_soon=self.directory.spent.write_soon,
             share_limits_in=share_limits_in,
             samples=self._total,
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from lm_eval_so.runner.models import SAMPLE_PARAMETERS, TestSample
 
-_SUSPECT = re.compile(rb"NaN|Infinity|\d{19}|[eE]\+?\d{3}")
-"""What a line must contain to hold one of them; most lines hold none and are not walked."""
+_SUSPECT = re.compile(rb"\d(?:\d{18}|[eE]\+?\d{3})")
+_NO_NUMBERS = (b"NaN", b"Infinity")
 
 _SENT = ("messages", *SAMPLE_PARAMETERS)
 _LOWEST, _HIGHEST = -(2**63), 2**64 - 1
@@ -19,7 +19,7 @@ def odd_number(line: bytes, sample: TestSample) -> str | None:
     NaN and Infinity are refused everywhere, since they would become null. Whole numbers above 64
     bits are refused in what is sent: JSON takes them, but most servers and our serialiser do not.
     """
-    if not _SUSPECT.search(line):
+    if not _is_suspect(line):
         return None
     for where, number in _numbers(sample.model_dump(), ""):
         if isinstance(number, float) and not math.isfinite(number):
@@ -28,6 +28,11 @@ def odd_number(line: bytes, sample: TestSample) -> str | None:
         if too_large and where.partition(".")[0] in _SENT:
             return f"{where} does not fit into 64 bits; write it as a string"
     return None
+
+
+def _is_suspect(line: bytes) -> bool:
+    """Whether it may hold one of them; most lines do not and are not walked."""
+    return any(word in line for word in _NO_NUMBERS) or bool(_SUSPECT.search(line))
 
 
 def _word(number: float) -> str:

@@ -123,6 +123,7 @@ class RunDirectory:
         Raises:
             StoreError: A new file cannot be written; the old one still stands.
         """
+        self.spent.flush()
         self._sync()
         if self._results.is_just(self.ledger.offsets()):
             return
@@ -137,6 +138,7 @@ class RunDirectory:
         """Syncs what was written to disk again and again, until cancelled."""
         while True:
             await asyncio.sleep(_SYNC_INTERVAL)
+            self.spent.flush()
             await asyncio.to_thread(self._sync)
 
     def _check_dataset(self) -> None:

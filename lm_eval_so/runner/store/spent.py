@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,7 @@ class SpentFile:
         self.path = path
         self._descriptor = -1
         self._length = 0  # of the file, in bytes
+        self._waiting: Amount | None = None
         self._unsynced = False
 
     def read(self) -> Amount | None:
@@ -83,6 +85,17 @@ class SpentFile:
             raise unwritable(self.path, error) from error
         self._length = len(data)
         self._unsynced = True
+        self._waiting = None
+
+    def write_soon(self, total: Amount) -> None:
+        """Keeps the total with the next `write`, or at the next `flush`."""
+        self._waiting = total
+
+    def flush(self) -> None:
+        """Keeps the total that waits. A disk that refuses will say so at the next `write`."""
+        if self._waiting is not None:
+            with suppress(StoreError):
+                self.write(self._waiting)
 
     def sync(self) -> None:
         """Makes the total survive a power cut.
@@ -100,7 +113,8 @@ class SpentFile:
             raise unwritable(self.path, error) from error
 
     def close(self) -> None:
-        """Gives the file back to the system."""
+        """Gives the file back to the system, with the total that waits."""
+        self.flush()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor, self._unsynced = -1, False

@@ -101,7 +101,9 @@ class Retry:
     async def _attempt(self, request: RunRequest) -> ChatResponse:
         journal = request.journal
         try:
-            response = await self._send(request.with_(attempt=journal.number))
+            first = journal.number == 1
+            attempt = request if first else request.with_(attempt=journal.number)
+            response = await self._send(attempt)
         except BackendError as error:
             journal.close(status_code=error.status_code, error_type=error.error_type)
             journal.refusals += error.for_room

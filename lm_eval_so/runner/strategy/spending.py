@@ -8,7 +8,7 @@ import orjson
 
 from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.backends.base import Send
-from lm_eval_so.runner.errors import BackendError, EndpointUnreachableError, StoreError
+from lm_eval_so.runner.errors import BackendError, EndpointUnreachableError
 from lm_eval_so.runner.models import ChatResponse, RunRequest, TokenUsage
 from lm_eval_so.runner.price import Price
 from lm_eval_so.runner.strategy.tokens import TokenEstimate
@@ -20,14 +20,15 @@ _MOST_TOKENS = 10**12  # of one answer; a larger count is no count
 class Spending:
     """The total of a run, its earlier commands included.
 
-    It is kept before an attempt leaves, which then counts with what it will take by estimate, and
-    again once its outcome is known. So what is kept is never behind the truth by an attempt,
-    however the process ends, and ahead of it by no more than what was being sent.
+    It is kept before an attempt leaves, which then counts with what it will take by estimate. Its
+    outcome is kept with the next that leaves, or a moment later. So what is kept is never behind
+    the truth by an attempt, however the process ends, and off by no more than what was in flight.
 
     Args:
         price: US dollars by tokens; None where nobody knows it.
         estimate: Tokens of a request that has not been sent.
         keep: Stores the total; raises StoreError where it cannot, and then nothing is sent.
+        keep_soon: Stores the total with the next that is kept, or within a second or two.
 
     Attributes:
         settled: What the attempts took whose outcome is known.
@@ -38,10 +39,12 @@ class Spending:
         price: Price | None,
         estimate: TokenEstimate,
         keep: Callable[[Amount], None] = lambda _: None,
+        keep_soon: Callable[[Amount], None] = lambda _: None,
     ) -> None:
         self._price = price
         self._estimate = estimate
         self._keep = keep
+        self._keep_soon = keep_soon
         self.settled = Amount()
         self._counted = Amount()  # settled, and in flight by estimate
 
@@ -100,8 +103,7 @@ class Spending:
         self.settled = self.settled.plus(took)
         if took is not expected:
             self._counted = self._counted.plus(took).minus(expected)
-            with suppress(StoreError):  # an answer is worth more; who leaves next is refused
-                self._keep(self._counted)
+            self._keep_soon(self._counted)
 
     def _expected(self, size: int) -> Amount:
         asked, answered = self._estimate.parts(size)

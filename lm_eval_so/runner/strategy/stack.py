@@ -47,7 +47,8 @@ class Stack:
         stopping: Whether the run is stopping, so that nothing is tried again.
         give_up: Ends the run.
         price: Of the model; a budget in US dollars needs one.
-        keep_spent: Stores what the run has taken, before each attempt and after it.
+        keep_spent: Stores what the run has taken, before each attempt.
+        keep_spent_soon: The same after an attempt, with the next or within a second or two.
         share_limits_in: Folder through which processes share the limits; None for this one alone.
     """
 
@@ -60,9 +61,11 @@ class Stack:
         give_up: Callable[[BackendUnusableError | BudgetSpentError], None],
         price: Price | None = None,
         keep_spent: Callable[[Amount], None] = lambda _: None,
+        keep_spent_soon: Callable[[Amount], None] = lambda _: None,
         share_limits_in: Path | None = None,
         samples: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        cpu: Callable[[], float] = time.process_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.in_flight = InFlight()
@@ -74,6 +77,7 @@ class Stack:
             *_bounds(options, backend, samples),
             rate_limited=self.start_rate.teach,
             clock=clock,
+            cpu=cpu,
         )
         self.slots = Slots(self.adaptive.limit)
         breaker = Breaker(give_up=give_up, remedy=backend.remedy)
@@ -87,7 +91,7 @@ class Stack:
         )
         self.evidence = Evidence(breaker, stopping=stopping)
         parameters = {**backend.defaults, **backend.config.parameters}
-        self.spending = Spending(price, TokenEstimate(parameters), keep_spent)
+        self.spending = Spending(price, TokenEstimate(parameters), keep_spent, keep_spent_soon)
         budget = Budget(options.budget, self.spending, give_up)
 
         send = timeout(backend.send, options.timeout, self.in_flight, clock=clock)

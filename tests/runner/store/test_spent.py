@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.store.spent import SpentFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TOTAL = Amount(60, 1234, 0.000567, 12, 34)
 counts = st.integers(0, 10**15)
@@ -65,6 +69,27 @@ def test_a_total_that_is_shorter_leaves_nothing_of_the_longer_one(path: Path) ->
     huge = Amount(*[1e40] * 5)
     written(path, huge, TOTAL)
     assert SpentFile(path).read() == TOTAL
+
+
+@pytest.mark.parametrize("keep", [SpentFile.flush, SpentFile.close])
+def test_a_total_that_can_wait_is_kept_later(path: Path, keep: Callable[[SpentFile], None]) -> None:
+    file = SpentFile(path)
+    file.write(TOTAL)
+    later = TOTAL._replace(requests=61)
+    file.write_soon(later)
+    assert SpentFile(path).read() == TOTAL
+    keep(file)
+    assert SpentFile(path).read() == later
+    file.close()
+
+
+def test_a_total_that_can_wait_is_superseded_by_the_next(path: Path) -> None:
+    file = SpentFile(path)
+    file.write_soon(TOTAL)
+    newer = TOTAL._replace(requests=62)
+    file.write(newer)
+    file.close()
+    assert SpentFile(path).read() == newer
 
 
 def test_without_a_total_there_is_no_file(path: Path) -> None:

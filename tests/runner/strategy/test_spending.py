@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,6 +23,7 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
 from lm_eval_so.runner.price import Price
+from lm_eval_so.runner.store.spent import SpentFile
 from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.strategy.stack import Stack
 from lm_eval_so.runner.strategy.tokens import TokenEstimate
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     Send = Callable[[RunRequest], Awaitable[ChatResponse]]
 
+FULL = Path("/dev/full")
 PRICE = Price(1, 2)  # US dollars per million tokens
 USAGE = TokenUsage(input=70, output=30, total=100)
 ANSWERED = Amount(1, 100, (70 * 1 + 30 * 2) / 1e6)
@@ -48,7 +51,7 @@ def requests(number: int = 1) -> list[RunRequest]:
 def spending_of(
     keep: Callable[[Amount], None] = lambda _: None, price: Price | None = PRICE
 ) -> Spending:
-    return Spending(price, TokenEstimate({"max_tokens": 5}), keep)
+    return Spending(price, TokenEstimate({"max_tokens": 5}), keep, keep)
 
 
 def answers(usage: TokenUsage | None) -> Send:
@@ -216,18 +219,23 @@ def test_nothing_is_sent_that_cannot_be_kept() -> None:
     assert spending.settled == Amount()
 
 
-def test_a_disk_that_fills_up_meanwhile_costs_no_answer() -> None:
-    room = [Amount()]
+def test_a_disk_that_fills_up_meanwhile_costs_no_answer(tmp_path: Path) -> None:
+    if not FULL.exists():
+        pytest.skip("this system has no /dev/full")
+    path = tmp_path / "spent.json"
+    file = SpentFile(path)
+    spending = Spending(PRICE, TokenEstimate({}), file.write, file.write_soon)
 
-    def keep(_: Amount) -> None:
-        if not room:
-            raise StoreError("disk full")
-        room.pop()
+    async def fills_up(_: RunRequest) -> ChatResponse:
+        file.close()
+        path.unlink()
+        path.symlink_to(FULL)
+        return ChatResponse(text="fine", tokens=USAGE)
 
-    send = spending_of(keep).wrap(answers(USAGE))
-    assert asyncio.run(run(send(*requests()))).text == "fine"
+    assert asyncio.run(run(spending.wrap(fills_up)(*requests()))).text == "fine"
+    file.flush()
     with pytest.raises(StoreError):
-        asyncio.run(run(send(*requests())))
+        asyncio.run(run(spending.wrap(answers(USAGE))(*requests())))
 
 
 async def run(call: Awaitable[ChatResponse]) -> ChatResponse:
@@ -305,6 +313,7 @@ def test_who_waits_for_the_pace_has_not_left() -> None:
             stopping=lambda: False,
             give_up=lambda _: None,
             keep_spent=kept.append,
+            keep_spent_soon=kept.append,
         )
         calls: list[Coroutine[Any, Any, Any]] = [stack.settle(one) for one in requests(8)]
         tasks = [asyncio.ensure_future(call) for call in calls]

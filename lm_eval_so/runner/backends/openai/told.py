@@ -61,7 +61,7 @@ def told_cost(headers: Mapping[str, str], usage: object) -> float | None:
 
 def whole_number(value: object) -> int | None:
     """The value as a whole number from 0 to 2^63 - 1; fractions are rounded."""
-    number = value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
+    number = value if type(value) is int else _number(value)
     if number is None or not 0 <= number <= _MOST:
         return None
     return round(number)

@@ -36,6 +36,7 @@ class Round(NamedTuple):
         length: Tokens of an answer, on average; 0 where the server does not tell.
         slowest: The longest latency, in seconds.
         seconds: That the round took.
+        busy: CPU that this process took meanwhile, as a share of one core.
     """
 
     held: float
@@ -43,6 +44,7 @@ class Round(NamedTuple):
     length: float
     slowest: float = 0.0
     seconds: float = 0.0
+    busy: float = 0.0
 
     @property
     def answers(self) -> float:
