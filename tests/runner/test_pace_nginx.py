@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,10 @@ def run(
             env=server.env,
         )
         assert done.returncode in {0, 1}, done.stderr
-        summary: dict[str, Any] = json.loads((tmp_path / "run/run_metadata.json").read_text())
-        return summary["summary"]
+        (metadata,) = tmp_path.glob("run*/run_metadata.json")
+        summary: dict[str, Any] = json.loads(metadata.read_text())["summary"]
+        shutil.rmtree(metadata.parent)
+        return summary
 
     return start
 
@@ -47,16 +50,21 @@ def run(
 def test_a_limit_that_only_refusals_tell_costs_no_sample_and_little_time(
     status: int, run: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
+    """The best of three: on a machine that does something else a run takes longer at times."""
     zone = "limit_req_zone $binary_remote_addr zone=all:1m rate=20r/s;"
     location = f"limit_req zone=all; limit_req_status {status};"
-    with (
-        provider(latency_s=0.005) as server,
-        Nginx(tmp_path / "nginx", server.port, zone, location) as nginx,
-    ):
-        summary = run(server.behind(nginx.port), 200)
-        span = server.stats()["span_s"]
-    assert summary["status_counts"] == {"ok": 200}
-    assert span <= 2 * 199 / 20, "on a calm machine it is 1.1 times; see the benchmark nginx_limit"
+    spans = []
+    for number in range(3):
+        with (
+            provider(latency_s=0.005) as server,
+            Nginx(tmp_path / f"nginx-{number}", server.port, zone, location) as nginx,
+        ):
+            summary = run(server.behind(nginx.port), 200)
+            spans.append(server.stats()["span_s"])
+        assert summary["status_counts"] == {"ok": 200}
+        if min(spans) <= 1.3 * 199 / 20:
+            return
+    raise AssertionError(f"{spans} s instead of {199 / 20} s")
 
 
 def test_an_outage_behind_a_gateway_fails_no_sample(

@@ -35,7 +35,7 @@ class _HeldBackError(StoppedError):
 class OutageGuard:
     """Between the retries and the slots, so that who waits for the server holds no slot.
 
-    A failure that may mean an outage waits until a request that was sent later gets a sign of life,
+    A failure that may mean an outage waits until a request that left after it gets a sign of life,
     and then goes to the retries as it is; or until as many different samples have failed one after
     the other as requests were in flight, and then the server is away. All wait, one probes, and
     attempts that failed meanwhile are made again at no charge, each once: a sample whose own fault
@@ -64,8 +64,7 @@ class OutageGuard:
         self._stopping = stopping
         self._clock = clock
         self._sleep = sleep
-        self._sent = self._sending = 0
-        self._left = 0
+        self._left = self._sending = 0
         self._alive_at = -inf
         self._chance = Random()  # noqa: S311 - spreads retries, and is no secret
         self._on_the_wire: set[int] = set()  # by the order in which they left
@@ -95,13 +94,20 @@ class OutageGuard:
         return gated
 
     def watch(self, send: Send) -> Send:
-        """``send``, of which the guard knows what has not come back: for below all that waits."""
+        """``send``, of which the guard knows what leaves and comes back: for below all waits."""
 
         async def watched(request: RunRequest) -> ChatResponse:
             self._left = left = self._left + 1
             self._on_the_wire.add(left)
             try:
-                return await send(request)
+                response = await send(request)
+            except BackendError as error:
+                if is_sign_of_life(error):
+                    self._alive(left)
+                raise
+            else:
+                self._alive(left)
+                return response
             finally:
                 self._on_the_wire.discard(left)
 
@@ -115,35 +121,25 @@ class OutageGuard:
                 answer = await self._wait_out(outage, send, request, failed=not first)
                 if answer is not None:
                     return answer
-            self._sent = sent = self._sent + 1
             try:
-                return await self._observed(send, request, sent)
+                return await self._counted(send, request)
             except _HeldBackError:
                 continue
             except BackendError as error:
                 if not looks_away(error):
                     raise
-                if not await self._made_again(request, error, sent, first=first):
+                if not await self._made_again(request, error, first=first):
                     raise
                 first = False
 
-    async def _observed(self, send: Send, request: RunRequest, sent: int) -> ChatResponse:
+    async def _counted(self, send: Send, request: RunRequest) -> ChatResponse:
         self._sending += 1
         try:
-            response = await send(request)
-        except BackendError as error:
-            if is_sign_of_life(error):
-                self._alive(sent)
-            raise
-        else:
-            self._alive(sent)
-            return response
+            return await send(request)
         finally:
             self._sending -= 1
 
-    async def _made_again(
-        self, request: RunRequest, error: BackendError, sent: int, *, first: bool
-    ) -> bool:
+    async def _made_again(self, request: RunRequest, error: BackendError, *, first: bool) -> bool:
         """Whether the attempt is made again at no charge; returns when it may be."""
         if self._stopping():
             return False
@@ -160,15 +156,13 @@ class OutageGuard:
             if self._round.is_outage(self._on_the_wire) and not self._alive_of_late(error):
                 self._declare(error)
                 return free
-        return free and await self._held(request, error, sent, evidence=evidence)
+        return free and await self._held(request, error, evidence=evidence)
 
-    async def _held(
-        self, request: RunRequest, error: BackendError, sent: int, *, evidence: bool
-    ) -> bool:
+    async def _held(self, request: RunRequest, error: BackendError, *, evidence: bool) -> bool:
         """Waits until it is known what a failure was; returns whether the server is away."""
         began = self._clock()
         sample = request.sample_id if evidence and not was_refused(error) else None
-        known = self._undecided.add(sent, sample, error)
+        known = self._undecided.add(self._left, sample, error)
         self._check_alone()
         verdict = await known
         again = verdict is Verdict.OUTAGE
@@ -196,18 +190,18 @@ class OutageGuard:
         of_late = _NO_LIMIT if error.status_code in REFUSALS else _NO_HITCH
         return self._clock() - self._alive_at < of_late
 
-    def _alive(self, sent: int) -> None:
+    def _alive(self, left: int) -> None:
         self._alive_at = self._clock()
         self._round = None
-        self._undecided.alive(sent)
+        self._undecided.alive(left)
         outage = self._outage
-        if outage is not None and sent > outage.declared:
+        if outage is not None and left > outage.declared:
             self._outage = None
             outage.queue.end()
             _LOG.warning("the server is back after %.1f s", self._clock() - outage.began)
 
     def _declare(self, error: BackendError) -> None:
-        outage = self._outage = Outage(error, self._clock(), self._wait, self._sent)
+        outage = self._outage = Outage(error, self._clock(), self._wait, self._left)
         if self._wait:
             _LOG.warning("%s; trying again for up to %g s", outage.sentence(0), self._wait)
         self._round = None
@@ -243,9 +237,8 @@ class OutageGuard:
         if outage.queue.over:
             return None
         outage.probing = request.journal
-        self._sent = sent = self._sent + 1
         try:
-            return await self._observed(send, request, sent)
+            return await self._counted(send, request)
         except BackendError as error:
             if not (looks_away(error) or isinstance(error, APITimeoutError)):
                 raise

@@ -18,7 +18,7 @@ class Verdict(Enum):
 
 
 class _Failure(NamedTuple):
-    sent: int
+    left: int  # requests, when it came back
     sample: str | None
     error: BackendError
     verdict: asyncio.Future[Verdict]
@@ -27,8 +27,8 @@ class _Failure(NamedTuple):
 class Undecided:
     """Holds failed requests until it is known what their failure was.
 
-    What was answered tells of those that were sent before it. It tells nothing of those sent after
-    it: a server that is being shut down takes nothing new, but finishes what it has.
+    What was answered tells of failures that came back before it left. Of others it tells nothing: a
+    server that is being shut down takes nothing new, but finishes what it has.
 
     Args:
         in_flight: Requests on the wire now.
@@ -39,11 +39,11 @@ class Undecided:
         self._needed = LEAST_ROUND
         self._failures: list[_Failure] = []
 
-    def add(self, sent: int, sample: str | None, error: BackendError) -> asyncio.Future[Verdict]:
+    def add(self, left: int, sample: str | None, error: BackendError) -> asyncio.Future[Verdict]:
         """Holds a failure.
 
         Args:
-            sent: Number of the request; a later one has a greater number.
+            left: How many requests have left so far.
             sample: Id of the sample where the failure can mean that the server is away.
             error: How it failed.
 
@@ -53,12 +53,12 @@ class Undecided:
         if not self._failures:
             self._needed = max(self._in_flight(), LEAST_ROUND)
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._failures.append(_Failure(sent, sample, error, verdict))
+        self._failures.append(_Failure(left, sample, error, verdict))
         return verdict
 
-    def alive(self, sent: int) -> None:
-        """A request of this number got a sign of life."""
-        self._tell(Verdict.OWN, before=sent)
+    def alive(self, left: int) -> None:
+        """The request that was the ``left``-th to leave got a sign of life."""
+        self._tell(Verdict.OWN, before=left)
 
     def away(self) -> None:
         """The server is away."""
@@ -79,7 +79,7 @@ class Undecided:
             return
         kept: list[_Failure] = []
         for failure in self._failures:
-            if before is not None and failure.sent > before:
+            if before is not None and failure.left >= before:
                 kept.append(failure)
             elif not failure.verdict.done():
                 failure.verdict.set_result(verdict)
