@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.errors import UnwritableResultError
@@ -43,6 +44,25 @@ def read_line(line: bytes) -> RunResult:
         return RunResult.model_validate_json(line)
     except ValueError:  # also of nesting that pydantic writes, but does not read
         return RunResult.model_validate(orjson.loads(line))
+
+
+def read_whole(line: bytes) -> RunResult:
+    """The result of a line that nothing is wrong with: every field there, and of its type.
+
+    Raises:
+        ValueError: It is no such line.
+    """
+    try:
+        result: RunResult = RunResult.__pydantic_validator__.validate_json(line, strict=True)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+            raise
+        # Pydantic writes deeper nesting than it reads.
+        result = RunResult.model_validate(orjson.loads(line))
+    is_answer = result.response is not None
+    if is_answer is (result.error is not None) or is_answer is not (result.status == "ok"):
+        raise ValueError("a result is an answer or an error")
+    return result
 
 
 def _written(result: RunResult, redactor: Redactor) -> tuple[RunResult, bytes]:
