@@ -33,6 +33,7 @@ from lm_eval_so.runner.planned import directory_of, known_price, planned
 from lm_eval_so.runner.report import MetadataWriter, RunReport, State, verdict
 from lm_eval_so.runner.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
+from lm_eval_so.runner.store.files import reading
 from lm_eval_so.runner.strategy.away import LEAST_ROUND
 from lm_eval_so.runner.strategy.evidence import MOST_HELD
 from lm_eval_so.runner.strategy.stack import Stack
@@ -248,7 +249,8 @@ class Run:
         if earlier is not None:
             self._stack.spending.begin(earlier)
             return
-        with self.directory.results_path.open("rb") as lines:
+        path = self.directory.results_path
+        with reading(path), path.open("rb") as lines:
             self._stack.spending.begin_from_lines(lines)
 
     def _out_of_time(self) -> None:

@@ -15,9 +15,9 @@ from lm_eval_so.runner.errors import ForeignRunError, StoreError
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import (
     put_in_place,
+    reading,
     remove_abandoned,
     replace_file,
-    unreadable,
     write_beside,
 )
 from lm_eval_so.runner.store.ledger import Ledger
@@ -189,16 +189,13 @@ class RunDirectory:
 
     def _take_back_superseded(self) -> None:
         path = self.path / _SUPERSEDED
-        try:
-            with path.open("rb", buffering=1 << 18) as lines:
-                for line in lines:
-                    self._results.append(line.removesuffix(b"\n"))
-            self._results.sync()
-            path.unlink()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise unreadable(path, error) from error
+        if path.is_file():
+            with reading(path):
+                with path.open("rb", buffering=1 << 18) as lines:
+                    for line in lines:
+                        self._results.append(line.removesuffix(b"\n"))
+                self._results.sync()
+                path.unlink()
 
 
 def _seen(lines: Iterable[tuple[bytes, dict[str, Any]]], see: See) -> Iterator[bytes]:

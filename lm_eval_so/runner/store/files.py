@@ -5,7 +5,8 @@ import glob
 import os
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lm_eval_so.runner.errors import StoreError
@@ -94,14 +95,24 @@ def unwritable(path: Path, error: OSError) -> StoreError:
 def unsynced(path: Path, error: OSError) -> StoreError:
     """The sentence for a file that the disk refuses to keep, whatever it took before."""
     return StoreError(
-        f"cannot write {path}: {error.strerror}, said the disk when it was to keep what it had "
-        "taken; some of the last seconds may be lost, and what is lost is asked again"
+        f"cannot write {path}: {error.strerror}, said by the disk when it was to keep what it had "
+        "taken; results of the last seconds may be lost, and those are asked again"
     )
 
 
-def unreadable(path: Path, error: OSError) -> StoreError:
-    """The sentence for a file that cannot be read, or taken away once it has been."""
-    return StoreError(f"{path} cannot be read: {error.strerror}; nothing of it was changed")
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Tells a disk that does not give a file back as what it is.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be read: {error.strerror}; nothing of it was changed"
+        ) from error
 
 
 def is_full(error: StoreError) -> bool:

@@ -1,7 +1,9 @@
 """``run_results.jsonl``: appended to while the run goes on, put in order at its end."""
 
+import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -10,7 +12,7 @@ import orjson
 from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.errors import LostLinesError, StoreError
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.store.files import unsynced, unwritable
+from lm_eval_so.runner.store.files import reading, unsynced, unwritable
 from lm_eval_so.runner.store.line import read_line, read_whole
 
 RESULTS = "run_results.jsonl"
@@ -148,9 +150,12 @@ class ResultsFile:
             if descriptor >= 0:
                 os.close(descriptor)
 
-    def _reader(self) -> BinaryIO:
-        os.lseek(self._for_reading, 0, os.SEEK_SET)
-        return open(self._for_reading, "rb", buffering=1 << 18, closefd=False)
+    @contextmanager
+    def _reader(self) -> Iterator[BinaryIO]:
+        with reading(self.path):
+            os.lseek(self._for_reading, 0, os.SEEK_SET)
+            raw = io.FileIO(self._for_reading, closefd=False)
+            yield io.BufferedReader(raw, 1 << 18)
 
     def _is_at_its_path(self) -> bool:
         try:
@@ -198,7 +203,7 @@ def scan_lines(path: Path) -> Iterator[StoredLine]:
     """The lines of a file that are whole; damage is passed over, and so is a missing file."""
     if not path.exists():
         return
-    with path.open("rb", buffering=1 << 18) as file:
+    with reading(path), path.open("rb", buffering=1 << 18) as file:
         yield from _whole_lines(file)
 
 
