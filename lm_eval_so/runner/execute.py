@@ -23,9 +23,9 @@ from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine, new_trace
 from lm_eval_so.runner.errors import (
     BackendUnusableError,
     BudgetSpentError,
-    LostLinesError,
     StoreError,
 )
+from lm_eval_so.runner.final import FinalFile
 from lm_eval_so.runner.log import run_log
 from lm_eval_so.runner.models import RunRequest, RunResult
 from lm_eval_so.runner.observer import Live, Observer, Started
@@ -37,7 +37,7 @@ from lm_eval_so.runner.store.files import reading
 from lm_eval_so.runner.strategy.away import LEAST_ROUND
 from lm_eval_so.runner.strategy.evidence import MOST_HELD
 from lm_eval_so.runner.strategy.stack import Stack
-from lm_eval_so.runner.summary.summarise import Summary, Totals
+from lm_eval_so.runner.summary.summarise import Summary
 
 _LOG = logging.getLogger(__name__)
 _WORKERS_PER_SLOT = 2
@@ -46,8 +46,6 @@ _LEAST_WORKERS = MOST_HELD + LEAST_ROUND
 """With few slots too, refusals that are held back leave enough workers to tell an outage."""
 _KEPT_PER_TURN = 256
 """Samples with an answer that are passed over before the event loop gets a turn."""
-_MOST_LOSSES = 3
-"""Times that lines may be gone from the file before its disk is not trusted any more."""
 
 
 class Run:
@@ -107,8 +105,8 @@ class Run:
         self._recorder = Recorder(self._source.id, self._configs, price)
         self._metadata = MetadataWriter(plan, self._source, self._dataset, run.identity)
         self._exit = ExitStack()
-        self._resumed = self._delivered = self._losses = 0
-        self._totals: Totals | None = None
+        self._final = FinalFile(self.directory)
+        self._resumed = self._delivered = 0
 
     def __enter__(self) -> Self:
         with ExitStack() as entered:
@@ -215,7 +213,7 @@ class Run:
         ]
         samples = read_checked(self._source.path, self._dataset)
         asked = ((sample, repeat) for sample in samples for repeat in range(repeats))
-        ledger, again = self.directory.ledger, self._losses > 0
+        ledger, again = self.directory.ledger, self._final.losses > 0
         for index, (sample, repeat) in enumerate(asked):
             key = keys[repeat].key(sample.messages, sample.parameters)
             offset = ledger.settle(index, sample.id, key)
@@ -302,33 +300,18 @@ class Run:
         return state, exit_code
 
     def _is_in_order(self, items: Iterator[RunRequest | Kept]) -> bool:
-        """Whether the file has one line for each sample now; else what it lost is owed again.
-
-        Raises:
-            LostLinesError: It has lost lines again and again.
-        """
+        """Whether the file has one line for each sample now; else what it lost is owed again."""
         self._ended = time.perf_counter()
         for _ in items:
             pass  # after a stop: finds the stored lines of the samples that were not reached
-        totals = Totals()
-        try:
-            self.directory.put_in_order(totals.add)
-        except LostLinesError as lost:
-            self._losses += 1
-            if self._losses > _MOST_LOSSES:
-                raise
-            _LOG.warning("%s; what is missing is owed again", lost)
-            self.directory.believe_the_file()
-            return False
-        self._totals = totals
-        return True
+        return self._final.is_in_order()
 
     def _summary(self, items: Iterator[RunRequest | Kept]) -> Summary:
-        while self._totals is None and not self._is_in_order(items):
+        while self._final.totals is None and not self._is_in_order(items):
             items = self._items()
-        assert self._totals is not None  # noqa: S101 - it is in order
+        assert self._final.totals is not None  # noqa: S101 - it is in order
         wall_time = self._ended - self._began
-        return self._totals.summary(self._total).model_copy(
+        return self._final.totals.summary(self._total).model_copy(
             update={
                 "requests": self._stack.in_flight.left,
                 "resumed": self._resumed,
