@@ -32,22 +32,17 @@ class CompactMap:
 
     def put(self, key: Hashable, value: int) -> int:
         """Sets the value of the key; returns the number of its entry, which stays the same."""
-        if len(self._hashes) * 3 >= len(self._slots) * 2:
-            self._grow()
-        code = self.code(key)
-        slot = self._slot(code)
-        entry = self._slots[slot] - 1
-        if entry >= 0:
-            self._values[entry] = value
-            return entry
-        self._values.append(value)
-        self._hashes.append(code)
-        self._slots[slot] = len(self._hashes)
-        return len(self._hashes) - 1
+        entry = self._entry(key, value)
+        self._values[entry] = value
+        return entry
+
+    def setdefault(self, key: Hashable, value: int) -> int:
+        """The value kept for the key, which is this one where there was none."""
+        return self._values[self._entry(key, value)]
 
     def find(self, key: Hashable) -> int | None:
         """The number of the key's entry, or None."""
-        entry = self._slots[self._slot(self.code(key))] - 1
+        entry = self._slots[self._slot(hash(key) & _MASK)] - 1
         return None if entry < 0 else entry
 
     def get(self, key: Hashable) -> int | None:
@@ -58,6 +53,10 @@ class CompactMap:
     def entry(self, number: int) -> tuple[int, int]:
         """The hash and the value of an entry."""
         return self._hashes[number], self._values[number]
+
+    def change(self, number: int, value: int) -> None:
+        """Sets the value of an entry."""
+        self._values[number] = value
 
     def entries(self) -> Iterator[tuple[int, int]]:
         """Hash and value of all entries, in the order in which their keys came."""
@@ -71,6 +70,20 @@ class CompactMap:
     def code(key: Hashable) -> int:
         """The hash that stands for a key; of this process only."""
         return hash(key) & _MASK
+
+    def _entry(self, key: Hashable, value: int) -> int:
+        """The number of the key's entry; of a new one, with this value, where it has none."""
+        if len(self._hashes) * 3 >= len(self._slots) * 2:
+            self._grow()
+        code = hash(key) & _MASK
+        slot = self._slot(code)
+        entry = self._slots[slot] - 1
+        if entry >= 0:
+            return entry
+        self._values.append(value)
+        self._hashes.append(code)
+        self._slots[slot] = len(self._hashes)
+        return len(self._hashes) - 1
 
     def _slot(self, code: int) -> int:
         """The slot that the hash has, or would have."""

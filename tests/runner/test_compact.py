@@ -80,6 +80,9 @@ def test_entries_keep_the_order_and_the_number_they_came_with() -> None:
     assert list(compact.values()) == [0, 5, 4]
     assert [compact.entry(number) for number in range(3)] == list(compact.entries())
     assert [compact.find(key) for key in "banx"] == [0, 1, 2, None]
+    assert [compact.setdefault(key, 9) for key in "nxbx"] == [4, 9, 0, 9]
+    compact.change(1, 7)
+    assert compact.get("a") == 7
 
 
 def test_a_value_can_be_replaced_again_and_again() -> None:

@@ -54,10 +54,9 @@ def _fault(path: Path, line: Line, first_lines: CompactMap) -> str | None:
         sample = parse_sample(line)
     except ValueError as error:
         return str(error)
-    first = first_lines.get(sample.id)
-    if first is not None and _id_at(path, first) == sample.id:
+    first = first_lines.setdefault(sample.id, line.number)
+    if first != line.number and _id_at(path, first) == sample.id:
         return f"duplicate id {sample.id!r}, first on line {first}"
-    first_lines[sample.id] = line.number
     return None
 
 

@@ -35,17 +35,16 @@ class Ledger:
 
     def settle(self, index: int, sample_id: str, request_key: str) -> int | None:
         """The offset of the stored answer to this sample, or None where it is owed."""
-        question = sample_id, request_key
-        entry = self._lines.find(question)
+        entry = self._lines.find((sample_id, request_key))
         if entry is None:
             return None
-        offset, ok = divmod(self._lines.entry(entry)[1], 2)
+        _, value = self._lines.entry(entry)
         self._samples[index] = entry + 1
-        if not ok:
+        if not value & 1:
             return None
-        self._lines[question] = offset << 1  # taken: no leftover
+        self._lines.change(entry, value - 1)  # taken: no leftover
         self.settled += 1
-        return offset
+        return value >> 1
 
     def add(self, index: int, line: StoredLine) -> None:
         """Notes a new line."""

@@ -243,10 +243,10 @@ def _whole_lines(file: BinaryIO) -> Iterator[StoredLine]:
 
 def _read(offset: int, line: bytes) -> StoredLine | None:
     try:
-        result = read_whole(line)
+        found = read_whole(line)
     except ValueError:
         return None
-    return StoredLine(offset, result.sample_id, result.request_key, result.status == "ok")
+    return StoredLine(offset, found["sample_id"], found["request_key"], found["status"] == "ok")
 
 
 def _fields(line: bytes) -> dict[str, Any] | None:

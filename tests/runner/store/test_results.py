@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.errors import LostLinesError, StoreError
+from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.results import Place, ResultsFile, mark_of, read_results
 from support.results import result
 
@@ -253,7 +254,8 @@ def put(**changed: object) -> Callable[[dict[str, Any]], object]:
     [
         *(
             pytest.param(without(name), id=f"no-{name}")
-            for name in ("trace_id", "attempts", "latency_ms", "response", "error", "run_config")
+            for name, field in RunResult.model_fields.items()
+            if field.is_required()
         ),
         pytest.param(put(response=None), id="neither-response-nor-error"),
         pytest.param(put(error={"error_type": "E", "message": "m", "retryable": True}), id="both"),
