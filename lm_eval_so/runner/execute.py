@@ -23,6 +23,7 @@ from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine, new_trace
 from lm_eval_so.runner.errors import (
     BackendUnusableError,
     BudgetSpentError,
+    LostLinesError,
     StoreError,
 )
 from lm_eval_so.runner.final import FinalFile
@@ -274,6 +275,8 @@ class Run:
                 self.stop.request(error)
         if self.directory.refusal is not None:
             self.stop.request(self.directory.refusal)
+        if summary is not None and summary.status_counts.get("owed") and not self.stop:
+            self.stop.request(LostLinesError(f"{self.directory.results_path} has lost results"))
         try:
             state, exit_code = self._write_end(summary)
         except StoreError as error:

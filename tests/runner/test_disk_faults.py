@@ -239,6 +239,20 @@ def test_a_full_disk_is_one_sentence_also_in_the_metadata_and_room_is_all_it_tak
     assert all(lines[row["sample_id"]] == row for row in kept)
 
 
+@pytest.mark.parametrize("call", ["open", "write"])
+def test_a_disk_without_room_for_another_file_is_told_in_the_one_that_is_there(
+    call: str, library: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    """Only the first metadata finds room; without a quota or a small disk of one's own."""
+    fault = [call, "/run_metadata.json.", 2, EVER, ENOSPC]
+    order = {"run": "run", "faults": [fault]}
+    ((ended,),) = faults.forks(library, tmp_path, make_dataset(COUNT), order)
+    assert ended["code"] == 0, ended["said"]
+    metadata = orjson.loads((tmp_path / "run" / "run_metadata.json").read_bytes())
+    assert metadata["state"] == "complete"
+    assert metadata["summary"]["status_counts"] == {"ok": COUNT}
+
+
 def test_a_refused_sync_ends_the_command_with_one_sentence(
     library: Path,
     make_dataset: Callable[..., Path],

@@ -14,13 +14,17 @@ import pytest
 from conftest import rows
 from lm_eval_so import ChatResponse, RunConfig, RunReport, run
 from lm_eval_so.runner import api
+from lm_eval_so.runner.backends.function import backend_of
+from lm_eval_so.runner.config.schema import DatasetConfig, RunPlan
 from lm_eval_so.runner.errors import LostLinesError
+from lm_eval_so.runner.execute import Run
+from lm_eval_so.runner.observer import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lm_eval_so import RunRequest
+    from lm_eval_so import RunRequest, RunResult
 
 COUNT = 40
 CONFIG = RunConfig(backend="python", model="m")
@@ -30,15 +34,16 @@ class Backend:
     """Answers after a moment, and does something to the disk beside certain answers."""
 
     def __init__(self, *, harm: Callable[[], object], at: set[int]) -> None:
-        self._harm, self._at = harm, at
+        self._harm, self.at = harm, at
         self.asked: Counter[str] = Counter()
         self._chance = random.Random(3)
 
     async def send(self, request: RunRequest) -> ChatResponse:
         self.asked[request.sample_id] += 1
+        number = self.asked.total()
         await asyncio.sleep(self._chance.random() / 1000)
-        if self.asked.total() in self._at:
-            self._at.remove(self.asked.total())
+        if number in self.at:
+            self.at.remove(number)
             self._harm()
         return ChatResponse(text="x" * self._chance.randrange(300))
 
@@ -49,6 +54,7 @@ def whole_lines(data: bytes) -> list[bytes]:
 
 def check(report: RunReport, backend: Backend, survivors: list[bytes], directory: Path) -> None:
     """All samples have their line, in order; what survived is untouched and was asked once."""
+    assert not backend.at, "the disk was harmed"
     assert (report.exit_code, report.state) == (0, "complete")
     assert report.summary is not None
     assert report.summary.status_counts == {"ok": COUNT}
@@ -193,3 +199,29 @@ def test_a_disk_that_keeps_nothing_is_told_after_some_rounds(
     assert report.exit_code == 2
     assert isinstance(report.fault, LostLinesError)
     assert backend.asked.total() <= 5 * COUNT
+
+
+class CutsWhileItLooks(Silent):
+    """An observer that cuts a file when it is told of a sample that has its answer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def kept(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
+        os.truncate(self._path, 3000)
+
+
+def test_a_loss_that_nobody_can_make_good_any_more_is_no_complete_run(
+    tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    directory, dataset = tmp_path / "run", make_dataset(COUNT)
+    backend = Backend(harm=lambda: None, at=set())
+    run(dataset, CONFIG, backend=backend.send, output_dir=directory)
+    plan = RunPlan(dataset=DatasetConfig(path=dataset), run_config=CONFIG, output_dir=directory)
+    observer = CutsWhileItLooks(directory / "run_results.jsonl")
+    with Run(plan, backend_of(backend.send, CONFIG), observer) as prepared:
+        report = asyncio.run(prepared.carry_out())
+    assert (report.exit_code, report.state) == (2, "aborted")
+    assert isinstance(report.fault, LostLinesError)
+    again = run(dataset, CONFIG, backend=backend.send, output_dir=directory)
+    check(again, backend, [], directory)

@@ -21,7 +21,7 @@ from lm_eval_so.runner.store.files import (
     write_beside,
 )
 from lm_eval_so.runner.store.ledger import Ledger
-from lm_eval_so.runner.store.line import as_line, read_line
+from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.lock import DirectoryLock
 from lm_eval_so.runner.store.metadata import METADATA, check_owner, write_metadata
 from lm_eval_so.runner.store.owner import Asked, may_go_on
@@ -198,7 +198,7 @@ class RunDirectory:
                 path.unlink()
 
 
-def _seen(lines: Iterable[tuple[bytes, dict[str, Any]]], see: See) -> Iterator[bytes]:
+def _seen(lines: Iterable[tuple[bytes, Whole]], see: See) -> Iterator[bytes]:
     for line, fields in lines:
         see(fields)
         yield line

@@ -116,7 +116,9 @@ def read_whole(line: bytes) -> Whole:
 def _written(result: RunResult, redactor: Redactor) -> tuple[RunResult, bytes]:
     if result.error is not None:
         result = result.model_copy(update={"error": redactor.error(result.error)})
-    return result, redactor.record(result.model_dump_json().encode())
+    whole = result.model_dump_json().encode()
+    line = redactor.record(whole)
+    return result if line is whole else read_line(line), line
 
 
 def _repaired(result: RunResult) -> RunResult:

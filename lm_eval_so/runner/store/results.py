@@ -5,15 +5,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
-
-import orjson
+from typing import BinaryIO, NamedTuple
 
 from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.errors import LostLinesError, StoreError
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import reading, unsynced, unwritable
-from lm_eval_so.runner.store.line import read_line, read_whole
+from lm_eval_so.runner.store.line import Whole, read_line, read_whole
 
 RESULTS = "run_results.jsonl"
 _BLOCK = 1 << 16
@@ -114,7 +112,7 @@ class ResultsFile:
             file.seek(offset)
             return file.readline()
 
-    def lines_at(self, places: Iterable[Place]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    def lines_at(self, places: Iterable[Place]) -> Iterator[tuple[bytes, Whole]]:
         """The lines that were written there, each with its newline, and what they hold.
 
         Raises:
@@ -124,7 +122,7 @@ class ResultsFile:
             for offset, mark in places:
                 file.seek(offset)  # costs nothing where the buffer holds it already
                 line = file.readline()
-                fields = _fields(line)
+                fields = _whole(line) if line.endswith(b"\n") else None
                 if fields is None or mark_of(fields["sample_id"], fields["request_key"]) != mark:
                     raise LostLinesError(
                         f"{self.path} has lost results that were written to it (the line at byte "
@@ -242,23 +240,17 @@ def _whole_lines(file: BinaryIO) -> Iterator[StoredLine]:
 
 
 def _read(offset: int, line: bytes) -> StoredLine | None:
-    try:
-        found = read_whole(line)
-    except ValueError:
+    found = _whole(line)
+    if found is None:
         return None
     return StoredLine(offset, found["sample_id"], found["request_key"], found["status"] == "ok")
 
 
-def _fields(line: bytes) -> dict[str, Any] | None:
-    """What a line holds that was written by us, or found to be whole; None where it is not."""
-    if not line.endswith(b"\n"):
-        return None
+def _whole(line: bytes) -> Whole | None:
     try:
-        fields = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        return read_whole(line)
+    except ValueError:
         return None
-    named = isinstance(fields, dict) and {"sample_id", "request_key"} <= fields.keys()
-    return fields if named else None
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:
