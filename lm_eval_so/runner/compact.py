@@ -1,4 +1,4 @@
-"""A map from hashes to numbers at 16 bytes a slot.
+"""A map from hashes to numbers at some 25 bytes an entry.
 
 A dict of int to int takes about 110 bytes an entry; at ten million samples that is the difference
 between a few hundred megabytes and more than one gigabyte.
@@ -9,59 +9,92 @@ from collections.abc import Hashable, Iterator
 
 _MASK = (1 << 64) - 1
 _SMALLEST = 1 << 10
-_MISSING = 0
 
 
 class CompactMap:
-    """Open addressing with linear probing over two arrays.
+    """Entries in the order in which they came, found through a table with linear probing.
 
     Keys are hashables of which only Python's 64-bit hash is kept: two of ten million collide with
-    a chance below one in three hundred thousand. Values are integers from 0 to 2^64 - 1.
+    a chance below one in three hundred thousand. Values are integers from 0 to 2^64 - 1. An entry
+    takes 16 bytes and a slot of the table 4, of which at most two of three are used; only the table
+    is copied when it grows.
     """
 
     def __init__(self) -> None:
-        self._hashes = array("Q", bytes(8 * _SMALLEST))
-        self._values = array("Q", bytes(8 * _SMALLEST))
-        self._used = 0
+        self._hashes, self._values = array("Q"), array("Q")
+        self._slots = array("I", bytes(4 * _SMALLEST))  # number of the entry, from 1
 
     def __len__(self) -> int:
-        return self._used
+        return len(self._hashes)
 
     def __setitem__(self, key: Hashable, value: int) -> None:
-        if self._used * 3 >= len(self._hashes) * 2:
-            self._grow()
-        code = self._code(key)
-        slot = self._slot(code)
-        self._used += self._hashes[slot] == _MISSING
-        self._hashes[slot], self._values[slot] = code, value
+        self.put(key, value)
+
+    def put(self, key: Hashable, value: int) -> int:
+        """Sets the value of the key; returns the number of its entry, which stays the same."""
+        entry = self._entry(key, value)
+        self._values[entry] = value
+        return entry
+
+    def setdefault(self, key: Hashable, value: int) -> int:
+        """The value kept for the key, which is this one where there was none."""
+        return self._values[self._entry(key, value)]
+
+    def find(self, key: Hashable) -> int | None:
+        """The number of the key's entry, or None."""
+        entry = self._slots[self._slot(hash(key) & _MASK)] - 1
+        return None if entry < 0 else entry
 
     def get(self, key: Hashable) -> int | None:
         """The value kept for the key, or None."""
-        slot = self._slot(self._code(key))
-        return None if self._hashes[slot] == _MISSING else self._values[slot]
+        entry = self.find(key)
+        return None if entry is None else self._values[entry]
+
+    def entry(self, number: int) -> tuple[int, int]:
+        """The hash and the value of an entry."""
+        return self._hashes[number], self._values[number]
+
+    def change(self, number: int, value: int) -> None:
+        """Sets the value of an entry."""
+        self._values[number] = value
+
+    def entries(self) -> Iterator[tuple[int, int]]:
+        """Hash and value of all entries, in the order in which their keys came."""
+        return zip(self._hashes, self._values, strict=True)
 
     def values(self) -> Iterator[int]:
-        """All values, in no order."""
-        pairs = zip(self._hashes, self._values, strict=True)
-        return (value for code, value in pairs if code != _MISSING)
+        """All values, in the order in which their keys came."""
+        return iter(self._values)
 
     @staticmethod
-    def _code(key: Hashable) -> int:
-        return hash(key) & _MASK or 1
+    def code(key: Hashable) -> int:
+        """The hash that stands for a key; of this process only."""
+        return hash(key) & _MASK
+
+    def _entry(self, key: Hashable, value: int) -> int:
+        """The number of the key's entry; of a new one, with this value, where it has none."""
+        if len(self._hashes) * 3 >= len(self._slots) * 2:
+            self._grow()
+        code = hash(key) & _MASK
+        slot = self._slot(code)
+        entry = self._slots[slot] - 1
+        if entry >= 0:
+            return entry
+        self._values.append(value)
+        self._hashes.append(code)
+        self._slots[slot] = len(self._hashes)
+        return len(self._hashes) - 1
 
     def _slot(self, code: int) -> int:
-        hashes, mask = self._hashes, len(self._hashes) - 1
+        """The slot that the hash has, or would have."""
+        slots, hashes, mask = self._slots, self._hashes, len(self._slots) - 1
         # The low bits of a short tuple's hash are uneven: fold the high ones in.
         slot = (code ^ code >> 32) & mask
-        while hashes[slot] not in (_MISSING, code):
+        while (entry := slots[slot]) and hashes[entry - 1] != code:
             slot = (slot + 1) & mask
         return slot
 
     def _grow(self) -> None:
-        old = zip(self._hashes, self._values, strict=True)
-        size = 8 * 2 * len(self._hashes)
-        self._hashes, self._values = array("Q", bytes(size)), array("Q", bytes(size))
-        for code, value in old:
-            if code != _MISSING:
-                slot = self._slot(code)
-                self._hashes[slot], self._values[slot] = code, value
+        self._slots = array("I", bytes(4 * 2 * len(self._slots)))
+        for number, code in enumerate(self._hashes, start=1):
+            self._slots[self._slot(code)] = number

@@ -8,7 +8,8 @@
     ├── DatasetError                a file or a line of the dataset
     ├── StoreError                  the run directory
     │   ├── RunDirectoryBusyError   another process holds it
-    │   └── ForeignRunError         it belongs to another fingerprint
+    │   ├── ForeignRunError         it belongs to another fingerprint
+    │   └── LostLinesError          the disk has not kept what was written
     ├── BackendSetupError           a missing key, wheel or model: nothing could be sent
     ├── BackendUnusableError        a wrong key or model, a spent quota, a server that is away
     ├── BudgetSpentError            the run has taken what it may
@@ -72,6 +73,10 @@ class RunDirectoryBusyError(StoreError):
 
 class ForeignRunError(StoreError):
     """The directory holds the results of another configuration."""
+
+
+class LostLinesError(StoreError):
+    """The results file does not hold what was written to it."""
 
 
 class BackendSetupError(LmEvalError):

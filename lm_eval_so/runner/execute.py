@@ -11,34 +11,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import orjson
-
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
 from lm_eval_so.runner.config.identity import RequestKeys, repeated
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.config.secrets import Redactor, secrets_in
 from lm_eval_so.runner.dataset.check import check
-from lm_eval_so.runner.dataset.reader import read_samples
+from lm_eval_so.runner.dataset.reader import read_checked
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.engine import Kept, Recorder, Stop, SyncEngine, new_trace_id
 from lm_eval_so.runner.errors import (
     BackendUnusableError,
     BudgetSpentError,
-    DatasetError,
+    LostLinesError,
     StoreError,
 )
+from lm_eval_so.runner.final import FinalFile
 from lm_eval_so.runner.log import run_log
 from lm_eval_so.runner.models import RunRequest, RunResult
 from lm_eval_so.runner.observer import Live, Observer, Started
 from lm_eval_so.runner.planned import directory_of, known_price, planned
-from lm_eval_so.runner.report import MetadataWriter, RunReport, verdict
+from lm_eval_so.runner.report import MetadataWriter, RunReport, State, verdict
 from lm_eval_so.runner.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
+from lm_eval_so.runner.store.files import reading
 from lm_eval_so.runner.strategy.away import LEAST_ROUND
 from lm_eval_so.runner.strategy.evidence import MOST_HELD
 from lm_eval_so.runner.strategy.stack import Stack
-from lm_eval_so.runner.summary.summarise import Summary, summarise
+from lm_eval_so.runner.summary.summarise import Summary
 
 _LOG = logging.getLogger(__name__)
 _WORKERS_PER_SLOT = 2
@@ -107,6 +107,7 @@ class Run:
         self._recorder = Recorder(self._source.id, self._configs, price)
         self._metadata = MetadataWriter(plan, self._source, self._dataset, run.identity)
         self._exit = ExitStack()
+        self._final = FinalFile(self.directory)
         self._resumed = self._delivered = 0
 
     def __enter__(self) -> Self:
@@ -150,7 +151,7 @@ class Run:
         for observer in self._observers:
             observer.started(self._what_started(), self._live)
         timer: asyncio.TimerHandle | None = None
-        syncing = asyncio.create_task(self.directory.keep_synced())
+        syncing = asyncio.create_task(self._keep_synced())
         try:
             first = await self._first_owed(items)
             if first is None:
@@ -166,11 +167,7 @@ class Run:
                 engine = SyncEngine(
                     self._stack, self._recorder, self._deliver, self._keep, self.stop
                 )
-                await engine.run(
-                    chain([first], items),
-                    workers=self._workers,
-                    drain_timeout=options.drain_timeout,
-                )
+                await self._until_in_order(engine, chain([first], items))
         except Exception as fault:  # noqa: BLE001 - the report carries it to the caller
             self.stop.request(fault)
         finally:
@@ -179,6 +176,21 @@ class Run:
                 timer.cancel()
             for observer in self._observers:
                 observer.ended()
+
+    async def _until_in_order(self, engine: SyncEngine, items: Iterator[RunRequest | Kept]) -> None:
+        """Sends what is owed, and again what the file has lost meanwhile."""
+        drain_timeout = self.plan.options.drain_timeout
+        while True:
+            await engine.run(items, workers=self._workers, drain_timeout=drain_timeout)
+            if self.stop or self._is_in_order(items):
+                return
+            items = (item for item in self._items() if isinstance(item, RunRequest))
+
+    async def _keep_synced(self) -> None:
+        try:
+            await self.directory.keep_synced()
+        except StoreError as refusal:
+            self.stop.request(refusal)
 
     @property
     def _workers(self) -> int:
@@ -201,19 +213,17 @@ class Run:
             RequestKeys(config, backend.endpoint, backend.defaults, repeat)
             for repeat, config in enumerate(configs)
         ]
-        samples = read_samples(self._source.path)
+        samples = read_checked(self._source.path, self._dataset)
         asked = ((sample, repeat) for sample in samples for repeat in range(repeats))
-        ledger = self.directory.ledger
+        ledger, again = self.directory.ledger, self._final.losses > 0
         for index, (sample, repeat) in enumerate(asked):
-            if index == self._total:
-                raise DatasetError(f"{self._source.path} has grown since the run began")
             key = keys[repeat].key(sample.messages, sample.parameters)
             offset = ledger.settle(index, sample.id, key)
             if offset is None:
                 trace_id = new_trace_id(prefix, sample.id, repeat if repeats > 1 else None)
                 yield RunRequest(sample, index, configs[repeat], key, trace_id, repeat)
             else:
-                self._resumed += 1
+                self._resumed += not again
                 yield Kept(offset)
 
     async def _keep(self, kept: Kept) -> None:
@@ -239,7 +249,8 @@ class Run:
         if earlier is not None:
             self._stack.spending.begin(earlier)
             return
-        with self.directory.results_path.open("rb") as lines:
+        path = self.directory.results_path
+        with reading(path), path.open("rb") as lines:
             self._stack.spending.begin_from_lines(lines)
 
     def _out_of_time(self) -> None:
@@ -260,33 +271,51 @@ class Run:
         summary = None
         if not self.stop.at_once:
             try:
-                summary = self._put_in_order(items)
+                summary = self._summary(items)
             except Exception as error:  # noqa: BLE001 - the report carries it to the caller
                 self.stop.request(error)
-        fault = self.stop.reason
-        state, exit_code = verdict(summary, fault, self.plan.options.max_failures)
-        with suppress(StoreError):  # a full disk has been told of already
-            self.directory.write_metadata(
-                self._metadata.metadata(state, self._stack.record(), summary, fault)
-            )
+        if self.directory.refusal is not None:
+            self.stop.request(self.directory.refusal)
+        if summary is not None and summary.status_counts.get("owed") and not self.stop:
+            self.stop.request(LostLinesError(f"{self.directory.results_path} has lost results"))
+        try:
+            state, exit_code = self._write_end(summary)
+        except StoreError as error:
+            self.stop.request(error)
+            state, exit_code = verdict(summary, self.stop.reason, None)
+            with suppress(StoreError):  # a full disk has been told of already
+                state, exit_code = self._write_end(summary)
         return RunReport(
             state=state,
             run_dir=self.directory.path,
             results_path=self.directory.results_path,
             metadata_path=self.directory.metadata_path,
             summary=summary,
-            fault=fault,
+            fault=self.stop.reason,
             exit_code=exit_code,
         )
 
-    def _put_in_order(self, items: Iterator[RunRequest | Kept]) -> Summary:
-        wall_time = time.perf_counter() - self._began
+    def _write_end(self, summary: Summary | None) -> tuple[State, int]:
+        fault = self.stop.reason
+        state, exit_code = verdict(summary, fault, self.plan.options.max_failures)
+        self.directory.write_metadata(
+            self._metadata.metadata(state, self._stack.record(), summary, fault)
+        )
+        return state, exit_code
+
+    def _is_in_order(self, items: Iterator[RunRequest | Kept]) -> bool:
+        """Whether the file has one line for each sample now; else what it lost is owed again."""
+        self._ended = time.perf_counter()
         for _ in items:
             pass  # after a stop: finds the stored lines of the samples that were not reached
-        self.directory.put_in_order()
-        with self.directory.results_path.open("rb") as lines:
-            summary = summarise(map(orjson.loads, lines), self._total)
-        return summary.model_copy(
+        return self._final.is_in_order()
+
+    def _summary(self, items: Iterator[RunRequest | Kept]) -> Summary:
+        while self._final.totals is None and not self._is_in_order(items):
+            items = self._items()
+        assert self._final.totals is not None  # noqa: S101 - it is in order
+        wall_time = self._ended - self._began
+        return self._final.totals.summary(self._total).model_copy(
             update={
                 "requests": self._stack.in_flight.left,
                 "resumed": self._resumed,

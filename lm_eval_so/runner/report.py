@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from lm_eval_so.runner.config.identity import fingerprint
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.config.secrets import public_options
-from lm_eval_so.runner.dataset.check import Checked
+from lm_eval_so.runner.dataset.reader import Checked
 from lm_eval_so.runner.dataset.source import DatasetSource
 from lm_eval_so.runner.errors import BudgetSpentError
 from lm_eval_so.runner.models import SCHEMA_VERSION, RunResult, Value

@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).parent.parent))  # `support` is found there, 
 import cells
 import costs
 import faults
+import memory
 import pace
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
         *(pace.slots, pace.queue, pace.batch, pace.free),
         *(pace.told, pace.untold, pace.configured, pace.tokens),
         *(faults.errors, faults.waits, faults.refused, faults.nginx_limit, faults.outage),
-        cells.joblib,
+        *(cells.joblib, memory.edited, memory.finished),
     )
 }
 

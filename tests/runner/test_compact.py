@@ -49,6 +49,8 @@ def test_a_value_beyond_64_bits_is_refused_and_spoils_nothing(value: int) -> Non
     with pytest.raises(OverflowError):
         compact["b"] = value
     assert compact.get("a") == 1
+    assert compact.get("b") is None
+    assert len(compact) == 1
 
 
 def test_it_grows_without_losing_anything() -> None:
@@ -62,14 +64,25 @@ def test_it_grows_without_losing_anything() -> None:
     assert sorted(compact.values()) == list(range(count))
 
 
-def test_a_slot_takes_16_bytes_and_at_most_two_of_three_are_used() -> None:
+def test_an_entry_takes_16_bytes_and_its_slots_4_of_which_two_of_three_are_used() -> None:
     compact = CompactMap()
     for number in range(100_000):
         compact[str(number)] = number
-        slots = len(compact._hashes)
-        assert len(compact) <= slots * 2 / 3 + 1
-    arrays = (compact._hashes, compact._values)
-    assert sum(array.itemsize * len(array) for array in arrays) <= 100_000 * 16 * 3
+        assert len(compact) <= len(compact._slots) * 2 / 3 + 1
+    arrays = (compact._hashes, compact._values, compact._slots)
+    assert sum(array.itemsize * len(array) for array in arrays) <= 100_000 * (16 + 3 * 4)
+
+
+def test_entries_keep_the_order_and_the_number_they_came_with() -> None:
+    compact = CompactMap()
+    numbers = [compact.put(key, value) for value, key in enumerate("banana")]
+    assert numbers == [0, 1, 2, 1, 2, 1]
+    assert list(compact.values()) == [0, 5, 4]
+    assert [compact.entry(number) for number in range(3)] == list(compact.entries())
+    assert [compact.find(key) for key in "banx"] == [0, 1, 2, None]
+    assert [compact.setdefault(key, 9) for key in "nxbx"] == [4, 9, 0, 9]
+    compact.change(1, 7)
+    assert compact.get("a") == 7
 
 
 def test_a_value_can_be_replaced_again_and_again() -> None:

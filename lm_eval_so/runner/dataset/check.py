@@ -1,28 +1,22 @@
 """The first pass: every line is a sample, every id is new; counted and hashed on the way."""
 
-import hashlib
 from pathlib import Path
 
 from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.dataset import hints
-from lm_eval_so.runner.dataset.reader import Line, parse_sample, read_lines
+from lm_eval_so.runner.dataset.reader import (
+    Checked,
+    Digest,
+    Line,
+    lines_of,
+    opened,
+    parse_sample,
+    read_lines,
+)
+from lm_eval_so.runner.dataset.source import stamp_of
 from lm_eval_so.runner.errors import DatasetError
-from lm_eval_so.runner.models import Value
 
 _MOST_REPORTED = 10
-
-
-class Checked(Value):
-    """What the first pass found.
-
-    Attributes:
-        count: Samples.
-        sha256: Over the lines that are not blank, each with one newline, so that neither blank
-            lines nor compression change it.
-    """
-
-    count: int
-    sha256: str
 
 
 def check(path: Path) -> Checked:
@@ -32,26 +26,27 @@ def check(path: Path) -> Checked:
         DatasetError: Up to ten lines that are no samples, each as ``file:line: what is wrong``;
             or there is no sample at all.
     """
-    digest = hashlib.sha256()
+    digest = Digest()
     first_lines = CompactMap()
     faults: list[str] = []
-    for line in read_lines(path):
-        kind = None if len(first_lines) or faults else hints.of_file(line.text)
-        if kind:
-            raise DatasetError(f"{path}:{line.number}: {kind}")
-        digest.update(line.text)
-        digest.update(b"\n")
-        fault = _fault(path, line, first_lines)
-        if fault:
-            faults.append(f"{path}:{line.number}: {fault}")
-        if len(faults) == _MOST_REPORTED:
-            faults.append(f"stopped looking after {_MOST_REPORTED} such lines")
-            break
+    with opened(path) as file:
+        stamp = stamp_of(file)  # before: what changes while it is read is found out later
+        for line in lines_of(file):
+            kind = None if len(first_lines) or faults else hints.of_file(line.text)
+            if kind:
+                raise DatasetError(f"{path}:{line.number}: {kind}")
+            digest.add(line)
+            fault = _fault(path, line, first_lines)
+            if fault:
+                faults.append(f"{path}:{line.number}: {fault}")
+            if len(faults) == _MOST_REPORTED:
+                faults.append(f"stopped looking after {_MOST_REPORTED} such lines")
+                break
     if faults:
         raise DatasetError("\n".join(faults))
     if not len(first_lines):
         raise DatasetError(f"dataset {path} holds no samples")
-    return Checked(count=len(first_lines), sha256=digest.hexdigest())
+    return Checked(count=len(first_lines), sha256=digest.hex(), stamp=stamp)
 
 
 def _fault(path: Path, line: Line, first_lines: CompactMap) -> str | None:
@@ -59,10 +54,9 @@ def _fault(path: Path, line: Line, first_lines: CompactMap) -> str | None:
         sample = parse_sample(line)
     except ValueError as error:
         return str(error)
-    first = first_lines.get(sample.id)
-    if first is not None and _id_at(path, first) == sample.id:
+    first = first_lines.setdefault(sample.id, line.number)
+    if first != line.number and _id_at(path, first) == sample.id:
         return f"duplicate id {sample.id!r}, first on line {first}"
-    first_lines[sample.id] = line.number
     return None
 
 

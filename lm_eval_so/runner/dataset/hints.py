@@ -92,6 +92,8 @@ def _of_turn(turn: object) -> str:
 
 def not_sent(extra: Mapping[str, Any]) -> str | None:
     """The sentence for a key that looks as if it were sent with the sample, and is not."""
+    if not extra:
+        return None
     for name, instead in _NOT_SENT.items():
         if extra.get(name):
             known = ", ".join(SAMPLE_PARAMETERS)

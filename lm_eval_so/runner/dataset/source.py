@@ -5,7 +5,7 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import orjson
 
@@ -44,6 +44,15 @@ class DatasetSource(Value):
         return os.path.realpath(self.path)
 
 
+class Stamp(NamedTuple):
+    """What tells at a glance that an open file is as it was."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+
 def locate(config: DatasetConfig) -> DatasetSource:
     """Finds the samples and reads the metadata.
 
@@ -68,6 +77,12 @@ def open_samples(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return io.BufferedReader(gzip.open(path))
     return path.open("rb", buffering=1 << 18)
+
+
+def stamp_of(file: IO[bytes]) -> Stamp:
+    """The stamp that the file has now; of a compressed one, that of the file on the disk."""
+    found = os.fstat(file.fileno())
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _samples(path: Path) -> tuple[Path, str, Path]:

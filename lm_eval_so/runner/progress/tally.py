@@ -30,8 +30,8 @@ class Tally:
         self.done += 1
 
     def add(self, result: RunResult) -> None:
-        """Counts a result."""
-        self.done += 1
+        """Counts a result; what a disk has lost comes once more."""
+        self.done = min(self.done + 1, self.total)
         self._results += 1
         self.failed += result.status != "ok"
         if result.response is not None and result.response.tokens is not None:

@@ -1,26 +1,37 @@
 """One run directory: claimed, resumed, written, put in order."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import ExitStack
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from lm_eval_so.runner.config.secrets import Redactor
-from lm_eval_so.runner.errors import ForeignRunError
+from lm_eval_so.runner.errors import ForeignRunError, StoreError
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.store.files import replace_file
+from lm_eval_so.runner.store.files import (
+    put_in_place,
+    reading,
+    remove_abandoned,
+    replace_file,
+    write_beside,
+)
 from lm_eval_so.runner.store.ledger import Ledger
-from lm_eval_so.runner.store.line import as_line, read_line
+from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.lock import DirectoryLock
 from lm_eval_so.runner.store.metadata import METADATA, check_owner, write_metadata
 from lm_eval_so.runner.store.owner import Asked, may_go_on
-from lm_eval_so.runner.store.results import RESULTS, ResultsFile
+from lm_eval_so.runner.store.results import RESULTS, ResultsFile, StoredLine
 from lm_eval_so.runner.store.spent import SPENT, SpentFile
 
 _SUPERSEDED = "superseded_results.jsonl"
 _SYNC_INTERVAL = 1.0  # seconds between two syncs to disk, at most
+
+See = Callable[[Mapping[str, Any]], None]
 
 
 class RunDirectory:
@@ -34,6 +45,7 @@ class RunDirectory:
 
     Attributes:
         spent: What all commands have taken.
+        refusal: Of the disk, to keep what it had taken; the first.
 
     Raises (on entering):
         RunDirectoryBusyError: Another process holds it.
@@ -51,6 +63,7 @@ class RunDirectory:
     ) -> None:
         self.path = path
         self.spent = SpentFile(path / SPENT)
+        self.refusal: StoreError | None = None
         self._identity = identity
         self._count = count
         self._redactor = redactor
@@ -62,11 +75,13 @@ class RunDirectory:
             entered.enter_context(DirectoryLock(self.path))
             check_owner(self.path, self._identity)
             self._check_dataset()
+            for name in (RESULTS, METADATA, _SUPERSEDED):
+                remove_abandoned(self.path / name)
             self._results = ResultsFile(self.path / RESULTS)
             entered.callback(self._results.close)
             entered.callback(self.spent.close)
             self._take_back_superseded()
-            self.ledger = Ledger(self._results.scan(), self._count)
+            self.believe_the_file()
             self._exit = entered.pop_all()
         return self
 
@@ -98,13 +113,18 @@ class RunDirectory:
             StoreError: It cannot be written.
         """
         kept, line = as_line(result, self._redactor)
-        self.ledger.add(index, self._results.append(line), ok=kept.status == "ok")
+        offset = self._results.append(line)
+        stored = StoredLine(offset, kept.sample_id, kept.request_key, kept.status == "ok")
+        self.ledger.add(index, stored)
         return kept
 
     def stored(self, offset: int) -> RunResult:
         """The result that stands at an offset of the results file."""
-        (line,) = self._results.lines_at([offset])
-        return read_line(line)
+        return read_line(self._results.line_at(offset))
+
+    def believe_the_file(self) -> None:
+        """Forgets what was counted: what the file holds is kept, and all else is owed."""
+        self.ledger = Ledger(self._results.scan(), self._count)
 
     def write_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replaces ``run_metadata.json``.
@@ -114,25 +134,31 @@ class RunDirectory:
         """
         write_metadata(self.path, metadata)
 
-    def put_in_order(self) -> None:
+    def put_in_order(self, see: See = lambda _: None) -> None:
         """Leaves one line per sample that has an outcome, in dataset order; it is the last thing.
 
         Answers to questions that the dataset does not ask any more are kept aside, in case it
         asks them again.
 
+        Args:
+            see: Is given what each of these lines holds.
+
         Raises:
+            LostLinesError: Lines that were written are not there; the file is as it was.
             StoreError: A new file cannot be written; the old one still stands.
         """
         self.spent.flush()
-        self._sync()
-        if self._results.is_just(self.ledger.offsets()):
+        with suppress(StoreError):  # kept in `refusal`; then the new file is what lasts
+            self._sync()
+        lines = _seen(self._results.lines_at(self.ledger.places()), see)
+        if self.refusal is None and self._results.is_just(self.ledger.places()):
+            deque(lines, maxlen=0)
             return
-        leftovers = list(self._results.lines_at(self.ledger.leftovers()))
-        if leftovers:
-            replace_file(self.path / _SUPERSEDED, leftovers)
-        ordered = self._results.lines_at(self.ledger.offsets())
-        self._results.close()
-        replace_file(self.results_path, ordered)
+        self._set_leftovers_aside()
+        ordered = write_beside(self.results_path, lines)
+        if os.name == "nt":
+            self._results.close()  # an open file keeps its name there
+        put_in_place(ordered, self.results_path)
 
     async def keep_synced(self) -> None:
         """Syncs what was written to disk again and again, until cancelled."""
@@ -150,13 +176,31 @@ class RunDirectory:
             )
 
     def _sync(self) -> None:
-        self._results.sync()
-        self.spent.sync()
+        try:
+            self._results.sync()
+            self.spent.sync()
+        except StoreError as refusal:
+            self.refusal = self.refusal or refusal
+            raise
+
+    def _set_leftovers_aside(self) -> None:
+        lines = self._results.lines_at(self.ledger.leftovers())
+        first = next(lines, None)
+        if first is not None:
+            replace_file(self.path / _SUPERSEDED, (line for line, _ in chain([first], lines)))
 
     def _take_back_superseded(self) -> None:
         path = self.path / _SUPERSEDED
         if path.is_file():
-            for line in path.read_bytes().splitlines():
-                self._results.append(line)
-            self._results.sync()
-            path.unlink()
+            with reading(path):
+                with path.open("rb", buffering=1 << 18) as lines:
+                    for line in lines:
+                        self._results.append(line.removesuffix(b"\n"))
+                self._results.sync()
+                path.unlink()
+
+
+def _seen(lines: Iterable[tuple[bytes, Whole]], see: See) -> Iterator[bytes]:
+    for line, fields in lines:
+        see(fields)
+        yield line

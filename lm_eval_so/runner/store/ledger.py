@@ -4,9 +4,9 @@ from array import array
 from collections.abc import Iterable, Iterator
 
 from lm_eval_so.runner.compact import CompactMap
-from lm_eval_so.runner.store.results import StoredLine
+from lm_eval_so.runner.store.results import Place, StoredLine
 
-_OWED = -1
+_OWED = 0
 
 
 class Ledger:
@@ -21,38 +21,44 @@ class Ledger:
     """
 
     def __init__(self, stored: Iterable[StoredLine], count: int) -> None:
-        self._stored = CompactMap()
+        # By question: where its line starts, and in the lowest bit whether it is an answer that
+        # no sample has taken.
+        self._lines = CompactMap()
         self.has_answers = False
         for line in stored:
             self.has_answers = self.has_answers or line.ok
             question = line.sample_id, line.request_key
-            if line.ok or not (self._stored.get(question) or 0) & 1:
-                self._stored[question] = line.offset << 1 | line.ok
-        self._offsets = array("q", [_OWED]) * count
+            if line.ok or not (self._lines.get(question) or 0) & 1:
+                self._lines[question] = line.offset << 1 | line.ok
+        self._samples = array("I", bytes(4 * count))  # number of the line's entry, from 1
         self.settled = 0
 
     def settle(self, index: int, sample_id: str, request_key: str) -> int | None:
         """The offset of the stored answer to this sample, or None where it is owed."""
-        found = self._stored.get((sample_id, request_key))
-        if found is None:
+        entry = self._lines.find((sample_id, request_key))
+        if entry is None:
             return None
-        offset, ok = found >> 1, found & 1
-        self._offsets[index] = offset
-        if not ok:
+        _, value = self._lines.entry(entry)
+        self._samples[index] = entry + 1
+        if not value & 1:
             return None
-        self._stored[sample_id, request_key] = offset << 1  # taken: no leftover
+        self._lines.change(entry, value - 1)  # taken: no leftover
         self.settled += 1
-        return offset
+        return value >> 1
 
-    def add(self, index: int, offset: int, *, ok: bool) -> None:
+    def add(self, index: int, line: StoredLine) -> None:
         """Notes a new line."""
-        self._offsets[index] = offset
-        self.settled += ok
+        question = line.sample_id, line.request_key
+        self._samples[index] = self._lines.put(question, line.offset << 1) + 1
+        self.settled += line.ok
 
-    def offsets(self) -> Iterator[int]:
-        """Offsets of the samples that have a line, in dataset order."""
-        return (offset for offset in self._offsets if offset != _OWED)
+    def places(self) -> Iterator[Place]:
+        """The lines of the samples that have one, in dataset order."""
+        for number in self._samples:
+            if number != _OWED:
+                mark, value = self._lines.entry(number - 1)
+                yield Place(value >> 1, mark)
 
-    def leftovers(self) -> Iterator[int]:
-        """Offsets of stored answers to questions that the dataset does not ask now."""
-        return (value >> 1 for value in self._stored.values() if value & 1)
+    def leftovers(self) -> Iterator[Place]:
+        """Stored answers to questions that the dataset does not ask now."""
+        return (Place(value >> 1, mark) for mark, value in self._lines.entries() if value & 1)

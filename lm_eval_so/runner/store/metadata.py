@@ -1,5 +1,6 @@
 """``run_metadata.json``: what was run, on what, with what, and what came of it."""
 
+import os
 import platform
 import socket
 import subprocess
@@ -12,17 +13,49 @@ import orjson
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner.errors import ForeignRunError, StoreError
-from lm_eval_so.runner.store.files import replace_file
+from lm_eval_so.runner.store.files import is_full, replace_file, sync_file
 from lm_eval_so.runner.store.results import RESULTS
 
 METADATA = "run_metadata.json"
+_ROOM = b" " * 2048 + b"\n"
 _PACKAGES = ("hydra-core", "omegaconf", "openai", "pydantic", "tenacity", "xllamacpp")
 
 
 def write_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:
-    """Replaces the file in one step."""
-    text = orjson.dumps(metadata, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    replace_file(directory / METADATA, [text])
+    """Replaces the file in one step.
+
+    Where the disk is full, it is written over in place, without the summary if that does not fit:
+    while a run goes on its file is larger than needed, so that there is room to say how it ended.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    path, running = directory / METADATA, metadata.get("state") == "running"
+    try:
+        replace_file(path, [_text(metadata), *([_ROOM] if running else [])])
+    except StoreError as error:
+        shorter = {**metadata, "summary": None}
+        if not is_full(error) or not any(_written_over(path, each) for each in (metadata, shorter)):
+            raise
+
+
+def _text(metadata: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(metadata, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _written_over(path: Path, metadata: Mapping[str, Any]) -> bool:
+    """Whether the file has taken the text, in the room that it has on the disk already."""
+    text = _text(metadata)
+    try:
+        with path.open("r+b", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if len(text) > size:
+                return False
+            file.write(text.ljust(size))
+            sync_file(file.fileno(), path)
+    except OSError:
+        return False
+    return True
 
 
 def read_metadata(directory: Path) -> dict[str, Any] | None:

@@ -1,17 +1,17 @@
 """``run_results.jsonl``: appended to while the run goes on, put in order at its end."""
 
+import io
 import os
 from collections.abc import Iterable, Iterator
-from itertools import tee
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import orjson
-
-from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.compact import CompactMap
+from lm_eval_so.runner.errors import LostLinesError, StoreError
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.store.files import unwritable
-from lm_eval_so.runner.store.line import read_line
+from lm_eval_so.runner.store.files import reading, unsynced, unwritable
+from lm_eval_so.runner.store.line import Whole, read_line, read_whole
 
 RESULTS = "run_results.jsonl"
 _BLOCK = 1 << 16
@@ -26,8 +26,17 @@ class StoredLine(NamedTuple):
     ok: bool
 
 
+class Place(NamedTuple):
+    """Where a line was written, and what tells that it is the one: `mark_of` its question."""
+
+    offset: int
+    mark: int
+
+
 class ResultsFile:
     """The results of one run. One process and one thread write to it.
+
+    It is read and written as it was opened, whatever its name points to meanwhile.
 
     Raises:
         StoreError: The file cannot be opened or written.
@@ -35,81 +44,144 @@ class ResultsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        binary = getattr(os, "O_BINARY", 0)
+        self._descriptor = self._for_reading = -1
+        self._torn = self._unsynced = False
+        self._refused: StoreError | None = None
         try:
-            self._descriptor = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
-            )
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o644)
+            self._for_reading = os.open(path, os.O_RDONLY | binary)
             self._size = os.fstat(self._descriptor).st_size
             self._mend()
         except OSError as error:
+            self.close()
             raise unwritable(path, error) from error
-        self._unsynced = False
 
     def scan(self) -> Iterator[StoredLine]:
         """The lines that are whole; damage is passed over."""
-        return scan_lines(self.path)
+        with self._reader() as file:
+            yield from _whole_lines(file)
 
     def append(self, line: bytes) -> int:
         """Writes a line with one system call, and returns its offset.
 
         Raises:
-            StoreError: The disk is full or gone; no part of the line is left behind.
+            StoreError: The disk is full or gone; where it can be helped, no part of the line is
+                left behind.
         """
-        offset, data = self._size, line + b"\n"
+        data, written = (b"\n" if self._torn else b"") + line + b"\n", 0
         try:
-            rest = data[os.write(self._descriptor, data) :]
-            while rest:  # the disk had room for a part; the next call says why
-                rest = rest[os.write(self._descriptor, rest) :]
+            while written < len(data):  # where there was room for a part, the next call says why
+                written += os.write(self._descriptor, data[written:] if written else data)
         except BaseException as error:
-            os.ftruncate(self._descriptor, offset)
+            self._cut(written)
             if isinstance(error, OSError):
                 raise unwritable(self.path, error) from error
             raise  # a signal, while the disk did not answer
-        self._size += len(data)
-        self._unsynced = True
+        self._torn, self._unsynced = False, True
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        expected, self._size = self._size + len(data), end
+        offset = end - len(line) - 1
+        if end != expected and not self._is_start(offset):
+            return self.append(line)  # somebody cut the file: ours is the tail of a torn line
         return offset
 
     def sync(self) -> None:
         """Makes what was appended survive a power cut.
 
         Raises:
-            StoreError: The disk refuses.
+            StoreError: The disk refuses. What it holds is not known from then on, so that every
+                later call raises too: the system tells of a refusal once only.
         """
+        if self._refused is not None:
+            raise self._refused
         if not self._unsynced:
             return
         self._unsynced = False  # before: what is appended meanwhile counts for the next time
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            self._unsynced = True
-            raise unwritable(self.path, error) from error
+            if self._descriptor < 0:
+                return  # closed meanwhile, by who has seen to it
+            self._refused = unsynced(self.path, error)
+            raise self._refused from error
 
-    def lines_at(self, offsets: Iterable[int]) -> Iterator[bytes]:
-        """The lines that start there, each with its newline."""
-        with self.path.open("rb", buffering=1 << 18) as file:
-            for offset in offsets:
+    def line_at(self, offset: int) -> bytes:
+        """The line that starts there, with its newline."""
+        with self._reader() as file:
+            file.seek(offset)
+            return file.readline()
+
+    def lines_at(self, places: Iterable[Place]) -> Iterator[tuple[bytes, Whole]]:
+        """The lines that were written there, each with its newline, and what they hold.
+
+        Raises:
+            LostLinesError: One of them is not there: the file is believed, not what was counted.
+        """
+        with self._reader() as file:
+            for offset, mark in places:
                 file.seek(offset)  # costs nothing where the buffer holds it already
-                yield file.readline()
+                line = file.readline()
+                fields = _whole(line) if line.endswith(b"\n") else None
+                if fields is None or mark_of(fields["sample_id"], fields["request_key"]) != mark:
+                    raise LostLinesError(
+                        f"{self.path} has lost results that were written to it (the line at byte "
+                        f"{offset} is not there any more)"
+                    )
+                yield line, fields
 
-    def is_just(self, offsets: Iterable[int]) -> bool:
-        """Whether the file holds the lines at ``offsets``, in this order, and no others."""
-        ours, lines = tee(offsets)
+    def is_just(self, places: Iterable[Place]) -> bool:
+        """Whether the lines stand in this order, one after the other, and no others."""
         end = 0
-        for offset, line in zip(ours, self.lines_at(lines), strict=False):
-            if offset != end:
-                return False
-            end += len(line)
-        return end == self._size
+        with self._reader() as file:
+            for offset, _ in places:
+                if offset != end:
+                    return False
+                end += len(file.readline())
+        return end == os.fstat(self._descriptor).st_size and self._is_at_its_path()
 
     def close(self) -> None:
         """Gives the file back to the system."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptors = self._descriptor, self._for_reading
+        self._descriptor = self._for_reading = -1
+        for descriptor in descriptors:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    @contextmanager
+    def _reader(self) -> Iterator[BinaryIO]:
+        with reading(self.path):
+            os.lseek(self._for_reading, 0, os.SEEK_SET)
+            raw = io.FileIO(self._for_reading, closefd=False)
+            yield io.BufferedReader(raw, 1 << 18)
+
+    def _is_at_its_path(self) -> bool:
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def _is_start(self, offset: int) -> bool:
+        """Whether a line starts there."""
+        if offset == 0:
+            return True
+        with self._reader() as file:
+            file.seek(offset - 1)
+            return file.read(1) == b"\n"
+
+    def _cut(self, written: int) -> None:
+        """Takes back what was written of a line, or notes that it stands there."""
+        if not written:
+            return
+        try:
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            os.ftruncate(self._descriptor, end - written)
+        except OSError:
+            self._torn = True
 
     def _mend(self) -> None:
         """Ends the file with a newline: a last line that is torn goes, a whole one stays."""
-        with self.path.open("rb") as file:
+        with self._reader() as file:
             start = _last_line_start(file, self._size)
             file.seek(start)
             tail = file.read()
@@ -120,17 +192,17 @@ class ResultsFile:
             self._size = start
 
 
+def mark_of(sample_id: object, request_key: object) -> int:
+    """What tells the line of a question from others; of this process only."""
+    return CompactMap.code((sample_id, request_key))
+
+
 def scan_lines(path: Path) -> Iterator[StoredLine]:
     """The lines of a file that are whole; damage is passed over, and so is a missing file."""
     if not path.exists():
         return
-    offset = 0
-    with path.open("rb", buffering=1 << 18) as file:
-        for line in file:
-            found = _read(offset, line)
-            if found:
-                yield found
-            offset += len(line)
+    with reading(path), path.open("rb", buffering=1 << 18) as file:
+        yield from _whole_lines(file)
 
 
 def read_results(path: Path | str) -> Iterator[RunResult]:
@@ -158,16 +230,27 @@ def _parse(path: Path, number: int, line: bytes) -> RunResult:
         raise StoreError(f"{path}:{number}: no RunResult") from error
 
 
+def _whole_lines(file: BinaryIO) -> Iterator[StoredLine]:
+    offset = 0
+    for line in file:
+        found = _read(offset, line)
+        if found:
+            yield found
+        offset += len(line)
+
+
 def _read(offset: int, line: bytes) -> StoredLine | None:
-    try:
-        fields = orjson.loads(line)
-        found = StoredLine(
-            offset, fields["sample_id"], fields["request_key"], fields["status"] == "ok"
-        )
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    found = _whole(line)
+    if found is None:
         return None
-    whole = isinstance(found.sample_id, str) and isinstance(found.request_key, str)
-    return found if whole else None
+    return StoredLine(offset, found["sample_id"], found["request_key"], found["status"] == "ok")
+
+
+def _whole(line: bytes) -> Whole | None:
+    try:
+        return read_whole(line)
+    except ValueError:
+        return None
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.errors import StoreError
-from lm_eval_so.runner.store.files import unwritable
+from lm_eval_so.runner.store.files import unsynced, unwritable
 
 _LOG = logging.getLogger(__name__)
 SPENT = "spent.json"
@@ -110,7 +110,7 @@ class SpentFile:
             os.fsync(self._descriptor)
         except OSError as error:
             self._unsynced = True
-            raise unwritable(self.path, error) from error
+            raise unsynced(self.path, error) from error
 
     def close(self) -> None:
         """Gives the file back to the system, with the total that waits."""

@@ -1,15 +1,13 @@
-"""Results in, numbers out; streaming, at one machine word a sample."""
+"""Results in, numbers out; streaming, in memory that does not grow."""
 
-import math
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.summary.failures import Failures
+from lm_eval_so.runner.summary.histogram import Histogram
 
-_PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 _TOO_MANY_REQUESTS = 429
 
 
@@ -51,6 +49,58 @@ class Summary(Value):
     results_per_s: float = 0.0
 
 
+class Totals:
+    """Adds up RunResult lines that were read as JSON, in memory that does not grow with them."""
+
+    def __init__(self) -> None:
+        self._statuses: Counter[str] = Counter()
+        self._failures = Failures()
+        self._tokens: Counter[str] = Counter(input=0, output=0, total=0)
+        self._latencies, self._first_tokens = Histogram(), Histogram()
+        self._cost_usd: float | None = None
+        self._attempts = self._rate_limited = 0
+
+    def add(self, result: Mapping[str, Any]) -> None:
+        """Counts a line."""
+        self._statuses[result["status"]] += 1
+        self._attempts += result["attempts"]
+        self._rate_limited += _rate_limited(result)
+        response = result["response"]
+        if response is None:
+            self._failures.add(result["error"])
+            return
+        if result["latency_ms"] is not None:
+            self._latencies.add(result["latency_ms"])
+        if result.get("cost_usd") is not None:
+            self._cost_usd = (self._cost_usd or 0.0) + result["cost_usd"]
+        if response.get("time_to_first_token_ms") is not None:
+            self._first_tokens.add(response["time_to_first_token_ms"])
+        for name, count in (response["tokens"] or {}).items():
+            self._tokens[name] += count or 0
+
+    def summary(self, total: int) -> Summary:
+        """What they add up to.
+
+        Args:
+            total: Samples in the dataset.
+        """
+        settled = self._statuses.total()
+        owed = {"owed": total - settled} if total > settled else {}
+        return Summary(
+            total=total,
+            status_counts={**self._statuses, **owed},
+            error_counts=dict(self._failures.counts.most_common()),
+            error_messages=self._failures.commonest(),
+            latency_ms=self._latencies.distribution(),
+            time_to_first_token_ms=self._first_tokens.distribution(),
+            tokens=dict(self._tokens),
+            attempts=self._attempts,
+            retries=self._attempts - settled,
+            rate_limited=self._rate_limited,
+            cost_usd=None if self._cost_usd is None else round(self._cost_usd, 9),
+        )
+
+
 def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
     """Adds up RunResult lines that were read as JSON.
 
@@ -58,64 +108,18 @@ def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
         results: At most one for a sample.
         total: Samples in the dataset.
     """
-    statuses: Counter[str] = Counter()
-    failures = Failures()
-    tokens: Counter[str] = Counter(input=0, output=0, total=0)
-    latencies, first_tokens = array("d"), array("d")
-    costs = array("d")
-    attempts = rate_limited = 0
+    totals = Totals()
     for result in results:
-        statuses[result["status"]] += 1
-        attempts += result["attempts"]
-        rate_limited += _rate_limited(result)
-        response = result["response"]
-        if response is None:
-            failures.add(result["error"])
-            continue
-        if result["latency_ms"] is not None:
-            latencies.append(result["latency_ms"])
-        if result.get("cost_usd") is not None:
-            costs.append(result["cost_usd"])
-        if response.get("time_to_first_token_ms") is not None:
-            first_tokens.append(response["time_to_first_token_ms"])
-        tokens.update({name: n for name, n in (response["tokens"] or {}).items() if n is not None})
-    settled = statuses.total()
-    if total > settled:
-        statuses["owed"] = total - settled
-    return Summary(
-        total=total,
-        status_counts=dict(statuses),
-        error_counts=dict(failures.counts.most_common()),
-        error_messages=failures.commonest(),
-        latency_ms=distribution(latencies),
-        time_to_first_token_ms=distribution(first_tokens),
-        tokens=dict(tokens),
-        attempts=attempts,
-        retries=attempts - settled,
-        rate_limited=rate_limited,
-        cost_usd=round(math.fsum(costs), 9) if costs else None,
-    )
+        totals.add(result)
+    return totals.summary(total)
 
 
 def distribution(values: Iterable[float]) -> dict[str, float] | None:
-    """min, mean, p50, p90, p99, max; None of nothing.
-
-    A percentile is the smallest value with at least that share of all values at or below it
-    (nearest rank), so that it is a latency some sample had.
-    """
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    count = len(ordered)
-    ranks = {
-        name: ordered[max(0, math.ceil(share * count) - 1)] for name, share in _PERCENTILES.items()
-    }
-    return {
-        "min": ordered[0],
-        "mean": round(math.fsum(ordered) / count, 3),
-        **ranks,
-        "max": ordered[-1],
-    }
+    """min, mean, p50, p90, p99, max, see `Histogram.distribution`; None of nothing."""
+    histogram = Histogram()
+    for value in values:
+        histogram.add(value)
+    return histogram.distribution()
 
 
 def _rate_limited(result: Mapping[str, Any]) -> int:

@@ -95,8 +95,8 @@ def test_what_was_added_is_there_at_once_and_can_be_read_back(tmp_path: Path) ->
         directory.add(1, result("b", text="한국어\n\u2028\0"))
         (line,) = directory.results_path.read_bytes().splitlines()
         assert orjson.loads(line)["response"]["text"] == "한국어\n\u2028\0"
-        (offset,) = directory.ledger.offsets()
-        assert directory.stored(offset) == result("b", text="한국어\n\u2028\0")
+        (place,) = directory.ledger.places()
+        assert directory.stored(place.offset) == result("b", text="한국어\n\u2028\0")
 
 
 def test_an_answer_is_not_owed_again_and_a_failure_is(tmp_path: Path) -> None:

@@ -5,18 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.store.ledger import Ledger
-from lm_eval_so.runner.store.results import StoredLine
+from lm_eval_so.runner.store.results import Place, StoredLine, mark_of
 
 
 def stored(offset: int, sample_id: str, key: str = "k", *, ok: bool = True) -> StoredLine:
     return StoredLine(offset, sample_id, key, ok)
 
 
+def offsets(ledger: Ledger) -> list[int]:
+    return [place.offset for place in ledger.places()]
+
+
+def leftovers(ledger: Ledger) -> list[int]:
+    return [place.offset for place in ledger.leftovers()]
+
+
 def test_nothing_stored_is_all_owed() -> None:
     ledger = Ledger([], 3)
     assert [ledger.settle(n, f"s{n}", "k") for n in range(3)] == [None] * 3
     assert ledger.settled == 0
-    assert list(ledger.offsets()) == []
+    assert offsets(ledger) == []
 
 
 def test_an_answer_settles_its_sample() -> None:
@@ -24,15 +32,15 @@ def test_an_answer_settles_its_sample() -> None:
     assert ledger.settle(0, "b", "k") == 100
     assert ledger.settle(1, "a", "k") == 0
     assert ledger.settled == 2
-    assert list(ledger.offsets()) == [100, 0]
-    assert list(ledger.leftovers()) == []
+    assert offsets(ledger) == [100, 0]
+    assert leftovers(ledger) == []
 
 
 def test_another_question_of_the_same_sample_is_owed() -> None:
     ledger = Ledger([stored(0, "a", "old")], 1)
     assert ledger.settle(0, "a", "new") is None
-    assert list(ledger.offsets()) == []
-    assert list(ledger.leftovers()) == [0], "in case it is asked again"
+    assert offsets(ledger) == []
+    assert leftovers(ledger) == [0], "in case it is asked again"
 
 
 def test_the_same_question_of_another_sample_is_owed() -> None:
@@ -43,17 +51,17 @@ def test_a_failure_is_tried_again_and_kept_until_there_is_something_newer() -> N
     ledger = Ledger([stored(50, "a", ok=False)], 1)
     assert ledger.settle(0, "a", "k") is None
     assert ledger.settled == 0
-    assert list(ledger.offsets()) == [50]
-    ledger.add(0, 90, ok=True)
-    assert list(ledger.offsets()) == [90]
+    assert offsets(ledger) == [50]
+    ledger.add(0, stored(90, "a"))
+    assert offsets(ledger) == [90]
     assert ledger.settled == 1
-    assert list(ledger.leftovers()) == []
+    assert leftovers(ledger) == []
 
 
 def test_a_failure_of_another_question_is_no_leftover() -> None:
     ledger = Ledger([stored(50, "a", "old", ok=False)], 1)
     assert ledger.settle(0, "a", "new") is None
-    assert list(ledger.leftovers()) == []
+    assert leftovers(ledger) == []
 
 
 def test_of_two_answers_to_one_question_the_later_is_taken() -> None:
@@ -95,21 +103,39 @@ def test_owed_is_wanted_minus_kept(
         if not ok and data.draw(st.booleans()):
             end += 10
             at = end
-            ledger.add(index, end, ok=True)
+            ledger.add(index, stored(end, sample_id, key))
         if at is not None:
             expected.append(at)
-    assert list(ledger.offsets()) == expected
-    leftovers = set(ledger.leftovers())
+    assert offsets(ledger) == expected
+    left = set(leftovers(ledger))
     answers = {at for at, ok in kept.values() if ok}
-    assert leftovers == answers - set(expected)
+    assert left == answers - set(expected)
 
 
-def test_a_hundred_thousand_samples_take_a_few_machine_words_each() -> None:
+def test_the_place_of_a_sample_tells_its_question() -> None:
+    ledger = Ledger([stored(0, "a"), stored(70, "b", ok=False)], 3)
+    ledger.settle(0, "b", "k")
+    ledger.settle(1, "a", "k")
+    ledger.add(2, stored(90, "c"))
+    assert list(ledger.places()) == [
+        Place(70, mark_of("b", "k")),
+        Place(0, mark_of("a", "k")),
+        Place(90, mark_of("c", "k")),
+    ]
+
+
+@pytest.mark.parametrize("resumed", [True, False], ids=["resumed", "new"])
+def test_a_hundred_thousand_samples_take_a_few_machine_words_each(*, resumed: bool) -> None:
     count = 100_000
-    ledger = Ledger((stored(n * 10, str(n)) for n in range(count)), count)
-    assert [ledger.settle(n, str(n), "k") for n in range(count)] == list(range(0, count * 10, 10))
-    words = [ledger._offsets, ledger._stored._hashes, ledger._stored._values]
-    assert sum(array.itemsize * len(array) for array in words) < 64 * count
+    lines = [stored(n * 10, str(n)) for n in range(count)]
+    ledger = Ledger(lines if resumed else [], count)
+    for n, line in enumerate(lines):
+        assert ledger.settle(n, str(n), "k") == (n * 10 if resumed else None)
+        if not resumed:
+            ledger.add(n, line)
+    assert offsets(ledger) == list(range(0, count * 10, 10))
+    kept = [ledger._samples, ledger._lines._hashes, ledger._lines._values, ledger._lines._slots]
+    assert sum(array.itemsize * len(array) for array in kept) <= 32 * count
 
 
 @pytest.mark.parametrize(

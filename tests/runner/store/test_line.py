@@ -138,3 +138,10 @@ def test_the_cost_that_a_server_tells_is_recorded_once() -> None:
     answer = ChatResponse(text="fine", cost_usd=0.25)
     _, line = as_line(result(response=answer, cost_usd=0.25), Redactor())
     assert line.count(b"cost_usd") == 1
+
+
+def test_what_is_told_of_a_masked_line_is_what_it_holds() -> None:
+    kept, line = as_line(
+        result(sample_id="my-secret-0123456789"), Redactor(["my-secret-0123456789"])
+    )
+    assert read_line(line) == kept

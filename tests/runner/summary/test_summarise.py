@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -8,10 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.summary.failures import Failures
-from lm_eval_so.runner.summary.summarise import distribution, summarise
-
-SHARES = {"p50": Fraction(50, 100), "p90": Fraction(90, 100), "p99": Fraction(99, 100)}
-NUMBERS = st.floats(0, 1e6, allow_nan=False)
+from lm_eval_so.runner.summary.summarise import summarise
 
 
 def ok(latency: float | None = 10.0, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -32,46 +28,6 @@ def failed(
 def log(line: dict[str, Any], *codes: int | None) -> dict[str, Any]:
     attempts = [{"status_code": code, "error_type": None} for code in codes]
     return {**line, "attempts": len(codes), "attempt_log": attempts}
-
-
-def naive(values: list[float], share: Fraction) -> float:
-    """The smallest value with at least that share of all values at or below it."""
-    return min(
-        value
-        for value in values
-        if Fraction(sum(other <= value for other in values), len(values)) >= share
-    )
-
-
-@given(st.lists(NUMBERS, min_size=1, max_size=40))
-def test_percentiles_are_nearest_rank(values: list[float]) -> None:
-    found = distribution(values)
-    assert found is not None
-    assert {name: found[name] for name in SHARES} == {
-        name: naive(values, share) for name, share in SHARES.items()
-    }
-
-
-@given(st.lists(NUMBERS, min_size=1, max_size=40))
-def test_a_distribution_is_framed_by_its_extremes(values: list[float]) -> None:
-    found = distribution(values)
-    assert found is not None
-    assert found["min"] == min(values)
-    assert found["max"] == max(values)
-    assert found["mean"] == pytest.approx(sum(values) / len(values), abs=1e-3)
-    assert list(found) == ["min", "mean", "p50", "p90", "p99", "max"]
-
-
-def test_percentiles_of_many_sizes_meet_the_rank_exactly() -> None:
-    for size in range(1, 1500):
-        found = distribution([float(number) for number in range(1, size + 1)])
-        assert found is not None
-        ranks = [found[name] for name in SHARES]
-        assert ranks == [-(-size * percent // 100) for percent in (50, 90, 99)], size
-
-
-def test_of_nothing_there_is_no_distribution() -> None:
-    assert distribution([]) is None
 
 
 def test_no_results_are_all_owed() -> None:
