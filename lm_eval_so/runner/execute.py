@@ -26,6 +26,7 @@ from lm_eval_so.runner.errors import (
     BackendUnusableError,
     BudgetSpentError,
     DatasetError,
+    RunDirectoryBusyError,
     StoreError,
 )
 from lm_eval_so.runner.log import run_log
@@ -150,6 +151,7 @@ class Run:
             observer.started(self._what_started(), self._live)
         timer: asyncio.TimerHandle | None = None
         syncing = asyncio.create_task(self.directory.keep_synced())
+        syncing.add_done_callback(self._no_longer_synced)
         try:
             first = await self._first_owed(items)
             if first is None:
@@ -240,6 +242,12 @@ class Run:
             return
         with self.directory.results_path.open("rb") as lines:
             self._stack.spending.begin_from_lines(lines)
+
+    def _no_longer_synced(self, syncing: asyncio.Task[None]) -> None:
+        """What is received cannot be kept any more; beside another process not even written."""
+        fault = None if syncing.cancelled() else syncing.exception()
+        if fault is not None:
+            self.stop.request(fault, at_once=isinstance(fault, RunDirectoryBusyError))
 
     def _out_of_time(self) -> None:
         seconds = self.plan.options.budget.seconds or 0.0

@@ -59,7 +59,7 @@ class RunDirectory:
 
     def __enter__(self) -> Self:
         with ExitStack() as entered:
-            entered.enter_context(DirectoryLock(self.path))
+            self._lock = entered.enter_context(DirectoryLock(self.path))
             check_owner(self.path, self._identity)
             self._check_dataset()
             self._results = ResultsFile(self.path / RESULTS)
@@ -97,6 +97,7 @@ class RunDirectory:
         Raises:
             StoreError: It cannot be written.
         """
+        self._lock.check_if_due()
         kept, line = as_line(result, self._redactor)
         self.ledger.add(index, self._results.append(line), ok=kept.status == "ok")
         return kept
@@ -110,8 +111,9 @@ class RunDirectory:
         """Replaces ``run_metadata.json``.
 
         Raises:
-            StoreError: It cannot be written.
+            StoreError: It cannot be written, or the directory is another process's by now.
         """
+        self._lock.check()
         write_metadata(self.path, metadata)
 
     def put_in_order(self) -> None:
@@ -131,10 +133,16 @@ class RunDirectory:
             replace_file(self.path / _SUPERSEDED, leftovers)
         ordered = self._results.lines_at(self.ledger.offsets())
         self._results.close()
+        self._lock.check()
         replace_file(self.results_path, ordered)
 
     async def keep_synced(self) -> None:
-        """Syncs what was written to disk again and again, until cancelled."""
+        """Syncs what was written to disk again and again, until cancelled.
+
+        Raises:
+            StoreError: The disk refuses.
+            RunDirectoryBusyError: Another process writes here, which the lock did not show.
+        """
         while True:
             await asyncio.sleep(_SYNC_INTERVAL)
             await asyncio.to_thread(self._sync)
@@ -148,6 +156,7 @@ class RunDirectory:
             )
 
     def _sync(self) -> None:
+        self._lock.check()
         self._results.sync()
         self.spent.sync()
 
