@@ -139,11 +139,16 @@ class _Handlers:
 
     def remove(self, listener: _Listener) -> None:
         """Puts back what was there before the first, after the last."""
-        if self._listeners == [listener]:
+        others = [one for one in self._open() if one is not listener]
+        if not others:
             if listener.received and _is_ours:
                 self._before[signal.SIGINT] = _interrupt_for_good  # what follows may block too
             self._put_back()
-        self._listeners.remove(listener)
+        self._listeners = others
+
+    def _open(self) -> list[_Listener]:
+        """Those whose loop has not been closed under them."""
+        return [one for one in self._listeners if not one.loop.is_closed()]
 
     def _put_back(self) -> None:
         for number, handler in self._before.items():
@@ -154,7 +159,7 @@ class _Handlers:
         overdue, self._overdue = self._overdue, None
         if overdue is not None:
             raise overdue
-        self._listeners = [one for one in self._listeners if not one.loop.is_closed()]
+        self._listeners = self._open()
         if not self._listeners:
             self._put_back()
             signal.raise_signal(number)
