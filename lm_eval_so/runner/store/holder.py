@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
 
+from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.errors import RunDirectoryBusyError
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.store.files import unwritable
@@ -29,13 +30,6 @@ _LOOK = 0.25  # seconds between two looks meanwhile
 _DUE = 3.0  # seconds after which a look is due before anything is written; less than _WATCH
 _LONGEST = 4096  # bytes; more is no holder's
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-
-
-def since_boot() -> float:
-    """Seconds; where the system tells, those count in which it slept."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
 
 
 class Claim(Value):
@@ -74,7 +68,7 @@ class Holder:
         path: Path,
         *,
         sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = since_boot,
+        clock: Callable[[], float] = steady,
     ) -> None:
         self._path = path
         self._sleep = sleep

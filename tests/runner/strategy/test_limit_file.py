@@ -108,6 +108,25 @@ def test_every_torn_state_counts_as_nothing(path: Path) -> None:
         assert file.read() is None
 
 
+@pytest.mark.parametrize("holders", [1, 30], ids=str)
+def test_every_byte_that_is_another_counts_as_nothing(path: Path, holders: int) -> None:
+    file = LimitFile(path)
+    file.write(state(30))
+    file.write(state(holders))
+    text = path.read_bytes()
+    for place in range(text.index(b"\n") + 9):
+        for other in (b"0", b"7", b" ", b"\n", b"\0"):
+            if text[place : place + 1] != other:
+                path.write_bytes(text[:place] + other + text[place + 1 :])
+                assert file.read() is None
+
+
+def test_a_file_that_a_person_wrote_needs_no_checksum(path: Path) -> None:
+    file = LimitFile(path)
+    path.write_text(state().model_dump_json())
+    assert file.read() == state()
+
+
 @pytest.mark.parametrize(
     ("ahead", "kept"), [(60.0, True), (3599.0, True), (3601.0, False), (1e15, False)], ids=str
 )
