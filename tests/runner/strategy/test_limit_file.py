@@ -108,14 +108,13 @@ def test_every_torn_state_counts_as_nothing(path: Path) -> None:
         assert file.read() is None
 
 
-@pytest.mark.parametrize("holders", [1, 30], ids=str)
-def test_every_byte_that_is_another_counts_as_nothing(path: Path, holders: int) -> None:
+def test_every_byte_that_is_another_counts_as_nothing(path: Path) -> None:
     file = LimitFile(path)
-    file.write(state(30))
-    file.write(state(holders))
+    file.write(state(5))
+    file.write(state(1))
     text = path.read_bytes()
     for place in range(text.index(b"\n") + 9):
-        for other in (b"0", b"7", b" ", b"\n", b"\0"):
+        for other in (b"0", b"7", b"\n"):
             if text[place : place + 1] != other:
                 path.write_bytes(text[:place] + other + text[place + 1 :])
                 assert file.read() is None

@@ -347,12 +347,12 @@ def test_a_pause_that_nobody_can_mean_is_ignored(path: Path, time: Time) -> None
 
 
 def test_a_pause_that_a_process_may_not_make_is_left_to_the_server(path: Path, time: Time) -> None:
-    patient, hasty = Process(path, time, longest_pause=3000), Process(path, time, longest_pause=600)
+    patient, hasty = Process(path, time, longest_pause=30), Process(path, time, longest_pause=10)
     began = time.now
-    patient.pace.pause(2000)
-    time.run(hasty.work(began + 1), patient.work(began + 2010))
+    patient.pace.pause(20)
+    time.run(hasty.work(began + 1), patient.work(began + 21))
     assert hasty.starts[0] < began + 0.5, "it asks for itself"
-    assert patient.starts[0] >= began + 2000, "who was told keeps it"
+    assert patient.starts[0] >= began + 20, "who was told keeps it"
 
 
 @pytest.mark.parametrize("left", [b"", b"{", b"\0" * 300, b'{"next_start":9e9}', None], ids=str)
