@@ -7,8 +7,6 @@ compared: a heartbeat is fresh when it is seen to move.
 
 import logging
 import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,11 +14,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ConfigDict, ValidationError
-
 from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.errors import RunDirectoryBusyError
-from lm_eval_so.runner.models import Value
+from lm_eval_so.runner.store.claim import Claim, claim_of_this_process, is_gone, named, parsed
 from lm_eval_so.runner.store.files import unwritable
 
 _LOG = logging.getLogger(__name__)
@@ -30,28 +26,6 @@ _LOOK = 0.25  # seconds between two looks meanwhile
 _DUE = 3.0  # seconds after which a look is due before anything is written; less than _WATCH
 _LONGEST = 4096  # bytes; more is no holder's
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-
-
-class Claim(Value):
-    """What the file holds.
-
-    Attributes:
-        boot: Of the host's kernel, anew each time that it starts; None where that is not told.
-        namespace: In which ``pid`` counts, as in a container.
-        began: When the process began, in ticks since the boot; None where that is not told.
-        token: Of this claim alone.
-        heartbeat: When it was last renewed, on the holder's own clock.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    host: str
-    pid: int
-    boot: str | None = None
-    namespace: str | None = None
-    began: int | None = None
-    token: str
-    heartbeat: str
 
 
 class Holder:
@@ -84,11 +58,11 @@ class Holder:
             RunDirectoryBusyError: Another process does so.
             StoreError: It cannot be written.
         """
-        self._mine = _claim()
+        self._mine = claim_of_this_process()
         try:
             while not self._create():
                 left = _read(self._path)
-                if left is not None and not _is_gone(_parse(left)):
+                if left is not None and not is_gone(parsed(left)):
                     self._watch(left)
                 if left is not None and _read(self._path) == left:
                     self._write(0)
@@ -137,7 +111,7 @@ class Holder:
         Raises:
             RunDirectoryBusyError: It goes on.
         """
-        who = named(_parse(left))
+        who = named(parsed(left))
         _LOG.warning(
             "%s: left by another process%s; looking for %g s whether it goes on",
             self._path,
@@ -150,7 +124,7 @@ class Holder:
             if found is None:
                 return
             if found != left:
-                raise busy(self._path.parent, _parse(found))
+                raise busy(self._path.parent, parsed(found))
 
     def _renew(self) -> None:
         while not self._ended.wait(_BEAT):
@@ -179,7 +153,7 @@ class Holder:
                 f"{self._path} is gone: the directory was moved or removed, or another process "
                 "has finished a run in it meanwhile; nothing more is written"
             )
-        claim = _parse(found)
+        claim = parsed(found)
         if claim is not None and claim.token != self._mine.token:
             return RunDirectoryBusyError(
                 f"another process{named(claim)} writes to {self._path.parent} by now; this one "
@@ -207,12 +181,7 @@ def holder_of(path: Path) -> Claim | None:
         found = _read(path)
     except OSError:
         return None
-    return None if found is None else _parse(found)
-
-
-def named(claim: Claim | None) -> str:
-    """The words that tell which process it is, in brackets."""
-    return "" if claim is None else f" (pid {claim.pid} on host {claim.host})"
+    return None if found is None else parsed(found)
 
 
 def busy(directory: Path, claim: Claim | None) -> RunDirectoryBusyError:
@@ -232,53 +201,3 @@ def _read(path: Path) -> bytes | None:
         return os.read(descriptor, _LONGEST)
     finally:
         os.close(descriptor)
-
-
-def _parse(text: bytes) -> Claim | None:
-    try:
-        return Claim.model_validate_json(text)
-    except ValidationError:
-        return None
-
-
-def _claim() -> Claim:
-    boot, namespace, began = _here()
-    return Claim(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        boot=boot,
-        namespace=namespace,
-        began=began,
-        token=secrets.token_hex(8),
-        heartbeat="",
-    )
-
-
-def _is_gone(claim: Claim | None) -> bool:
-    """Whether the process can be seen from here, and is not there any more."""
-    if claim is None or None in (claim.boot, claim.namespace, claim.began):
-        return False
-    boot, namespace, _ = _here()
-    seen = (claim.boot, claim.namespace) == (boot, namespace)
-    return seen and _stat(claim.pid) != (claim.pid, claim.began)
-
-
-def _here() -> tuple[str | None, str | None, int | None]:
-    """The boot, the pid namespace and when this process began; Nones where they are not told."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return None, None, None
-    pid, began = _stat("self")
-    # A /proc of another namespace tells of other processes.
-    return boot, namespace, began if pid == os.getpid() else None
-
-
-def _stat(pid: int | str) -> tuple[int | None, int | None]:
-    """The pid and the start of a process, in ticks since the boot."""
-    try:
-        before, _, after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        return int(before.split()[0]), int(after.split()[19])
-    except (OSError, ValueError, IndexError):
-        return None, None

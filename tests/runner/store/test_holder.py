@@ -105,6 +105,13 @@ def test_a_process_of_this_host_that_was_killed_is_known_to_be_gone(path: Path) 
     Holder(path, sleep=watched).claim()
 
 
+def test_one_that_was_killed_is_gone_though_its_parent_has_not_noticed(path: Path) -> None:
+    with claimed(path) as process:
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        Holder(path, sleep=watched).claim()
+
+
 @pytest.mark.parametrize(
     "changed",
     [
