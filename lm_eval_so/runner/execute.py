@@ -153,8 +153,7 @@ class Run:
         for observer in self._observers:
             observer.started(self._what_started(), self._live)
         timer: asyncio.TimerHandle | None = None
-        syncing = asyncio.create_task(self.directory.keep_synced())
-        syncing.add_done_callback(self._no_longer_synced)
+        syncing = asyncio.create_task(self._keep_synced())
         try:
             first = await self._first_owed(items)
             if first is None:
@@ -183,6 +182,13 @@ class Run:
                 timer.cancel()
             for observer in self._observers:
                 observer.ended()
+
+    async def _keep_synced(self) -> None:
+        try:
+            await self.directory.keep_synced()
+        except StoreError as refusal:
+            # Beside another process, what is in flight could not be written any more.
+            self.stop.request(refusal, at_once=isinstance(refusal, RunDirectoryBusyError))
 
     @property
     def _workers(self) -> int:
@@ -245,12 +251,6 @@ class Run:
             return
         with self.directory.results_path.open("rb") as lines:
             self._stack.spending.begin_from_lines(lines)
-
-    def _no_longer_synced(self, syncing: asyncio.Task[None]) -> None:
-        """What is received cannot be kept any more; beside another process not even written."""
-        fault = None if syncing.cancelled() else syncing.exception()
-        if fault is not None:
-            self.stop.request(fault, at_once=isinstance(fault, RunDirectoryBusyError))
 
     def _out_of_time(self) -> None:
         seconds = self.plan.options.budget.seconds or 0.0
