@@ -45,6 +45,9 @@ class How(TypedDict, total=False):
         output_root: Run directories are made in it; ``outputs`` if not given.
         output_dir: Names the run directory itself.
         tracking: ``TrackingConfig(kind="mlflow")`` tells MLflow of the run.
+        handle_signals: Ctrl-C, SIGTERM and SIGHUP stop the run as on the command line, and a
+            handler of the program's own is called too. `run` does so unless this is False; the
+            others leave signals alone unless it is True.
     """
 
     options: RunnerOptions
@@ -55,6 +58,7 @@ class How(TypedDict, total=False):
     output_root: DatasetPath
     output_dir: DatasetPath
     tracking: TrackingConfig
+    handle_signals: bool
 
 
 def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
@@ -80,15 +84,20 @@ def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> Ru
     """`run`, with a report also of what stopped it; `complete` raises that."""
     _refuse_in_a_loop()
     with _prepared(dataset, config, how) as (prepared, finish):
-        report = event_loop.run(prepared.carry_out())
+        heed_signals = how.get("handle_signals", True)
+        report = event_loop.run(prepared.carry_out(heed_signals=heed_signals))
         finish(report)
         return report
 
 
 async def run_async(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
-    """`run`, in a running event loop."""
+    """`run`, in a running event loop.
+
+    Signals are the program's: a Ctrl-C that cancels the task, as it does under `asyncio.run`, gives
+    up what is in flight. With ``handle_signals=True`` it is waited for, as in `run`.
+    """
     with _prepared(dataset, config, how) as (prepared, finish):
-        report = await prepared.carry_out()
+        report = await prepared.carry_out(heed_signals=how.get("handle_signals", False))
         await asyncio.to_thread(finish, report)
         return complete(report)
 
@@ -105,7 +114,7 @@ async def stream_async(
 
         async def carry_out() -> RunReport:
             try:
-                return await prepared.carry_out()
+                return await prepared.carry_out(heed_signals=how.get("handle_signals", False))
             finally:
                 await ahead.put(None)
 
@@ -236,6 +245,8 @@ def complete(report: RunReport) -> RunReport:
     """The report, if the run came to its end; else raises why not."""
     fault = report.fault
     if isinstance(fault, InterruptedRunError):
+        if fault.raised is not None:
+            raise fault.raised
         if fault.exit_code != 128 + signal.SIGINT:
             raise SystemExit(fault.exit_code)
         raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from lm_eval_so.runner.errors import (
     BackendUnusableError,
     BudgetSpentError,
     LmEvalError,
+    RunDirectoryBusyError,
     StoreError,
 )
 from lm_eval_so.runner.log import LOG
@@ -56,6 +57,8 @@ def _way_out(fault: BaseException, again: str | None) -> str:
             )
         case _ if again is None:
             return ""
+        case RunDirectoryBusyError():
+            return f" Once it has ended, go on with: {again}"
         case StoreError():
             return f" When this is mended, go on with: {again}"
     return f" Go on with: {again}"

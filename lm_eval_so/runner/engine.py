@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import NamedTuple
 
+from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.config.secrets import public_options
 from lm_eval_so.runner.models import (
     ChatResponse,
@@ -83,7 +84,8 @@ class Recorder:
 
     def record(self, request: RunRequest, outcome: Outcome) -> RunResult:
         """The line that the outcome leaves."""
-        journal, sample, now = request.journal, request.sample, datetime.now(UTC)
+        journal, sample = request.journal, request.sample
+        completed_at = journal.moment(steady()) or datetime.now(UTC)
         failed = "timeout" if outcome.timed_out else "error"
         config = self._configs[request.repeat]
         return RunResult(
@@ -95,8 +97,8 @@ class Recorder:
             status="ok" if outcome.error is None else failed,
             attempts=journal.number,
             latency_ms=journal.latency_ms,
-            started_at=journal.first_started_at or now,
-            completed_at=now,
+            started_at=journal.first_started_at or completed_at,
+            completed_at=completed_at,
             request_key=request.request_key,
             run_config=config,
             request_messages=sample.messages,

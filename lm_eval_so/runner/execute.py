@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from lm_eval_so.runner.errors import (
     BackendUnusableError,
     BudgetSpentError,
     LostLinesError,
+    RunDirectoryBusyError,
     StoreError,
 )
 from lm_eval_so.runner.final import FinalFile
@@ -125,8 +126,11 @@ class Run:
     ) -> None:
         self._exit.close()
 
-    async def carry_out(self) -> RunReport:
+    async def carry_out(self, *, heed_signals: bool = True) -> RunReport:
         """Sends what is owed and writes every result as it comes.
+
+        Args:
+            heed_signals: Ctrl-C, SIGTERM and SIGHUP are requests to stop.
 
         Returns:
             How it ended, a stop and a fault included: what was received is in the file.
@@ -138,7 +142,7 @@ class Run:
         self.directory.write_metadata(self._metadata.metadata("running", self._stack.record()))
         items = self._items()
         try:
-            with on_signal(self._interrupt):
+            with on_signal(self._interrupt) if heed_signals else nullcontext():
                 await self._send_owed(items)
         except asyncio.CancelledError:
             self.stop.request(asyncio.CancelledError(), at_once=True)
@@ -190,7 +194,8 @@ class Run:
         try:
             await self.directory.keep_synced()
         except StoreError as refusal:
-            self.stop.request(refusal)
+            # Beside another process, what is in flight could not be written any more.
+            self.stop.request(refusal, at_once=isinstance(refusal, RunDirectoryBusyError))
 
     @property
     def _workers(self) -> int:

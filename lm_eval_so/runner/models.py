@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Required
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -274,6 +274,7 @@ class Journal:
     """
 
     __slots__ = (
+        "_first_left",
         "answers_seen",
         "attempts",
         "first_started_at",
@@ -289,6 +290,7 @@ class Journal:
         self.number = self.refusals = self.answers_seen = 0
         self.attempts: list[Attempt] = []
         self.first_started_at: datetime | None = None
+        self._first_left = 0.0
         self.begin()
 
     def begin(self) -> None:
@@ -303,11 +305,25 @@ class Journal:
         """Adds time spent before sending."""
         self.waited_ms[reason] = round(self.waited_ms.get(reason, 0.0) + seconds * 1000, 3)
 
-    def left(self, moment: datetime) -> None:
-        """Notes that the request goes out now."""
-        self.started_at = moment
+    def left(self, moment: datetime, at: float) -> None:
+        """Notes that the request goes out now.
+
+        Args:
+            moment: On the wall clock, which counts for the first attempt.
+            at: Seconds on a clock that only goes forward.
+        """
         if self.first_started_at is None:
-            self.first_started_at = moment
+            self.first_started_at, self._first_left = moment, at
+        self.started_at = self.moment(at)
+
+    def moment(self, at: float) -> datetime | None:
+        """The time of day at a moment on the clock of `left`; None before the first attempt.
+
+        Whoever sets the wall clock meanwhile does not turn the order of a sample's times.
+        """
+        if self.first_started_at is None:
+            return None
+        return self.first_started_at + timedelta(seconds=at - self._first_left)
 
     def left_again(self) -> None:
         """Notes that a kept connection lost the request, and that it goes out once more."""

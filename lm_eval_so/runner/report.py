@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict
 
+from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.config.identity import fingerprint
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.config.secrets import public_options
@@ -79,7 +80,7 @@ class MetadataWriter:
     def __init__(
         self, plan: RunPlan, source: DatasetSource, dataset: Checked, identity: dict[str, Any]
     ) -> None:
-        self._started_at = datetime.now(UTC)
+        self._started_at, self._began = datetime.now(UTC), steady()
         config = plan.run_config
         self._head = {
             "dataset": {
@@ -121,8 +122,12 @@ class MetadataWriter:
             "state": state,
             "reason": None if fault is None else str(fault) or type(fault).__name__,
             "started_at": self._started_at,
-            "ended_at": None if state == "running" else datetime.now(UTC),
+            "ended_at": None if state == "running" else self._now(),
             **self._head,
             **found_out,
             "summary": None if summary is None else summary.model_dump(),
         }
+
+    def _now(self) -> datetime:
+        """Never before the start, whoever sets the wall clock meanwhile."""
+        return self._started_at + timedelta(seconds=steady() - self._began)

@@ -4,6 +4,9 @@ The first is a request to the event loop: nothing more is sent, what is in fligh
 second gives that up. A loop that takes no notice is blocked by a call, to a file say: the error is
 then raised in the place where it hangs. In a process of the command line the second signal is the
 end within seconds, whatever blocks.
+
+Runs of one loop share the handlers, which are put back after the last of them. A program that has
+a handler of its own still gets its signals.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 _EXIT_CODE_BASE = 128
 _PATIENCE = 2.0
@@ -34,11 +38,13 @@ class InterruptedRunError(Exception):
 
     Attributes:
         exit_code: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+        raised: What the handler of the program raised that the run is a part of.
     """
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(_WORDS[number.name])
         self.exit_code = _EXIT_CODE_BASE + number
+        self.raised: BaseException | None = None
 
 
 def by_signal(exit_code: int) -> bool:
@@ -74,15 +80,11 @@ def on_signal(
     import asyncio  # noqa: PLC0415 - not for --help
 
     listener = _Listener(asyncio.get_running_loop(), request, patience)
-    before = {number: signal.signal(number, listener.handle) for number in _stopping()}
+    _HANDLERS.add(listener)
     try:
         yield
     finally:
-        listener.closed.set()
-        if listener.received and _is_ours:
-            before[signal.SIGINT] = _interrupt_for_good  # what follows may block too
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _HANDLERS.remove(listener)
 
 
 def _stopping() -> list[signal.Signals]:
@@ -94,7 +96,7 @@ def _stopping() -> list[signal.Signals]:
 
 
 class _Listener:
-    """Passes signals on, and insists where they are not heard."""
+    """A run, as far as signals concern it."""
 
     def __init__(
         self,
@@ -102,35 +104,104 @@ class _Listener:
         request: Callable[[InterruptedRunError], None],
         patience: float,
     ) -> None:
-        self._loop = loop
-        self._request = request
-        self._patience = patience
-        self._overdue: BaseException | None = None
+        self.loop = loop
+        self.patience = patience
         self.received = 0
-        self.closed = threading.Event()
+        self._request = request
 
-    def handle(self, number: int, _: object) -> None:
-        """The signal's handler."""
-        overdue, self._overdue = self._overdue, None
-        if overdue is not None:
-            raise overdue
+    def tell(self, error: InterruptedRunError, heard: threading.Event) -> None:
+        """Asks the loop for its turn."""
         self.received += 1
-        error, heard = InterruptedRunError(signal.Signals(number)), threading.Event()
-        self._loop.call_soon_threadsafe(self._take, error, heard)
-        again = self.received > 1
-        if again and _is_ours:
-            _end_soon(error.exit_code)
-        _in_thread(self._insist, number, _for_good(error) if again else error, heard)
+        self.loop.call_soon_threadsafe(self._take, error, heard)
 
     def _take(self, error: InterruptedRunError, heard: threading.Event) -> None:
         heard.set()
         self._request(error)
 
+
+class _Handlers:
+    """Passes signals on to all that listen, and insists where they are not heard.
+
+    They stand while anybody listens. One that somebody puts back after that, since they found it
+    in place, puts back the program's own.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[_Listener] = []
+        self._before: dict[signal.Signals, Any] = {}
+        self._overdue: BaseException | None = None
+
+    def add(self, listener: _Listener) -> None:
+        """Installs the handlers for the first."""
+        self._listeners.append(listener)
+        if len(self._listeners) == 1:
+            self._before = {number: signal.signal(number, self._handle) for number in _stopping()}
+
+    def remove(self, listener: _Listener) -> None:
+        """Puts back what was there before the first, after the last."""
+        others = [one for one in self._open() if one is not listener]
+        if not others:
+            if listener.received and _is_ours:
+                self._before[signal.SIGINT] = _interrupt_for_good  # what follows may block too
+            self._put_back()
+        self._listeners = others
+
+    def _open(self) -> list[_Listener]:
+        """Those whose loop has not been closed under them."""
+        return [one for one in self._listeners if not one.loop.is_closed()]
+
+    def _put_back(self) -> None:
+        for number, handler in self._before.items():
+            if signal.getsignal(number) == self._handle:  # else it is somebody else's by now
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        overdue, self._overdue = self._overdue, None
+        if overdue is not None:
+            raise overdue
+        self._listeners = self._open()
+        if not self._listeners:
+            self._put_back()
+            signal.raise_signal(number)
+            return
+        error, heard = InterruptedRunError(signal.Signals(number)), threading.Event()
+        for listener in self._listeners:
+            listener.tell(error, heard)
+        again = any(listener.received > 1 for listener in self._listeners)
+        if again and _is_ours:
+            _end_soon(error.exit_code)
+        _in_thread(self._insist, number, _for_good(error) if again else error, heard)
+        error.raised = self._hand_on(number, frame)
+
+    def _hand_on(self, number: int, frame: FrameType | None) -> BaseException | None:
+        """Calls the program's own handler; what it raises must wait for the end of the run."""
+        handler = self._before.get(signal.Signals(number))
+        if not callable(handler) or _is_pythons_own(handler):
+            return None
+        try:
+            handler(number, frame)
+        except BaseException as error:  # noqa: BLE001 - raised again by who ran the run
+            return error
+        return None
+
     def _insist(self, number: int, overdue: BaseException, heard: threading.Event) -> None:
-        if heard.wait(self._patience) or self.closed.is_set():
+        patience = min((listener.patience for listener in self._listeners), default=0.0)
+        if heard.wait(patience) or not self._listeners:
             return
         self._overdue = overdue
         _to_main_thread(number)
+
+
+_HANDLERS = _Handlers()
+
+
+def _is_pythons_own(handler: Callable[..., Any]) -> bool:
+    """Whether it only raises KeyboardInterrupt, or cancels the task that the run is part of."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    runner = getattr(getattr(handler, "func", None), "__self__", None)
+    ours = (signal.default_int_handler, _interrupt_for_good)
+    return handler in ours or isinstance(runner, asyncio.Runner)
 
 
 def _for_good(error: InterruptedRunError) -> BaseException:

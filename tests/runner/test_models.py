@@ -56,7 +56,7 @@ def line(outcome: Outcome, *, attempts: int = 1) -> dict[str, Any]:
     """What stands in the file."""
     journal = Journal()
     for _ in range(attempts):
-        journal.left(datetime(2026, 11, 1, 12, 0, 0, 500, tzinfo=UTC))
+        journal.left(datetime(2026, 11, 1, 12, 0, 0, 500, tzinfo=UTC), 0.0)
         journal.latency_ms = 1.25
         journal.wait("slot", 0.5)
         journal.close(status_code=200)

@@ -72,7 +72,7 @@ class RunDirectory:
 
     def __enter__(self) -> Self:
         with ExitStack() as entered:
-            entered.enter_context(DirectoryLock(self.path))
+            self._lock = entered.enter_context(DirectoryLock(self.path))
             check_owner(self.path, self._identity)
             self._check_dataset()
             for name in (RESULTS, METADATA, _SUPERSEDED):
@@ -112,6 +112,7 @@ class RunDirectory:
         Raises:
             StoreError: It cannot be written.
         """
+        self._lock.check_if_due()
         kept, line = as_line(result, self._redactor)
         offset = self._results.append(line)
         stored = StoredLine(offset, kept.sample_id, kept.request_key, kept.status == "ok")
@@ -130,8 +131,9 @@ class RunDirectory:
         """Replaces ``run_metadata.json``.
 
         Raises:
-            StoreError: It cannot be written.
+            StoreError: It cannot be written, or the directory is another process's by now.
         """
+        self._lock.check()
         write_metadata(self.path, metadata)
 
     def put_in_order(self, see: See = lambda _: None) -> None:
@@ -147,6 +149,7 @@ class RunDirectory:
             LostLinesError: Lines that were written are not there; the file is as it was.
             StoreError: A new file cannot be written; the old one still stands.
         """
+        self._lock.check()
         self.spent.flush()
         with suppress(StoreError):  # kept in `refusal`; then the new file is what lasts
             self._sync()
@@ -158,10 +161,16 @@ class RunDirectory:
         ordered = write_beside(self.results_path, lines)
         if os.name == "nt":
             self._results.close()  # an open file keeps its name there
+        self._lock.check()
         put_in_place(ordered, self.results_path)
 
     async def keep_synced(self) -> None:
-        """Syncs what was written to disk again and again, until cancelled."""
+        """Syncs what was written to disk again and again, until cancelled.
+
+        Raises:
+            StoreError: The disk refuses.
+            RunDirectoryBusyError: Another process writes here, which the lock did not show.
+        """
         while True:
             await asyncio.sleep(_SYNC_INTERVAL)
             self.spent.flush()
@@ -176,6 +185,7 @@ class RunDirectory:
             )
 
     def _sync(self) -> None:
+        self._lock.check()
         try:
             self._results.sync()
             self.spent.sync()

@@ -1,40 +1,42 @@
 """One process at a time in a run directory."""
 
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from filelock import FileLock, Timeout
 
-from lm_eval_so.runner.errors import RunDirectoryBusyError
 from lm_eval_so.runner.store.files import unwritable
+from lm_eval_so.runner.store.holder import Holder, busy, holder_of
+
+_HOLDER = ".lock.holder"
 
 
 class DirectoryLock:
     """Held from the claim to the end; the system lets go of it when the process dies.
 
-    The holder's pid stands in a file of its own, since on Windows a locked file cannot be read.
+    The holder stands in a file of its own, for those that the lock does not reach, and since on
+    Windows a locked file cannot be read.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._lock = FileLock(directory / ".lock", timeout=0, thread_local=False)
-        self._holder = directory / ".lock.pid"
+        self._holder = Holder(directory / _HOLDER)
 
     def __enter__(self) -> Self:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-            self._holder.write_text(str(os.getpid()))
         except Timeout as error:
-            holder = self._holder.read_text() if self._holder.is_file() else "unknown"
-            raise RunDirectoryBusyError(
-                f"{self._directory} is in use by another process (pid {holder}); wait for it, or "
-                "choose another output_dir"
-            ) from error
+            raise busy(self._directory, holder_of(self._directory / _HOLDER)) from error
         except OSError as error:
             raise unwritable(self._directory, error) from error
+        try:
+            self._holder.claim()
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
@@ -43,5 +45,17 @@ class DirectoryLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._holder.unlink(missing_ok=True)
+        self._holder.release()
         self._lock.release()
+
+    def check(self) -> None:
+        """Makes sure that nobody else has claimed the directory, where the lock did not show.
+
+        Raises:
+            RunDirectoryBusyError: Somebody has.
+        """
+        self._holder.check()
+
+    def check_if_due(self) -> None:
+        """`check`, after a time in which this process was stopped."""
+        self._holder.check_if_due()

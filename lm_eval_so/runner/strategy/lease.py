@@ -11,6 +11,7 @@ from lm_eval_so.runner.strategy.schedule import Amounts, Schedule, Slot
 HORIZON = 0.25
 """Seconds that the leases of all holders reach ahead together; a dead one is missed no longer."""
 _KNOWN = 1.0  # seconds after its last start for which a holder counts as one of those that share
+_LATEST = 5.0  # seconds ahead; who counts for longer than any lease makes one was not written by us
 _QUEUE = 0.03  # seconds between two looks, for each process that comes first
 
 
@@ -67,7 +68,7 @@ def take_lease(
     Returns:
         The lease, and the holders from now on.
     """
-    others = {name: one for name, one in holders.items() if one.until > now}
+    others = {name: one for name, one in holders.items() if now < one.until <= now + _LATEST}
     mine = others.pop(asking.name, None)
     since = now if mine is None or mine.since is None else mine.since
     ahead = sum(one.since is not None and one.since < since for one in others.values())

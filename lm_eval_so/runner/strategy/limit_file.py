@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from zlib import crc32
 
 from filelock import FileLock, Timeout
 from pydantic import ConfigDict, Field, ValidationError
@@ -26,7 +27,9 @@ _FAR = 3600.0  # seconds ahead of the file's own time; nothing true lies further
 
 
 class LimitState(Value):
-    """What the file holds: one line of JSON; what follows it is left from a longer one.
+    """What the file holds: a line of JSON, and one with its checksum.
+
+    What follows is left from a longer one.
 
     Attributes:
         now: The file's own time when it was written. It began as the wall clock of some host and
@@ -123,15 +126,19 @@ class LimitFile:
                     text = file.read(_LONGEST)
             except FileNotFoundError:
                 return None
+        line, _, rest = text.partition(b"\n")
+        if rest and not rest.startswith(_checksum(line)):
+            return None  # rest is empty where a person wrote the file
         try:
-            state = LimitState.model_validate_json(text.partition(b"\n")[0])
+            state = LimitState.model_validate_json(line)
         except ValidationError:
             return None
         return state.without_far_pause() if state.is_sane() else None
 
     def write(self, state: LimitState) -> None:
         """Replaces what the file holds, in one write."""
-        text = state.model_dump_json().encode() + b"\n"
+        line = state.model_dump_json().encode()
+        text = line + b"\n" + _checksum(line)
         with self._refusals():
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o666)
             try:
@@ -146,3 +153,7 @@ class LimitFile:
         except OSError as error:
             reason = error.strerror or error
             raise StoreError(f"{self._path} cannot be read or written: {reason}") from error
+
+
+def _checksum(line: bytes) -> bytes:
+    return b"%08x\n" % crc32(line)

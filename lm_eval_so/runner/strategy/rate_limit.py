@@ -76,7 +76,7 @@ def pace_for(
     else:
         name = hashlib.sha256(scope.encode()).hexdigest()[:16]
         file = LimitFile(shared_in / f"{name}.json", clock=clock, sleep=sleep)
-        limits = SharedLimits(file, clock=clock)
+        limits = SharedLimits(file, longest_pause=options.longest_pause, clock=clock)
     return Pace(
         options.rate_limit,
         per_minute={

@@ -30,6 +30,8 @@ class SharedLimits(Limits):
 
     Args:
         file: Where they meet.
+        longest_pause: Seconds; one that ends later is not heeded before the server has told this
+            process too, which then knows what to make of it.
         clock: Seconds; never goes back.
         wall: Seconds since the epoch. It is read once, to tell how long nobody used the file.
 
@@ -41,11 +43,13 @@ class SharedLimits(Limits):
         self,
         file: LimitFile,
         *,
+        longest_pause: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(clock)
         self._file = file
+        self._longest_pause = longest_pause
         self._name = secrets.token_hex(4)
         self._offset = max(0.0, wall()) - clock()
         self._joined = False
@@ -175,6 +179,8 @@ class SharedLimits(Limits):
             self.schedule = Schedule.of_state(state.schedule)
             for change in self._untold:
                 change(self.schedule, self._offset)
+        if self.schedule.paused_until > now + self._offset + self._longest_pause:
+            self.schedule.paused_until = 0.0
         asked_until = self._asked_until + self._offset
         self.schedule.paused_until = max(self.schedule.paused_until, asked_until)
         self._joined = True

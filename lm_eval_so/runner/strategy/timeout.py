@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from lm_eval_so.runner.backends.base import Send
+from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.errors import APITimeoutError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.deadline import Deadline
@@ -40,7 +41,7 @@ def timeout(
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         journal = request.journal
         deadline = asyncio.get_running_loop().time() + seconds
-        journal.left(datetime.now(UTC))
+        journal.left(datetime.now(UTC), steady())
         in_flight.tasks.add(task)
         in_flight.left += 1
         started = clock()

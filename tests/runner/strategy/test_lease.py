@@ -118,3 +118,12 @@ def test_a_lease_for_a_time_is_not_given_within_a_pause() -> None:
     lease = table.ask("a")
     assert not lease.free_until
     assert not lease.slots
+
+
+@pytest.mark.parametrize("ahead", [10.0, 3000.0], ids=str)
+def test_one_that_seems_to_wait_for_ages_is_not_waited_for(ahead: float) -> None:
+    table = Table(rate=100)
+    table.holders = {"damage": Holder(until=table.now + ahead, since=0.0)}
+    lease = table.ask("a")
+    assert lease.slots[0].start == table.now
+    assert len(lease.slots) == 25, "nor does it have a share"

@@ -108,6 +108,24 @@ def test_every_torn_state_counts_as_nothing(path: Path) -> None:
         assert file.read() is None
 
 
+def test_every_byte_that_is_another_counts_as_nothing(path: Path) -> None:
+    file = LimitFile(path)
+    file.write(state(5))
+    file.write(state(1))
+    text = path.read_bytes()
+    for place in range(text.index(b"\n") + 9):
+        for other in (b"0", b"7", b"\n"):
+            if text[place : place + 1] != other:
+                path.write_bytes(text[:place] + other + text[place + 1 :])
+                assert file.read() is None
+
+
+def test_a_file_that_a_person_wrote_needs_no_checksum(path: Path) -> None:
+    file = LimitFile(path)
+    path.write_text(state().model_dump_json())
+    assert file.read() == state()
+
+
 @pytest.mark.parametrize(
     ("ahead", "kept"), [(60.0, True), (3599.0, True), (3601.0, False), (1e15, False)], ids=str
 )

@@ -44,6 +44,7 @@ class Process:
         *,
         booted: float = 0.0,
         wall: float = 0.0,
+        longest_pause: float = 600.0,
         **per_minute: float | None,
     ) -> None:
         self.time = time
@@ -54,7 +55,10 @@ class Process:
         self._booted = booted
         file.read = self._counted_read  # type: ignore[method-assign]
         self.limits = SharedLimits(
-            file, clock=self.clock, wall=lambda: EPOCH + time.now + self.wall
+            file,
+            longest_pause=longest_pause,
+            clock=self.clock,
+            wall=lambda: EPOCH + time.now + self.wall,
         )
         self.pace = Pace(rate, per_minute=per_minute, limits=self.limits, sleep=time.sleep)
         self.starts: list[float] = []
@@ -340,6 +344,15 @@ def test_a_pause_that_nobody_can_mean_is_ignored(path: Path, time: Time) -> None
     rewrite(path, lambda schedule: schedule.update(paused_until=9e9))
     time.run(other.work(time.now + 1))
     assert other.starts
+
+
+def test_a_pause_that_a_process_may_not_make_is_left_to_the_server(path: Path, time: Time) -> None:
+    patient, hasty = Process(path, time, longest_pause=30), Process(path, time, longest_pause=10)
+    began = time.now
+    patient.pace.pause(20)
+    time.run(hasty.work(began + 1), patient.work(began + 21))
+    assert hasty.starts[0] < began + 0.5, "it asks for itself"
+    assert patient.starts[0] >= began + 20, "who was told keeps it"
 
 
 @pytest.mark.parametrize("left", [b"", b"{", b"\0" * 300, b'{"next_start":9e9}', None], ids=str)

@@ -14,6 +14,7 @@ import pytest
 
 from lm_eval_so.runner.strategy.limit_file import LimitFile
 from support import take_turns
+from support.clocks import monotonic_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,10 +24,19 @@ RATE = 100.0
 
 
 class Worker:
-    """A process that takes turns, and when it started what."""
+    """A process that takes turns, and when it started what.
 
-    def __init__(self, path: Path, *, rate: float = RATE, skew: float = 0.0) -> None:
-        words = [sys.executable, take_turns.__file__, str(path), str(rate), str(skew)]
+    Args:
+        skew: Seconds that its wall clock is ahead.
+        booted: Seconds that its monotonic clock is ahead.
+    """
+
+    def __init__(
+        self, path: Path, *, rate: float = RATE, skew: float = 0.0, booted: int = 0
+    ) -> None:
+        words = monotonic_clock(booted) if booted else []
+        words += [sys.executable, take_turns.__file__, str(path), str(rate), str(skew)]
+        self._booted = booted
         self._output = path.with_suffix(f".{time.monotonic_ns()}")
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(words, stdout=output, stderr=subprocess.PIPE)
@@ -34,7 +44,7 @@ class Worker:
     @property
     def starts(self) -> list[float]:
         whole, _, _ = self._output.read_text().rpartition("\n")
-        return [float(line) for line in whole.split()]
+        return [float(line) - self._booted for line in whole.split()]
 
     def since(self, began: float) -> int:
         return sum(start > began for start in self.starts)
@@ -68,9 +78,11 @@ def wait_for(true: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("skew", [0.0, 0.5, -3600.0], ids=str)
-def test_two_processes_keep_one_limit_and_share_it(path: Path, skew: float) -> None:
-    one, other = Worker(path), Worker(path, skew=skew)
+@pytest.mark.parametrize(
+    ("skew", "booted"), [(0.0, 0), (0.5, 0), (-3600.0, 0), (0.5, 100_000)], ids=str
+)
+def test_two_processes_keep_one_limit_and_share_it(path: Path, skew: float, booted: int) -> None:
+    one, other = Worker(path), Worker(path, skew=skew, booted=booted)
     with working(one, other):
         began = time.monotonic() + 0.5
         wait_for(lambda: one.since(began) + other.since(began) >= 300)

@@ -63,8 +63,10 @@ _RESETS_AT = re.compile(
 def told_wait(headers: Mapping[str, str], text: str, now: datetime) -> float | None:
     """Seconds to wait from ``now``, at least 0 and at most `LONGEST_WAIT`; None if nobody says.
 
-    A header wins over the body's text.
+    A header wins over the body's text. What is told as a point in time is measured from the time
+    that the server itself tells, since its clock and ours can differ.
     """
+    now = _date(headers.get("date", "")) or now
     seconds = retry_after(headers, now)
     return wait_in_text(text, now) if seconds is None else seconds
 
@@ -109,9 +111,14 @@ def _number(text: str) -> float | None:
 
 
 def _seconds_until(date: str, now: datetime) -> float | None:
+    moment = _date(date)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(date)
-        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+        moment = parsedate_to_datetime(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -116,6 +116,26 @@ def test_a_header_wins_over_the_body() -> None:
     assert told_wait({}, "try again in 9s", NOW) == 9
 
 
+@pytest.mark.parametrize("off", [-3600, -1, 0, 1, 3600], ids=str)
+def test_a_point_in_time_is_measured_on_the_clock_of_the_server(off: int) -> None:
+    its_now = NOW + timedelta(seconds=off)
+    until = its_now + timedelta(seconds=7)
+    date = {"date": its_now.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    named = {"retry-after": until.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    counted = {"retry-after": str(int(until.timestamp()))}
+    text = f"Limit resets at: {until:%Y-%m-%d %H:%M:%S} UTC."
+    assert told_wait(date | named, "", NOW) == 7
+    assert told_wait(date | counted, "", NOW) == 7
+    assert told_wait(date, text, NOW) == 7
+    assert told_wait(date | {"retry-after": "3"}, "", NOW) == 3
+
+
+@pytest.mark.parametrize("date", ["", "now", "Sun, 99 Nov 2026 99:99:99 GMT", "0", "1e300"])
+def test_a_date_that_cannot_be_read_leaves_our_own_clock(date: str) -> None:
+    until = (NOW + timedelta(seconds=7)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    assert told_wait({"date": date, "retry-after": until}, "", NOW) == 7
+
+
 @given(st.text())
 def test_no_text_can_break_a_run(text: str) -> None:
     for sentence in (text, f"try again in {text}", f'"retryDelay": "{text}"', f"resets at {text}"):

@@ -1,0 +1,15 @@
+"""A clock that only goes forward, also while the system sleeps."""
+
+import time
+from collections.abc import Callable
+
+
+def _steady() -> Callable[[], float]:
+    if hasattr(time, "CLOCK_BOOTTIME"):  # Linux, where CLOCK_MONOTONIC stands still meanwhile
+        boot_time = time.CLOCK_BOOTTIME
+        return lambda: time.clock_gettime(boot_time)
+    return time.monotonic
+
+
+steady = _steady()
+"""Seconds from some moment on; for spans that a wall clock would tell wrongly when it is set."""
