@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
-from typing import TextIO
+from textwrap import indent
+from typing import Any, TextIO
 
-from lm_eval_so.runner.config.secrets import Redactor
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.visible import visible, visible_lines
 
 LOG = "run.log"
+_INDENT = "    "
 _ROOT = logging.getLogger("lm_eval_so")
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class RedactingFormatter(logging.Formatter):
-    """Takes secrets out of messages and tracebacks."""
+    """Takes secrets out of messages and tracebacks; what others say cannot look like a line."""
 
     def __init__(self, redactor: Redactor, fmt: str = _FORMAT) -> None:
         super().__init__(fmt)
@@ -24,6 +27,12 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return self._redactor.text(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's own
+        return indent(visible_lines(super().formatException(ei)), _INDENT)
 
 
 class _SentenceFormatter(RedactingFormatter):

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lm_eval_so.runner.config.schema import RunPlan, TrackingConfig
+from lm_eval_so.runner.masking.options import secrets_in, shown
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.observer import Live, Silent, Started
 from lm_eval_so.runner.summary.summarise import distribution
@@ -193,7 +196,10 @@ def tracking_of(
         cell: What sets it apart from the other cells.
     """
     config = plan.tracking
-    return MlflowTracking(feeder, config, tracking_uri(config.uri, plan.output_root), sweep, cell)
+    public = Redactor([*secrets_in(config.tags), *secrets_in_environment()]).data
+    names = {"experiment": config.experiment, "run_name": config.run_name}
+    told = config.model_copy(update=public({**names, "tags": shown(config.tags)}))
+    return MlflowTracking(feeder, told, tracking_uri(config.uri, plan.output_root), sweep, cell)
 
 
 def _rates(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.errors import ForeignRunError
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import replace_file
 from lm_eval_so.runner.store.ledger import Ledger
@@ -60,7 +60,7 @@ class RunDirectory:
     def __enter__(self) -> Self:
         with ExitStack() as entered:
             entered.enter_context(DirectoryLock(self.path))
-            check_owner(self.path, self._identity)
+            check_owner(self.path, self._identity, self._redactor)
             self._check_dataset()
             self._results = ResultsFile(self.path / RESULTS)
             entered.callback(self._results.close)

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.errors import UnwritableResultError
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import RunError, RunResult
 from lm_eval_so.runner.repair import whole_json
 
@@ -47,8 +47,13 @@ def read_line(line: bytes) -> RunResult:
 
 def _written(result: RunResult, redactor: Redactor) -> tuple[RunResult, bytes]:
     if result.error is not None:
-        result = result.model_copy(update={"error": redactor.error(result.error)})
-    return result, redactor.record(result.model_dump_json().encode())
+        result = result.model_copy(update={"error": _without_secrets(result.error, redactor)})
+    return result, redactor.line(result.model_dump_json().encode())
+
+
+def _without_secrets(error: RunError, redactor: Redactor) -> RunError:
+    update = {"message": redactor.text(error.message), "details": redactor.details(error.details)}
+    return error.model_copy(update=update)
 
 
 def _repaired(result: RunResult) -> RunResult:

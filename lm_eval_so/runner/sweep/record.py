@@ -9,7 +9,6 @@ from typing import NamedTuple
 import orjson
 
 from lm_eval_so.runner.cell import Ended
-from lm_eval_so.runner.composition import mask_secrets
 from lm_eval_so.runner.config.compose import EncodedJson
 from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.config.schema import RunPlan
@@ -19,6 +18,7 @@ from lm_eval_so.runner.planned import directories_of
 from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
+from lm_eval_so.runner.typed import mask_secrets
 
 RECORD, TABLE = "sweep.json", "sweep.csv"
 _SCHEMA_VERSION = 1
