@@ -26,13 +26,16 @@ class RedactingFormatter(logging.Formatter):
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.text(super().format(record))
+        own = copy(record)
+        own.exc_text = None  # what another handler has left there
+        return super().format(own)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        return visible(super().formatMessage(record))
+        return visible(self._redactor.own_text(super().formatMessage(record)))
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's own
-        return indent(visible_lines(super().formatException(ei)), _INDENT)
+        text = self._redactor.text(super().formatException(ei))
+        return indent(visible_lines(text), _INDENT)
 
 
 class _SentenceFormatter(RedactingFormatter):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 import pytest
 
+from conftest import rows
 from lm_eval_so.runner.app import main
 from support.fake_openai import FakeOpenAI, Received, Reply
 
@@ -272,3 +275,93 @@ def test_no_error_in_the_config_shows_it(
         shown = capfd.readouterr()
         place.assert_nowhere(stdout=shown.out, stderr=shown.err)
     assert place.server.requests == []
+
+
+def test_the_environment_keeps_no_key_that_was_typed(
+    tmp_path: Path,
+    make_dataset: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor does a child process that needs none get it: ``git`` is asked for the commit."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "git").write_text(f"#!/bin/sh\nenv > {tmp_path}/environment\n")
+    (tools / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    case = Case([f"{OPTION}.api_key={KEY}", f"{OPTION}.base_url={{base_url}}"])
+    with FakeOpenAI() as server:
+        assert main(Place(case, tmp_path, make_dataset(1), server).arguments) == 0
+    assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
+    given = (tmp_path / "environment").read_text()
+    assert "PATH=" in given
+    assert KEY not in given
+    assert not [name for name, value in os.environ.items() if "SECRET" in name or KEY in value]
+
+
+WORD = "anything"
+"""As the README has it: any text will do for a server that asks for no key."""
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    (results,) = folder.rglob("run_results.jsonl")
+    drop = {"trace_id", "latency_ms", "started_at", "completed_at"}
+    found = rows(results)
+    for row in found:
+        row["response"].pop("request_id")  # which the server counts
+    return [{name: value for name, value in row.items() if name not in drop} for row in found]
+
+
+@pytest.mark.parametrize("word", [WORD, "none", "question", "gpt-4o", "2024", "sample id", "EMPTY"])
+def test_a_key_that_is_a_word_is_cut_out_of_no_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    sample = {
+        "id": f"{word}-1",
+        "messages": [{"role": "user", "content": f"is {word} a question of {word}?"}],
+        "expected": {word: [word]},
+        "tags": [word],
+        "metadata": {word: word},
+        word: word,
+    }
+    (tmp_path / f"{word}.jsonl").write_text(json.dumps(sample) + "\n")
+    with FakeOpenAI(lambda _received, _nth: Reply(text=f"{word} it is")) as server:
+        target = [
+            f"dataset.path='{tmp_path}/{word}.jsonl'",
+            f"model='{word}'",
+            f"params.x='{word}'",
+        ]
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        for key in (word, KEY):
+            monkeypatch.setenv("OPENAI_API_KEY", key)
+            out = tmp_path / f"out of {len(key)}"
+            command = ["backend=openai", "dataset=path", *target, f"output_root='{out}'"]
+            assert main(command) == 0
+            assert main(command) == 0, "what has its answer is not asked again"
+    assert len(server.requests) == 2
+    kept = rows_of(tmp_path / f"out of {len(word)}")
+    assert kept == rows_of(tmp_path / f"out of {len(KEY)}")
+    assert kept[0]["sample_id"] == f"{word}-1"
+    assert kept[0]["response"]["text"] == f"{word} it is"
+    names = [
+        sorted(p.name for p in tmp_path.glob(f"out of {n}/*/*")) for n in (len(word), len(KEY))
+    ]
+    assert names[0] == names[1]
+
+
+def test_an_answer_that_repeats_the_key_is_kept_without_it(
+    tmp_path: Path, make_dataset: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    asked = {"s1": f"is {KEY} a key?"}
+    with FakeOpenAI() as server:
+        dataset = make_dataset(2, **asked)
+        command = [
+            *("backend=openai", "model=m", "dataset=path", f"dataset.path={dataset}"),
+            *(f"{OPTION}.base_url={server.base_url}", "output_dir=run"),
+        ]
+        assert main(command) == 0
+        assert main(command) == 0
+    assert len(server.requests) == 2
+    kept = rows(tmp_path / "run" / "run_results.jsonl")[1]
+    assert kept["response"]["text"] == "echo: is *** a key?"
+    assert kept["request_messages"][0]["content"] == asked["s1"], "a question is data"

@@ -22,8 +22,8 @@ _LEAST_PART = 12
 class Redactor:
     """Two strengths, since a key may be any word: ``OPENAI_API_KEY=anything``.
 
-    Where a key can leak (errors, log lines, commands) every known secret is masked. In data and
-    configs only those are that look like keys: a word of a language stays.
+    In what others say (errors, tracebacks) every known secret is masked. In data, in configs and in
+    sentences of ours only those are that look like keys: a word of a language stays.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -34,9 +34,14 @@ class Redactor:
         self._in_lines = [word.encode(errors="replace") for word in self._keys]
 
     def text(self, text: str) -> str:
-        """An error, a log line or a command without any secret."""
+        """What others say, an error above all, without any secret."""
         for word in self._words:
             text = text.replace(word, MASK)
+        return self.own_text(text)
+
+    def own_text(self, text: str) -> str:
+        """A sentence of ours, which may name ids and models, without what looks like a key."""
+        text = self._without_keys(text)
         for word in self._keys:
             text = _without_parts(text, word)
         return without_issued_keys(public_address(text))

@@ -81,9 +81,8 @@ def secrets_in_environment(environ: Mapping[str, str] | None = None) -> Iterator
     """
     for name, value in (os.environ if environ is None else environ).items():
         yield from (within := list(secrets_in_address(value)))
-        if name.startswith(HANDED_ON) and not within:
-            yield value
-        elif is_secret_name(name) and looks_like_key(value):  # noqa: SIM114 - apart to be read
+        handed_on = name.startswith(HANDED_ON) and not within
+        if handed_on or (is_secret_name(name) and looks_like_key(value)):
             yield value
 
 

@@ -17,7 +17,9 @@ _PAIR = re.compile(
 )
 _ITEM = re.compile(r"- (?P<quote>['\"]?)(?P<override>[+~]{0,2}[\w.@/-]+=.*)(?P=quote)")
 _PACKAGE = re.compile(r"# @package (?P<key>[\w.]+)")
-_NOTHING = {"", "null", "''", '""', "{}", "[]"}
+_DIRECTORY = re.compile(r"override_dirname: (?P<quote>['\"]?)(?P<override>.+)(?P=quote)")
+"""All overrides in one value, with commas between."""
+_NOTHING = {"null", "''", '""', "{}", "[]"}
 
 
 def without_secrets(text: str, masked_override: Callable[[str], str]) -> str:
@@ -39,33 +41,35 @@ def _lines(lines: list[str], masked_override: Callable[[str], str]) -> Iterator[
     for line in lines:
         bare = line.strip()
         indent = len(line) - len(line.lstrip(" "))
-        if hidden is not None:
-            if not bare or indent > hidden or (indent == hidden and bare.startswith("- ")):
-                continue
-            hidden = None
+        if hidden is not None and _goes_on(bare, indent, hidden):
+            continue
+        hidden = None
         if package := _PACKAGE.match(bare):
             around = [(-1, package["key"].rpartition(".")[2])]
         found = _PAIR.fullmatch(bare)
         if found is None:
-            item = _ITEM.fullmatch(bare)
-            shown = (
-                line
-                if item is None
-                else line.replace(item["override"], masked_override(item["override"]))
-            )
-            yield without_issued_keys(public_address(shown))
+            yield _public(line, _ITEM.fullmatch(bare), masked_override)
             continue
-        indent += len(found["dash"])
-        around = [(at, name) for at, name in around if at < indent]
+        at = indent + len(found["dash"])
+        around = [outer for outer in around if outer[0] < at]
         place = Place(found["name"].rpartition(".")[2], _mapping(found["name"], around))
-        around.append((indent, place.name))
+        around.append((at, place.name))
         if _is_secret(found["value"].strip(), place):
-            hidden = indent
-            yield (
-                line[: len(line) - len(line.lstrip())] + f"{bare[: found.start('value')]} {MASK}\n"
-            )
+            hidden = at
+            yield f"{' ' * indent}{bare[: found.start('value')]} {MASK}\n"
         else:
-            yield without_issued_keys(public_address(line))
+            yield _public(line, _DIRECTORY.fullmatch(bare), masked_override)
+
+
+def _goes_on(bare: str, indent: int, hidden: int) -> bool:
+    """Whether a line belongs to the value of a pair with this indentation."""
+    return not bare or indent > hidden or (indent == hidden and bare.startswith("- "))
+
+
+def _public(line: str, found: re.Match[str] | None, masked_override: Callable[[str], str]) -> str:
+    if found is not None:
+        line = line.replace(found["override"], masked_override(found["override"]))
+    return without_issued_keys(public_address(line))
 
 
 def _mapping(name: str, around: list[tuple[int, str]]) -> str:
@@ -75,7 +79,7 @@ def _mapping(name: str, around: list[tuple[int, str]]) -> str:
 
 
 def _is_secret(value: str, place: Place) -> bool:
-    if value in _NOTHING - {""} or "${" in value:
+    if value in _NOTHING or "${" in value:
         return False
     if place.is_secret:
         return True
