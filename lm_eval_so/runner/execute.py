@@ -32,6 +32,7 @@ from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import RunRequest, RunResult
 from lm_eval_so.runner.observer import Live, Observer, Started
 from lm_eval_so.runner.planned import directory_of, known_price, planned
+from lm_eval_so.runner.private import make_private
 from lm_eval_so.runner.report import MetadataWriter, RunReport, verdict
 from lm_eval_so.runner.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
@@ -73,6 +74,7 @@ class Run:
         share_limits_in: Path | None = None,
     ) -> None:
         self.plan = plan
+        make_private(plan.options.private)
         config = plan.run_config
         self._backend = backend or create_backend(config)
         self._observers = observers

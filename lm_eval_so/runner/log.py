@@ -1,16 +1,19 @@
 """Logs go to stderr, and to ``run.log`` in the run directory."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
+from io import TextIOWrapper
 from pathlib import Path
 from textwrap import indent
 from typing import Any, TextIO
 
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.visible import visible, visible_lines
+from lm_eval_so.runner.private import open_own
 
 LOG = "run.log"
 _INDENT = "    "
@@ -77,7 +80,18 @@ class OncePerKind(logging.Filter):
 
 
 class _QuietFileHandler(logging.FileHandler):
-    """A full disk ends the run with one sentence from the store, not with one per log line."""
+    """A full disk ends the run with one sentence from the store, not with one per log line.
+
+    A link in the place of the file is not followed: nothing is logged then.
+    """
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND
+        return open(open_own(self.baseFilename, flags), "a", encoding="utf-8")  # noqa: PTH123 - a descriptor; logging closes it
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # it cannot be opened
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         del record

@@ -69,6 +69,7 @@ class CellSweeper(Sweeper):
         Raises:
             ConfigError: A cell's config is wrong, or two cells are the same run; nothing is sent.
         """
+        from lm_eval_so.runner.private import make_private  # noqa: PLC0415 - as below
         from lm_eval_so.runner.sweep.record import SweepRecord, planned  # noqa: PLC0415 - not for --help
 
         grid = list(self._grid(arguments))
@@ -76,6 +77,7 @@ class CellSweeper(Sweeper):
             (name, overrides, self._plan(number, overrides))
             for number, (name, overrides) in enumerate(grid)
         ]
+        make_private(all(plan.options.private for _, _, plan in composed))
         record = SweepRecord(planned(composed), self.task.again)
         record.write()
         self.task.labels, self.task.sweep = record.labels, record.path

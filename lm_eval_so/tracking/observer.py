@@ -39,6 +39,9 @@ class MlflowTracking(Silent):
         uri: Where MLflow is.
         sweep: Folder of the sweep that the run is a cell of.
         cell: What sets it apart from the other cells.
+
+    Attributes:
+        private: Whether what MLflow makes here is for its owner alone.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class MlflowTracking(Silent):
         self._uri = uri
         self._sweep = sweep
         self._cell = cell
+        self.private = True
         self._begin: Begin | None = None
         self._done = self._failed = self._sent = self._tokens = 0
         self._cost_usd = 0.0
@@ -69,6 +73,7 @@ class MlflowTracking(Silent):
             tracking=self._config,
             sweep=self._sweep,
             cell=self._cell,
+            private=self.private,
         )
         self._feeder.send(self._begin)
         self._before = self._counts()
@@ -199,7 +204,10 @@ def tracking_of(
     public = Redactor([*secrets_in(config.tags), *secrets_in_environment()]).data
     names = {"experiment": config.experiment, "run_name": config.run_name}
     told = config.model_copy(update=public({**names, "tags": shown(config.tags)}))
-    return MlflowTracking(feeder, told, tracking_uri(config.uri, plan.output_root), sweep, cell)
+    uri = tracking_uri(config.uri, plan.output_root)
+    tracking = MlflowTracking(feeder, told, uri, sweep, cell)
+    tracking.private = plan.options.private
+    return tracking
 
 
 def _rates(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.private import open_own
 
 
 def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
@@ -15,7 +16,9 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
     """
     temporary = path.with_name(f"{path.name}.tmp")
     try:
-        with temporary.open("wb", buffering=1 << 18) as file:
+        temporary.unlink(missing_ok=True)  # a link, or what a killed command left
+        descriptor = open_own(temporary, os.O_WRONLY | os.O_TRUNC)
+        with open(descriptor, "wb", buffering=1 << 18) as file:  # noqa: PTH123 - a descriptor
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())

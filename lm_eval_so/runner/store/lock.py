@@ -8,6 +8,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from lm_eval_so.runner.errors import RunDirectoryBusyError
+from lm_eval_so.runner.private import file_mode, make_directory, open_own
 from lm_eval_so.runner.store.files import unwritable
 
 
@@ -19,14 +20,15 @@ class DirectoryLock:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._lock = FileLock(directory / ".lock", timeout=0, thread_local=False)
+        mode = file_mode() & 0o644  # it is set, whatever the umask says
+        self._lock = FileLock(directory / ".lock", timeout=0, mode=mode, thread_local=False)
         self._holder = directory / ".lock.pid"
 
     def __enter__(self) -> Self:
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self._directory)
             self._lock.acquire()
-            self._holder.write_text(str(os.getpid()))
+            self._note_holder()
         except Timeout as error:
             holder = self._holder.read_text() if self._holder.is_file() else "unknown"
             raise RunDirectoryBusyError(
@@ -45,3 +47,10 @@ class DirectoryLock:
     ) -> None:
         self._holder.unlink(missing_ok=True)
         self._lock.release()
+
+    def _note_holder(self) -> None:
+        descriptor = open_own(self._holder, os.O_WRONLY | os.O_TRUNC)
+        try:
+            os.write(descriptor, str(os.getpid()).encode())
+        finally:
+            os.close(descriptor)

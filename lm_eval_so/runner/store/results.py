@@ -10,6 +10,7 @@ import orjson
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.models import RunResult
+from lm_eval_so.runner.private import file_mode
 from lm_eval_so.runner.store.files import unwritable
 from lm_eval_so.runner.store.line import read_line
 
@@ -37,7 +38,9 @@ class ResultsFile:
         self.path = path
         try:
             self._descriptor = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
+                path,
+                os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0),
+                file_mode(),
             )
             self._size = os.fstat(self._descriptor).st_size
             self._mend()

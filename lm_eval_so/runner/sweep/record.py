@@ -15,6 +15,7 @@ from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import ConfigError, StoreError
 from lm_eval_so.runner.planned import directories_of
+from lm_eval_so.runner.private import make_directory
 from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
@@ -124,7 +125,7 @@ class SweepRecord:
             ],
         }
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_directory(self.path)
         except OSError as error:
             raise unwritable(self.path, error) from error
         json = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
