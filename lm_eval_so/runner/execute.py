@@ -77,6 +77,7 @@ class Run:
         make_private(plan.options.private)
         config = plan.run_config
         self._backend = backend or create_backend(config)
+        self._backend.longest_answer = round(plan.options.max_response_mb * 1e6)
         self._observers = observers
         self._source = locate(plan.dataset)
         self._dataset = check(self._source.path)

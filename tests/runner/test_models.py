@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from lm_eval_so.runner.engine import Recorder, new_trace_id
+from lm_eval_so.runner.masking.names import is_secret_name
 from lm_eval_so.runner.models import (
     ChatResponse,
     Journal,
@@ -20,7 +21,6 @@ from lm_eval_so.runner.models import (
     RunResult,
     TestSample,
     TokenUsage,
-    is_secret_name,
 )
 from lm_eval_so.runner.strategy.retry import Outcome
 

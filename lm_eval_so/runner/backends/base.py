@@ -13,6 +13,7 @@ from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.masking.options import identity_options
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
+LONGEST_ANSWER = 64_000_000  # bytes
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
 """``async def send(request)``: an answer, or a BackendError."""
 
@@ -26,6 +27,9 @@ class ChatBackend(ABC):
 
     options_model: ClassVar[type[Config] | None] = None
     """Checks ``backend_options``; without one they are taken as they are."""
+
+    longest_answer: int = LONGEST_ANSWER
+    """Bytes of one answer, unpacked, that are read at the most: ``runner.max_response_mb``."""
 
     operational_options: ClassVar[frozenset[str]] = frozenset()
     """Names of options that change no answer, or that `endpoint` stands for."""

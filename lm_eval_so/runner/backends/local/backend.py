@@ -86,7 +86,9 @@ class LocalBackend(ChatBackend):
             },
         )
         # What the environment says of OpenAI and of proxies is not about a process of our own.
-        self._client = await self._exit.enter_async_context(OpenAIBackend(config, environ={}))
+        client = OpenAIBackend(config, environ={})
+        client.longest_answer = self.longest_answer
+        self._client = await self._exit.enter_async_context(client)
         return self
 
     async def __aexit__(
