@@ -6,6 +6,7 @@ import argparse
 import io
 import logging
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 NOT_CARRIED_OUT = 2
 _FULL_ERROR = "HYDRA_FULL_ERROR"
-_PRINTS = ("--cfg", "-c", "--info", "-i")
+_RUNS = re.compile(r"--?(m|r|c(n|p|d|onfig)|p(ackage)?$|experimental).*|[^-].*")
+"""Arguments with which something is run; others only print: ``--cfg``, ``--info``, ``--help``."""
 
 
 def main(arguments: Sequence[str] | None = None, *, again: str | None = None) -> int:
@@ -120,19 +122,19 @@ def script() -> NoReturn:
 
 @contextmanager
 def _shown_config(arguments: list[str]) -> Iterator[None]:
-    """Takes secrets out of what ``--cfg`` and ``--info`` print."""
-    if not any(argument.partition("=")[0] in _PRINTS for argument in arguments):
+    """Takes secrets out of what is printed where nothing is run."""
+    if all(_RUNS.fullmatch(argument) for argument in arguments if argument):
         yield
         return
-    printed = io.StringIO()
+    public = Redactor(secrets_in_environment()).data
     streams = sys.stdout, sys.stderr
-    sys.stdout = sys.stderr = printed
+    printed = sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
     try:
         yield
     finally:
         sys.stdout, sys.stderr = streams
-        text = without_secrets(printed.getvalue(), mask_secret)
-        sys.stdout.write(Redactor(secrets_in_environment()).data(text))
+        for stream, text in zip(streams, printed, strict=True):
+            stream.write(public(without_secrets(text.getvalue(), mask_secret)))
 
 
 @contextmanager
