@@ -20,8 +20,6 @@ from lm_eval_so._version import __version__
 from lm_eval_so.runner.arguments import for_hydra
 from lm_eval_so.runner.composition import COMPOSITION_ERRORS, explain, register
 from lm_eval_so.runner.errors import LmEvalError
-from lm_eval_so.runner.masking.redactor import Redactor
-from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.masking.yaml_text import without_secrets
 from lm_eval_so.runner.output import keep_output, lasting_output, show, tell
 from lm_eval_so.runner.signals import InterruptedRunError, by_signal, own_process
@@ -30,6 +28,8 @@ from lm_eval_so.runner.typed import handed_on_secrets, mask_secret, mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from lm_eval_so.runner.masking.redactor import Redactor
 
 NOT_CARRIED_OUT = 2
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -103,7 +103,14 @@ def fail(sentence: object, code: int = NOT_CARRIED_OUT) -> int:
 
 def public_text(text: str) -> str:
     """A text as it may be shown, whoever put a secret into it."""
-    return Redactor(secrets_in_environment()).text(mask_secret(text))
+    return _redactor().text(mask_secret(text))
+
+
+def _redactor() -> Redactor:
+    from lm_eval_so.runner.masking.redactor import Redactor  # noqa: PLC0415 - not for a run
+    from lm_eval_so.runner.masking.values import secrets_in_environment  # noqa: PLC0415 - as above
+
+    return Redactor(secrets_in_environment())
 
 
 def _has_working_directory() -> bool:
@@ -126,7 +133,7 @@ def _shown_config(arguments: list[str]) -> Iterator[None]:
     if all(_RUNS.fullmatch(argument) for argument in arguments if argument):
         yield
         return
-    public = Redactor(secrets_in_environment()).data
+    public = _redactor().data
     streams = sys.stdout, sys.stderr
     printed = sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
     try:

@@ -236,24 +236,32 @@ def test_a_sweep_over_keys_shows_none_of_them(
     place.assert_nowhere(stdout=shown.out, stderr=shown.err)
 
 
+def assert_not_printed(place: Place, how: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*place.arguments, *how]) == 0, how
+    shown = capfd.readouterr()
+    place.assert_nowhere(stdout=shown.out, stderr=shown.err)
+    assert "options:" in shown.out + shown.err or "@package" in shown.out
+
+
 @every_case
 def test_no_print_of_the_config_shows_it(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
-    for how in (["-cjob"], ["--cf=all", "--resolve"], ["--info", "all"], ["--help"]):
-        assert main([*place.arguments, *how]) == 0, how
-        shown = capfd.readouterr()
-        place.assert_nowhere(stdout=shown.out, stderr=shown.err)
-        assert "options:" in shown.out + shown.err
+    assert_not_printed(place, ["--cf=all", "--resolve"], capfd)
 
 
 @some_cases
+@pytest.mark.parametrize("how", [["-cjob"], ["--info", "all"], ["--help"]], ids=" ".join)
+def test_no_other_print_shows_it(
+    place: Place, capfd: pytest.CaptureFixture[str], how: list[str]
+) -> None:
+    assert_not_printed(place, how, capfd)
+
+
+@pytest.mark.parametrize("place", ["headers", "YAML", "YAML, headers"], indirect=True)
 @pytest.mark.parametrize("package", ["backend", OPTION, f"{OPTION}.default_headers"])
 def test_no_print_of_a_part_of_the_config_shows_it(
     place: Place, capfd: pytest.CaptureFixture[str], package: str
 ) -> None:
-    assert main([*place.arguments, "--cfg=job", "-p", package]) == 0
-    shown = capfd.readouterr()
-    place.assert_nowhere(stdout=shown.out, stderr=shown.err)
-    assert "@package" in shown.out
+    assert_not_printed(place, ["--cfg=job", "-p", package], capfd)
 
 
 @some_cases
