@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Replace = Callable[[str], str]
     """What stands in the place of a secret; a name, which needs no quotes in any grammar."""
+    TextOf = Callable[[Any], str | None]
 
 _ASSIGNED = re.compile(r"(?P<flag>--[\w-]+=)?(?P<key>[+~]{0,2}[\w.@/-]+)=(?P<value>.*)", re.DOTALL)
 _MAY_HOLD = re.compile(
@@ -37,6 +38,7 @@ _PAIR = re.compile(
     re.VERBOSE,
 )
 _ENCODED = re.compile(r"\$\{json_value:([\w-]*)\}")
+_OF_BACKENDS = "backend"
 _handed_on: list[str] = []
 
 
@@ -108,11 +110,16 @@ def _changed(argument: str, replace: Replace) -> str:
         return _in_text(argument, replace) if _MAY_HOLD.search(argument) else argument
     key = found["key"].lstrip("+~").partition("@")[0]
     place = Place.of(key)
-    value = _changed_value(found["value"], place, replace)
+    value = _changed_value(found["value"], place, replace, _text_for(key, replace))
     return argument[: found.start("value")] + value
 
 
-def _changed_value(text: str, place: Place, replace: Replace) -> str:
+def _text_for(key: str, replace: Replace) -> TextOf:
+    """Numbers may be keys; those that are sent to a model must stay numbers."""
+    return _text if replace is _masked or key.startswith(_OF_BACKENDS) else _words
+
+
+def _changed_value(text: str, place: Place, replace: Replace, text_of: TextOf) -> str:
     encoded = _ENCODED.fullmatch(text)
     if encoded is not None:
         return _changed_json(text, encoded[1], place, replace)
@@ -125,17 +132,18 @@ def _changed_value(text: str, place: Place, replace: Replace) -> str:
         whole = bool(text) and is_secret_leaf(text, place)
         return replace(text) if whole else _in_text(text, replace)
     if isinstance(value, ChoiceSweep):
-        return _changed_choice(text, value, place, replace)
+        return _changed_choice(
+            text, value, replace_leaves(list(value.list), place, replace, text_of)
+        )
     if isinstance(value, dict | list):
-        changed = replace_leaves(value, place, replace, _text)
+        changed = replace_leaves(value, place, replace, text_of)
         return text if changed == value else Override._get_value_element_as_str(changed)  # noqa: SLF001
     scalar = value.text if isinstance(value, QuotedString) else text.strip()
-    is_plain = value is None or isinstance(value, bool) or scalar.startswith("${")
-    return text if is_plain or not is_secret_leaf(scalar, place) else replace(scalar)
+    is_plain = text_of(value) is None or not is_secret_leaf(scalar, place)
+    return text if is_plain else replace(scalar)
 
 
-def _changed_choice(text: str, sweep: ChoiceSweep, place: Place, replace: Replace) -> str:
-    changed = replace_leaves(list(sweep.list), place, replace, _text)
+def _changed_choice(text: str, sweep: ChoiceSweep, changed: list[Any]) -> str:
     if changed == sweep.list:
         return text
     items = ",".join(map(Override._get_value_element_as_str, changed))  # noqa: SLF001
@@ -164,6 +172,10 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
     if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value)
+
+
+def _words(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
+    return _text(value) if isinstance(value, str | QuotedString) else None
 
 
 def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
