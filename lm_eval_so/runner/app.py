@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -16,17 +18,23 @@ from hydra.core.global_hydra import GlobalHydra
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner.arguments import for_hydra
-from lm_eval_so.runner.composition import COMPOSITION_ERRORS, explain, mask_secrets, register
+from lm_eval_so.runner.composition import COMPOSITION_ERRORS, explain, register
 from lm_eval_so.runner.errors import LmEvalError
+from lm_eval_so.runner.masking.yaml_text import without_secrets
 from lm_eval_so.runner.output import keep_output, lasting_output, show, tell
 from lm_eval_so.runner.signals import InterruptedRunError, by_signal, own_process
 from lm_eval_so.runner.task import INTERRUPTED, Task
+from lm_eval_so.runner.typed import handed_on_secrets, mask_secret, mask_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lm_eval_so.runner.masking.redactor import Redactor
+
 NOT_CARRIED_OUT = 2
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_RUNS = re.compile(r"--?(m|r|c(n|p|d|onfig)|p(ackage)?$|experimental).*|[^-].*")
+"""Arguments with which something is run; others only print: ``--cfg``, ``--info``, ``--help``."""
 
 
 def main(arguments: Sequence[str] | None = None, *, again: str | None = None) -> int:
@@ -39,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, *, again: str | None = None) ->
     Returns:
         0 every sample ok, 1 some failed, 2 not carried out, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
     """
-    with lasting_output():
+    with lasting_output(), handed_on_secrets():
         return _main(sys.argv[1:] if arguments is None else list(arguments), again)
 
 
@@ -65,7 +73,7 @@ def _carry_out(task: Task, arguments: list[str]) -> int:
     wants_traceback = os.environ.get(_FULL_ERROR, "0") != "0"
     try:
         config_path, ready = for_hydra(arguments)
-        with _hydra_process(ready):
+        with _hydra_process(ready), _shown_config(ready):
             decorate = hydra.main(
                 version_base="1.3", config_path=str(config_path), config_name="config"
             )
@@ -80,7 +88,7 @@ def _carry_out(task: Task, arguments: list[str]) -> int:
         if task.began and not isinstance(error, COMPOSITION_ERRORS):
             raise  # these are Hydra's only while it composes
         if wants_traceback:
-            traceback.print_exc()
+            tell(public_text(traceback.format_exc()))
         return fail(explain(error))
     except LmEvalError as error:
         return fail(error)
@@ -89,8 +97,20 @@ def _carry_out(task: Task, arguments: list[str]) -> int:
 
 def fail(sentence: object, code: int = NOT_CARRIED_OUT) -> int:
     """Says why, and returns the exit code."""
-    tell(f"error: {sentence}")
+    tell(f"error: {public_text(str(sentence))}")
     return code
+
+
+def public_text(text: str) -> str:
+    """A text as it may be shown, whoever put a secret into it."""
+    return _redactor().text(mask_secret(text))
+
+
+def _redactor() -> Redactor:
+    from lm_eval_so.runner.masking.redactor import Redactor  # noqa: PLC0415 - not for a run
+    from lm_eval_so.runner.masking.values import secrets_in_environment  # noqa: PLC0415 - as above
+
+    return Redactor(secrets_in_environment())
 
 
 def _has_working_directory() -> bool:
@@ -105,6 +125,23 @@ def script() -> NoReturn:
     keep_output()
     own_process()
     sys.exit(main())
+
+
+@contextmanager
+def _shown_config(arguments: list[str]) -> Iterator[None]:
+    """Takes secrets out of what is printed where nothing is run."""
+    if all(_RUNS.fullmatch(argument) for argument in arguments if argument):
+        yield
+        return
+    public = _redactor().data
+    streams = sys.stdout, sys.stderr
+    printed = sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for stream, text in zip(streams, printed, strict=True):
+            stream.write(public(without_secrets(text.getvalue(), mask_secret)))
 
 
 @contextmanager

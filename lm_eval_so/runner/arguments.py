@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lm_eval_so.runner.composition import hide_secrets, overrides_first, shipped
+from lm_eval_so.runner.composition import overrides_first, shipped
 from lm_eval_so.runner.config.overrides import as_typed
 from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.typed import hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

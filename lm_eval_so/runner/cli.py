@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner import app
-from lm_eval_so.runner.composition import mask_secrets, shipped
+from lm_eval_so.runner.composition import shipped
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.output import keep_output, lasting_output
 from lm_eval_so.runner.signals import own_process
+from lm_eval_so.runner.typed import mask_secrets
 
 _PROGRAM = "lm-eval-runner"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@-]*")

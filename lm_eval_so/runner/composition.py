@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import os
 import re
-import secrets
 import shutil
 import sys
 import tempfile
@@ -15,22 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from hydra.core import utils as hydra_utils
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lm_eval_so.runner.masking.yaml_text import without_secrets
+from lm_eval_so.runner.typed import mask_secret
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_SECRET = re.compile(
-    r"""((?:api_?key|password|secret|token)['"]?\s*[:=]\s*)  # the name; api_key_env does not match
-        ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,}\s]+)       # a quoted value, or a bare one""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_USERINFO = re.compile(r"(?<=://)[^/?#\s'\"]*@")
-_OPTIONS = re.compile(r"^\+{0,2}backend(\.options)?\b")
 _VALUE_FLAGS = {"-cn", "--config-name", "-cp", "--config-path", "-cd", "--config-dir"} | {
     *("-p", "--package", "-c", "--cfg", "-i"),
 }
@@ -77,9 +72,17 @@ def register() -> None:
     )
     store = ConfigStore.instance().store
     store(name="open_nodes", node=nodes)
+    hydra_utils._save_config = _save_config  # noqa: SLF001 - it has no public name
     if _PLUGINS not in sys.path:
         sys.path.append(_PLUGINS)  # Hydra takes plugins from the namespace hydra_plugins alone
     store(group="hydra/sweeper", name="cells", node=CellsConf)
+
+
+def _save_config(cfg: DictConfig, filename: str, output_dir: Path) -> None:
+    """Hydra's snapshot of a job (``hydra.output_subdir``), without secrets."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    text = without_secrets(OmegaConf.to_yaml(cfg), mask_secret)
+    (output_dir / filename).write_text(text, encoding="utf-8")
 
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:
@@ -94,25 +97,12 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
     return [*overrides, *flags]
 
 
-def hide_secrets(arguments: Sequence[str]) -> list[str]:
-    """Moves secrets typed as overrides into environment variables, before Hydra sees them.
-
-    Hydra keeps the overrides of a run in its snapshots and repeats them in its errors; an
-    interpolation of a variable is kept unresolved.
-    """
-    return [
-        _SECRET.sub(_into_environment, argument) if _OPTIONS.match(argument) else argument
-        for argument in arguments
-    ]
-
-
-def mask_secrets(arguments: Sequence[str]) -> list[str]:
-    """The arguments as they may be shown."""
-    return [_USERINFO.sub("***@", _SECRET.sub(r"\1***", argument)) for argument in arguments]
-
-
 def explain(error: Exception) -> str:
     """One sentence for an error of Hydra, OmegaConf, YAML or the file system."""
+    return mask_secret(_explained(error))
+
+
+def _explained(error: Exception) -> str:
     match error:
         case OverrideParseException():
             return (
@@ -186,14 +176,3 @@ def _json_value(encoded: str) -> Any:  # noqa: ANN401 - a string that is JSON wi
     from lm_eval_so.runner.config.compose import EncodedJson  # noqa: PLC0415 - pydantic
 
     return EncodedJson.resolve(encoded)
-
-
-def _into_environment(match: re.Match[str]) -> str:
-    name, value = match.groups()
-    if value.startswith("${"):
-        return match.group()
-    if value[0] in "'\"":
-        value = re.sub(r"\\(.)", r"\1", value[1:-1])
-    variable = f"LM_EVAL_SO_SECRET_{secrets.token_hex(4)}"
-    os.environ[variable] = value
-    return f"{name}${{oc.env:{variable}}}"

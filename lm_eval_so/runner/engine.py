@@ -8,7 +8,8 @@ from random import Random
 from typing import NamedTuple
 
 from lm_eval_so.runner.clock import steady
-from lm_eval_so.runner.config.secrets import public_options
+from lm_eval_so.runner.masking.options import public_options, shown
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import (
     ChatResponse,
     RecordedConfig,
@@ -65,19 +66,25 @@ class Recorder:
         dataset_id: Id of the dataset.
         configs: By repeat.
         price: Of the model, where it is known.
+        redactor: Takes secrets out of the config that stands in every line.
     """
 
     def __init__(
-        self, dataset_id: str, configs: Sequence[RunConfig], price: Price | None = None
+        self,
+        dataset_id: str,
+        configs: Sequence[RunConfig],
+        price: Price | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
+        public = (redactor or Redactor()).data
         self._price = price
         self._dataset_id = dataset_id
         self._configs = [
             RecordedConfig(
                 backend=config.backend,
                 model=config.model,
-                parameters=config.parameters,
-                backend_options=public_options(config.backend_options),
+                parameters=public(shown(config.parameters)),
+                backend_options=public(public_options(config.backend_options)),
             )
             for config in configs
         ]

@@ -37,6 +37,7 @@
         ├── QuotaExceededError          402; 400, 403 or 429 that says the quota is spent
         ├── InternalServerError     x   5xx
         ├── InvalidResponseError    x   200 whose body is no completion
+        ├── AnswerTooLongError          a body without end, or one that unpacks to too much
         └── UnwritableResultError       an answer that has no JSON form
 
 ``x`` marks what is tried again, and ``-`` what is so once the server has answered something. The
@@ -265,6 +266,10 @@ class InvalidResponseError(BackendError):
     """The server said 200, but the body is no completion."""
 
     default_retryable = True
+
+
+class AnswerTooLongError(BackendError):
+    """The body is longer than ``runner.max_response_mb``; what was read of it is thrown away."""
 
 
 class UnwritableResultError(BackendError):

@@ -15,7 +15,6 @@ from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
 from lm_eval_so.runner.config.identity import RequestKeys, repeated
 from lm_eval_so.runner.config.schema import RunPlan
-from lm_eval_so.runner.config.secrets import Redactor, secrets_in
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_checked
 from lm_eval_so.runner.dataset.source import locate
@@ -29,9 +28,11 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.final import FinalFile
 from lm_eval_so.runner.log import run_log
+from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import RunRequest, RunResult
 from lm_eval_so.runner.observer import Live, Observer, Started
 from lm_eval_so.runner.planned import directory_of, known_price, planned
+from lm_eval_so.runner.private import make_private
 from lm_eval_so.runner.report import MetadataWriter, RunReport, State, verdict
 from lm_eval_so.runner.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
@@ -74,21 +75,17 @@ class Run:
         share_limits_in: Path | None = None,
     ) -> None:
         self.plan = plan
+        make_private(plan.options.private)
         config = plan.run_config
         self._backend = backend or create_backend(config)
+        self._backend.longest_answer = round(plan.options.max_response_mb * 1e6)
         self._observers = observers
         self._source = locate(plan.dataset)
         self._dataset = check(self._source.path)
         run = planned(plan, self._source, self._backend, self._dataset.sha256)
         self._configs = repeated(config, plan.repeats)
         self._total = self._dataset.count * plan.repeats
-        self.redactor = Redactor(
-            [
-                *secrets_in(config.backend_options),
-                *secrets_in({"uri": plan.tracking.uri}),
-                *self._backend.secrets,
-            ]
-        )
+        self.redactor = run.redactor
         self.directory = RunDirectory(
             directory_of(run), run.identity, self._total, self.redactor, run.asked
         )
@@ -105,8 +102,10 @@ class Run:
             share_limits_in=share_limits_in,
             samples=self._total,
         )
-        self._recorder = Recorder(self._source.id, self._configs, price)
-        self._metadata = MetadataWriter(plan, self._source, self._dataset, run.identity)
+        self._recorder = Recorder(self._source.id, self._configs, price, self.redactor)
+        self._metadata = MetadataWriter(
+            plan, self._source, self._dataset, run.identity, self.redactor
+        )
         self._exit = ExitStack()
         self._final = FinalFile(self.directory)
         self._resumed = self._delivered = 0
@@ -213,7 +212,8 @@ class Run:
 
     def _items(self) -> Iterator[RunRequest | Kept]:
         backend, configs = self._backend, self._configs
-        prefix, repeats = self.plan.options.trace_prefix, self.plan.repeats
+        prefix = self.redactor.data(self.plan.options.trace_prefix)
+        repeats = self.plan.repeats
         keys = [
             RequestKeys(config, backend.endpoint, backend.defaults, repeat)
             for repeat, config in enumerate(configs)
@@ -332,7 +332,7 @@ class Run:
     def _what_started(self) -> Started:
         config = self.plan.run_config
         return Started(
-            title=f"{self._source.id} · {config.backend} · {config.model}",
+            title=visible(f"{self._source.id} · {config.backend} · {config.model}"),
             total=self._total,
             directory=self.directory.path,
         )

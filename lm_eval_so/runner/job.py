@@ -15,6 +15,8 @@ from lm_eval_so.runner.ending import explain
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.execute import Run
 from lm_eval_so.runner.log import show_log
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.objective import check_objective, objective_of
 from lm_eval_so.runner.output import show, tell
 from lm_eval_so.runner.progress.log import LogProgress
@@ -75,8 +77,9 @@ def run_job(
             return Ended(report.exit_code, error, objective_of(report, plan.objective))
     except LmEvalError as error:
         cell = f"[{_words(place)}] " if place else ""
-        tell(f"{cell}error: {error}")
-        return Ended(_NOT_CARRIED_OUT, str(error))
+        sentence = Redactor(secrets_in_environment()).text(str(error))
+        tell(f"{cell}error: {sentence}")
+        return Ended(_NOT_CARRIED_OUT, sentence)
 
 
 def _words(place: Place) -> str:

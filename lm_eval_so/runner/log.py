@@ -1,30 +1,45 @@
 """Logs go to stderr, and to ``run.log`` in the run directory."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from textwrap import indent
+from typing import Any, TextIO
 
-from lm_eval_so.runner.config.secrets import Redactor
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.visible import visible, visible_lines
+from lm_eval_so.runner.private import open_own
 
 LOG = "run.log"
+_INDENT = "    "
 _ROOT = logging.getLogger("lm_eval_so")
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class RedactingFormatter(logging.Formatter):
-    """Takes secrets out of messages and tracebacks."""
+    """Takes secrets out of messages and tracebacks; what others say cannot look like a line."""
 
     def __init__(self, redactor: Redactor, fmt: str = _FORMAT) -> None:
         super().__init__(fmt)
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.text(super().format(record))
+        own = copy(record)
+        own.exc_text = None  # what another handler has left there
+        return super().format(own)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return visible(self._redactor.own_text(super().formatMessage(record)))
+
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's own
+        text = self._redactor.text(super().formatException(ei))
+        return indent(visible_lines(text), _INDENT)
 
 
 class _FileFormatter(RedactingFormatter):
@@ -75,7 +90,18 @@ class OncePerKind(logging.Filter):
 
 
 class _QuietFileHandler(logging.FileHandler):
-    """A full disk ends the run with one sentence from the store, not with one per log line."""
+    """A full disk ends the run with one sentence from the store, not with one per log line.
+
+    A link in the place of the file is not followed: nothing is logged then.
+    """
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND
+        return open(open_own(self.baseFilename, flags), "a", encoding="utf-8")  # noqa: PTH123 - a descriptor; logging closes it
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # it cannot be opened
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         del record

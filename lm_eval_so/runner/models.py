@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Required
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from lm_eval_so.runner.masking.options import concealed
 from lm_eval_so.runner.wording import Told
 
 SCHEMA_VERSION = 1
@@ -20,28 +20,6 @@ SAMPLE_PARAMETERS = ("tools", "tool_choice", "response_format", "parallel_tool_c
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Status = Literal["ok", "error", "timeout"]
-
-_SECRET_NAME = re.compile(
-    r"(api_?key|(^|_)key|password|secret|token|credentials?|(^|_)auth|authorization|cookie|"
-    r"(^|_)sig(nature)?)$"
-)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether an option or header of this name holds a secret; ``api_key_env`` does not."""
-    return _SECRET_NAME.search(str(name).lower().replace("-", "_")) is not None
-
-
-def _conceal(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: _concealed(name, value) for name, value in options.items()}
-
-
-def _concealed(name: str, value: object) -> object:
-    if isinstance(value, dict):
-        return _conceal(value)
-    if isinstance(value, list):
-        return [_concealed(name, item) for item in value]
-    return SecretStr(value) if isinstance(value, str) and is_secret_name(name) else value
 
 
 def _absent(value: object) -> bool:
@@ -149,7 +127,7 @@ class RunConfig(Value, metaclass=Told):
     backend: Annotated[str, Field(min_length=1)]
     model: Annotated[str, Field(min_length=1)]
     parameters: dict[str, Any] = {}
-    backend_options: Annotated[dict[str, Any], AfterValidator(_conceal)] = {}
+    backend_options: Annotated[dict[str, Any], AfterValidator(concealed)] = {}
     metadata: dict[str, Any] = {}
 
 

@@ -13,6 +13,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from lm_eval_so.runner.masking.visible import visible_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -102,7 +104,7 @@ def show(line: object) -> None:
 
 
 def _line(line: object, stream: TextIO | None) -> None:
-    print(line, file=lasting(stream), flush=True)
+    print(visible_lines(str(line)), file=lasting(stream), flush=True)
 
 
 def _encodable(text: str, encoding: str | None) -> str:

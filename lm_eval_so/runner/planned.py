@@ -16,6 +16,9 @@ from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
 from lm_eval_so.runner.dataset.source import DatasetSource, locate
 from lm_eval_so.runner.errors import ConfigError, LmEvalError
+from lm_eval_so.runner.masking.options import secrets_in, shown
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.price import Price, price_of
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.owner import Asked, Question, find_own, is_same_file
@@ -27,13 +30,20 @@ class Planned(NamedTuple):
     plan: RunPlan
     identity: dict[str, Any]
     asked: Asked
+    redactor: Redactor
+
+    @property
+    def directory(self) -> Path:
+        """The one to be made; no secret is in its name."""
+        public = self.redactor.data(shown(self.identity))
+        return run_directory(self.plan.output_root, self.identity, public)
 
     def candidates(self) -> list[Path]:
         """Directories that hold results of this identity, the one to be made first."""
-        root = self.plan.output_root
-        wanted = run_directory(root, self.identity)
+        root, wanted = self.plan.output_root, self.directory
         beside = sorted(wanted.parent.glob(f"{wanted.name}-*"))
-        found = dict.fromkeys([wanted, earlier_directory(root, self.identity), *beside])
+        earlier = run_directory(root, self.identity), earlier_directory(root, self.identity)
+        found = dict.fromkeys([wanted, *earlier, *beside])
         return [path for path in found if (path / METADATA).is_file()]
 
 
@@ -42,6 +52,15 @@ def identity_of(plan: RunPlan, source: DatasetSource, backend: ChatBackend) -> d
     return identity(
         source.id, plan.run_config, backend.endpoint, backend.identity_options, plan.variant
     )
+
+
+def redactor_of(plan: RunPlan, backend: ChatBackend) -> Redactor:
+    """Knows every secret that a run has to do with."""
+    config = plan.run_config
+    mappings = (config.backend_options, config.parameters, config.metadata, plan.tracking.tags)
+    found = [secret for mapping in mappings for secret in secrets_in(mapping)]
+    in_address = secrets_in({"uri": plan.tracking.uri})
+    return Redactor([*found, *in_address, *backend.secrets, *secrets_in_environment()])
 
 
 def planned(
@@ -63,7 +82,7 @@ def planned(
 
     digest = cache(lambda: sha256 or check(source.path).sha256)
     asked = Asked(source.location, digest, questions)
-    return Planned(plan, identity_of(plan, source, backend), asked)
+    return Planned(plan, identity_of(plan, source, backend), asked, redactor_of(plan, backend))
 
 
 def directory_of(run: Planned, taken: Mapping[Path, Asked] | None = None) -> Path:
@@ -83,7 +102,7 @@ def directory_of(run: Planned, taken: Mapping[Path, Asked] | None = None) -> Pat
     own = find_own((path for path in held if _is_free(path, run.asked, occupied)), run.asked)
     if own is not None:
         return own
-    wanted = run_directory(run.plan.output_root, run.identity)
+    wanted = run.directory
     if wanted not in held and _is_free(wanted, run.asked, occupied):
         return wanted
     mark = hashlib.sha256(run.asked.location.encode(errors="surrogateescape")).hexdigest()[:6]

@@ -11,10 +11,11 @@ from pydantic import ConfigDict
 from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.config.identity import fingerprint
 from lm_eval_so.runner.config.schema import RunPlan
-from lm_eval_so.runner.config.secrets import public_options
 from lm_eval_so.runner.dataset.reader import Checked
 from lm_eval_so.runner.dataset.source import DatasetSource
 from lm_eval_so.runner.errors import BudgetSpentError
+from lm_eval_so.runner.masking.options import public_options, shown
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import SCHEMA_VERSION, RunResult, Value
 from lm_eval_so.runner.signals import InterruptedRunError
 from lm_eval_so.runner.store.metadata import environment
@@ -75,12 +76,18 @@ def verdict(
 
 
 class MetadataWriter:
-    """Builds ``run_metadata.json``; what does not change is put together once."""
+    """Builds ``run_metadata.json``, without secrets; what does not change is put together once."""
 
     def __init__(
-        self, plan: RunPlan, source: DatasetSource, dataset: Checked, identity: dict[str, Any]
+        self,
+        plan: RunPlan,
+        source: DatasetSource,
+        dataset: Checked,
+        identity: dict[str, Any],
+        redactor: Redactor,
     ) -> None:
         self._started_at, self._began = datetime.now(UTC), steady()
+        self._redactor = redactor
         config = plan.run_config
         self._head = {
             "dataset": {
@@ -96,16 +103,16 @@ class MetadataWriter:
             "run_config": {
                 "backend": config.backend,
                 "model": config.model,
-                "parameters": config.parameters,
+                "parameters": shown(config.parameters),
                 "backend_options": public_options(config.backend_options),
-                "metadata": config.metadata,
+                "metadata": shown(config.metadata),
             },
             "variant": plan.variant,
             "repeats": plan.repeats,
             "options": plan.options.model_dump(mode="json"),
             "engine": plan.engine.kind,
             "fingerprint": fingerprint(identity),
-            "identity": identity,
+            "identity": shown(identity),
             "environment": environment(),
         }
 
@@ -117,16 +124,19 @@ class MetadataWriter:
         fault: BaseException | None = None,
     ) -> dict[str, Any]:
         """The file's content in this state; ``found_out`` is what the strategies tell."""
-        return {
+        reason = None if fault is None else str(fault) or type(fault).__name__
+        content = {
             "schema_version": SCHEMA_VERSION,
             "state": state,
-            "reason": None if fault is None else str(fault) or type(fault).__name__,
+            "reason": reason and self._redactor.text(reason),
             "started_at": self._started_at,
             "ended_at": None if state == "running" else self._now(),
             **self._head,
             **found_out,
             "summary": None if summary is None else summary.model_dump(),
         }
+        public: dict[str, Any] = self._redactor.data(content)
+        return public
 
     def _now(self) -> datetime:
         """Never before the start, whoever sets the wall clock meanwhile."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import sys
 import threading
 import traceback
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from lm_eval_so.runner.config.overrides import as_typed
 from lm_eval_so.runner.output import tell
 from lm_eval_so.runner.signals import by_signal
 from lm_eval_so.runner.task import INTERRUPTED, Task
+from lm_eval_so.runner.typed import hide_secrets, mask_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,6 +69,7 @@ class CellSweeper(Sweeper):
         Raises:
             ConfigError: A cell's config is wrong, or two cells are the same run; nothing is sent.
         """
+        from lm_eval_so.runner.private import make_private  # noqa: PLC0415 - as below
         from lm_eval_so.runner.sweep.record import SweepRecord, planned  # noqa: PLC0415 - not for --help
 
         grid = list(self._grid(arguments))
@@ -76,6 +77,7 @@ class CellSweeper(Sweeper):
             (name, overrides, self._plan(number, overrides))
             for number, (name, overrides) in enumerate(grid)
         ]
+        make_private(all(plan.options.private for _, _, plan in composed))
         record = SweepRecord(planned(composed), self.task.again)
         record.write()
         self.task.labels, self.task.sweep = record.labels, record.path
@@ -101,11 +103,11 @@ class CellSweeper(Sweeper):
         assert self.hydra_context is not None  # noqa: S101 - setup() came before
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         declared = (as_typed(f"{key}={value}") for key, value in self._params.items())
-        given = [*declared, *arguments]
+        given = [*hide_secrets(list(declared)), *arguments]
         values: dict[str, list[str]] = {}  # by key: a later override takes an earlier one's place
         for override in parser.parse_overrides(given):
             values[override.get_key_element()] = _values(override)
-        cells = [(name, list(_overrides(cell))) for name, cell in self._cells.items()]
+        cells = [(name, hide_secrets(list(_overrides(cell)))) for name, cell in self._cells.items()]
         nameless: list[tuple[str | None, list[str]]] = [(None, [])]
         for name, own in [*cells] or nameless:
             for chosen in itertools.product(*values.values()):
@@ -177,8 +179,8 @@ def _ended(returned: JobReturn) -> Ended:
     try:
         result = returned.return_value
     except Exception as bug:  # noqa: BLE001 - one cell's; the others have their turn
-        traceback.print_exception(bug, file=sys.stderr)
-        return Ended(_NOT_CARRIED_OUT, f"a bug: {type(bug).__name__}: {bug}")
+        tell(mask_secret("".join(traceback.format_exception(bug))))
+        return Ended(_NOT_CARRIED_OUT, mask_secret(f"a bug: {type(bug).__name__}: {bug}"))
     return Ended(_NOT_CARRIED_OUT, f"a cell returned {result!r}")
 
 

@@ -10,6 +10,9 @@ from pydantic._internal._model_construction import ModelMetaclass  # it has no p
 from pydantic_core import ErrorDetails
 
 from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.masking.leaves import Place
+from lm_eval_so.runner.masking.options import shown
+from lm_eval_so.runner.masking.values import MASK
 
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
@@ -107,8 +110,9 @@ def explain(error: ValidationError, prefix: str, known: Iterable[str], whole: st
 
 def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -> tuple[str, str]:
     """The sentence, with a gap for what is wanted, and what fills it."""
-    kind, value = detail["type"], detail["input"]
+    kind = detail["type"]
     parts = [str(part) for part in detail["loc"] if not _BRANCH.fullmatch(str(part))]
+    value = _shown(detail["input"], parts)
     key = prefix + ".".join(parts) or whole
     if kind == "extra_forbidden":
         return unknown_key(key, known), ""
@@ -120,6 +124,16 @@ def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -
     if want is None:
         return f"{key}: {detail['msg']}, got {value!r}", ""
     return f"{key} must be {_WANT}, got {value!r}", want
+
+
+def _shown(value: object, parts: list[str]) -> object:
+    """What was given, without secrets."""
+    places = zip(parts, ["", *parts], strict=False)
+    return (
+        MASK
+        if any(Place(*place).is_secret for place in places)
+        else shown({"": value}, *parts[-1:])[""]
+    )
 
 
 def _wanted(kind: str, context: dict[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
-from lm_eval_so.runner.config.secrets import without_userinfo
+from lm_eval_so.runner.masking.values import public_address
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 _SQLITE = "sqlite:///"
@@ -32,7 +32,7 @@ def database_of(uri: str) -> Path | None:
 
 def shown(uri: str) -> str:
     """The address without what is secret in it."""
-    return without_userinfo(uri)
+    return public_address(uri)
 
 
 def how_to_look(uri: str, experiment_id: str | None = None, run_id: str | None = None) -> str:

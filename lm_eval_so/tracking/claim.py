@@ -14,6 +14,7 @@ import orjson
 from filelock import FileLock, Timeout
 
 from lm_eval_so.runner.errors import TrackingUnreachableError
+from lm_eval_so.runner.private import make_directory
 from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.tracking.address import shown
 
@@ -34,7 +35,7 @@ def claimed(directory: Path) -> Iterator["Claim"]:
         StoreError: It cannot be written.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         with FileLock(directory / _LOCK, timeout=_PATIENCE):
             yield Claim(directory)
     except Timeout as error:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lm_eval_so.runner.masking.values import without_handed_on
 from lm_eval_so.tracking.messages import ALL, Begin, End, EndSweep, LiveMetrics, Report
 
 DEAD = "the process that speaks with MLflow has ended"
@@ -123,7 +124,11 @@ class _Pipe:
         if os.name == "nt":
             apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
         self._process = subprocess.Popen(  # noqa: S603 - a constant
-            _WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **apart
+            _WORKER,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=without_handed_on(),
+            **apart,
         )
         self.messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()

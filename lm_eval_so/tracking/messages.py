@@ -20,6 +20,7 @@ class Begin(Value):
         uri: Where MLflow is.
         sweep: Folder of the sweep that it is a cell of.
         cell: What sets it apart from the other cells; empty for a run of its own.
+        private: Whether what is made is for its owner alone: a database of our own, its files.
     """
 
     do: Literal["begin"] = "begin"
@@ -28,6 +29,7 @@ class Begin(Value):
     tracking: TrackingConfig
     sweep: Path | None
     cell: str = ""
+    private: bool = True
 
 
 class LiveMetrics(Value):

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lm_eval_so.runner.config.schema import RunPlan, TrackingConfig
+from lm_eval_so.runner.masking.options import secrets_in, shown
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.observer import Live, Silent, Started
 from lm_eval_so.runner.summary.summarise import distribution
@@ -36,6 +39,9 @@ class MlflowTracking(Silent):
         uri: Where MLflow is.
         sweep: Folder of the sweep that the run is a cell of.
         cell: What sets it apart from the other cells.
+
+    Attributes:
+        private: Whether what MLflow makes here is for its owner alone.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class MlflowTracking(Silent):
         self._uri = uri
         self._sweep = sweep
         self._cell = cell
+        self.private = True
         self._begin: Begin | None = None
         self._done = self._failed = self._sent = self._tokens = 0
         self._cost_usd = 0.0
@@ -66,6 +73,7 @@ class MlflowTracking(Silent):
             tracking=self._config,
             sweep=self._sweep,
             cell=self._cell,
+            private=self.private,
         )
         self._feeder.send(self._begin)
         self._before = self._counts()
@@ -193,7 +201,13 @@ def tracking_of(
         cell: What sets it apart from the other cells.
     """
     config = plan.tracking
-    return MlflowTracking(feeder, config, tracking_uri(config.uri, plan.output_root), sweep, cell)
+    public = Redactor([*secrets_in(config.tags), *secrets_in_environment()]).data
+    names = {"experiment": config.experiment, "run_name": config.run_name}
+    told = config.model_copy(update=public({**names, "tags": shown(config.tags)}))
+    uri = tracking_uri(config.uri, plan.output_root)
+    tracking = MlflowTracking(feeder, told, uri, sweep, cell)
+    tracking.private = plan.options.private
+    return tracking
 
 
 def _rates(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+_PRIVATE = 0o077
 _TURN = 0.5  # seconds of work between two looks at the messages
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # what could not be sent waits here, not in there
@@ -50,12 +51,14 @@ class Worker:
         self._tell = tell
         self._runs: dict[Path, TrackedRun] = {}
         self._last: dict[Path, Report] = {}
+        self._umask = os.umask(_PRIVATE)
 
     def take(self, message: Message) -> None:
         """Carries out one message."""
         run = self._runs.get(message.directory)
         match message:
             case Begin():
+                os.umask(_PRIVATE if message.private else self._umask)
                 self._runs[message.directory] = TrackedRun(message)
             case LiveMetrics() if run:
                 run.live(message)

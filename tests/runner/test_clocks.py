@@ -14,8 +14,8 @@ import orjson
 import pytest
 
 from conftest import program, rows
-from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.log import run_log
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import Journal
 from support.clocks import WallClock
 from support.fake_openai import FakeOpenAI, Reply

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Self
 from pydantic import ValidationError
 
 from lm_eval_so.runner.config.schema import Config
-from lm_eval_so.runner.config.secrets import public_options
 from lm_eval_so.runner.config.sentences import invalid
 from lm_eval_so.runner.errors import BackendError
+from lm_eval_so.runner.masking.options import identity_options
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
+LONGEST_ANSWER = 64_000_000  # bytes
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
 """``async def send(request)``: an answer, or a BackendError."""
 
@@ -26,6 +27,9 @@ class ChatBackend(ABC):
 
     options_model: ClassVar[type[Config] | None] = None
     """Checks ``backend_options``; without one they are taken as they are."""
+
+    longest_answer: int = LONGEST_ANSWER
+    """Bytes of one answer, unpacked, that are read at the most: ``runner.max_response_mb``."""
 
     operational_options: ClassVar[frozenset[str]] = frozenset()
     """Names of options that change no answer, or that `endpoint` stands for."""
@@ -44,13 +48,16 @@ class ChatBackend(ABC):
 
     @property
     def identity_options(self) -> dict[str, Any]:
-        """The options that are part of a run's identity: no secrets, nothing operational."""
+        """The options that are part of a run's identity: no secrets, nothing operational.
+
+        Values of headers are among them, so that nobody may write it as it is.
+        """
         options = self.options
         if isinstance(options, Config):
             options = options.model_dump(exclude={*self.operational_options})
         return {
             name: value
-            for name, value in public_options(options).items()
+            for name, value in identity_options(options).items()
             if value is not None and name not in self.operational_options
         }
 

@@ -24,15 +24,19 @@ def safe_name(text: str, longest: int = _LONGEST) -> str:
     return name.encode()[:longest].decode(errors="ignore").rstrip("-. ") or "_"
 
 
-def run_directory(output_root: Path, identity: Mapping[str, Any]) -> Path:
+def run_directory(
+    output_root: Path, identity: Mapping[str, Any], public: Mapping[str, Any] | None = None
+) -> Path:
     """``<output root>/<dataset id>/<backend>_<model>_<params>-<8 hex of the fingerprint>``.
 
     Only parameters that are a single value are named; the fingerprint stands for the others. A
     variant stands behind them. The name has at most 100 characters, and none that a shell reads.
+    Where the identity holds secrets, ``public`` is the same without them, which names are made of.
     """
-    shown = {name: value for name, value in identity["parameters"].items() if _is_scalar(value)}
+    words = identity if public is None else public
+    shown = {name: value for name, value in words["parameters"].items() if _is_scalar(value)}
     digest = fingerprint(identity)[:8]
-    readable = _UNSAFE_IN_A_SHELL.sub("-", _words(identity, shown))[: _LONGEST_NAME - 9]
+    readable = _UNSAFE_IN_A_SHELL.sub("-", _words(words, shown))[: _LONGEST_NAME - 9]
     return _below(output_root, identity, safe_name(readable, _LONGEST - 9), digest)
 
 

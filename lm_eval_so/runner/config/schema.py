@@ -136,6 +136,8 @@ class RunnerOptions(Config):
         price: What the model costs, where the price list does not know it.
         max_failures: Exit code 0 up to this many failed samples; None for however many.
         drain_timeout: Seconds that a stop waits for what is in flight.
+        max_response_mb: Megabytes of one answer, unpacked; what is longer is the sample's error.
+        private: Whether what is written is for its owner alone; if not, the umask decides.
         trace_prefix: Trace ids are ``<trace_prefix>-<sample id>-<8 hex>``.
         progress: ``auto`` is a bar on a terminal and a log line now and then elsewhere.
     """
@@ -155,6 +157,8 @@ class RunnerOptions(Config):
     price: PriceOptions = PriceOptions()
     max_failures: Annotated[int, Field(ge=0)] | None = 0
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    max_response_mb: Annotated[float, Field(gt=0, le=4096)] = 64.0
+    private: bool = True
     trace_prefix: Annotated[str, Field(min_length=1, max_length=100)] = "lm-eval-so"
     log_level: LogLevel = "INFO"
     progress: Literal["auto", "bar", "log", "none"] = "auto"

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.errors import ForeignRunError, StoreError
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import (
     put_in_place,
@@ -73,7 +73,7 @@ class RunDirectory:
     def __enter__(self) -> Self:
         with ExitStack() as entered:
             self._lock = entered.enter_context(DirectoryLock(self.path))
-            check_owner(self.path, self._identity)
+            check_owner(self.path, self._identity, self._redactor)
             self._check_dataset()
             for name in (RESULTS, METADATA, _SUPERSEDED):
                 remove_abandoned(self.path / name)

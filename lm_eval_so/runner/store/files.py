@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.private import open_own
 
 _SUFFIX = ".tmp"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -36,7 +37,9 @@ def write_beside(path: Path, pieces: Iterable[bytes]) -> Path:
     temporary = path.with_name(f"{path.name}.{mark}{_SUFFIX}")
     try:
         remove_abandoned(path)
-        with temporary.open("wb", buffering=1 << 18) as file:
+        temporary.unlink(missing_ok=True)  # whatever it is, a link included
+        descriptor = open_own(temporary, os.O_WRONLY | os.O_TRUNC)
+        with open(descriptor, "wb", buffering=1 << 18) as file:  # noqa: PTH123 - a descriptor
             file.writelines(pieces)
             file.flush()
             sync_file(file.fileno(), path)

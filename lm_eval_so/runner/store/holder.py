@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.errors import RunDirectoryBusyError
+from lm_eval_so.runner.private import file_mode
 from lm_eval_so.runner.store.claim import Claim, claim_of_this_process, is_gone, named, parsed
 from lm_eval_so.runner.store.files import unwritable
 
@@ -167,7 +168,7 @@ class Holder:
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         self._mine = self._mine.model_copy(update={"heartbeat": now})
         text = self._mine.model_dump_json().encode() + b"\n"
-        descriptor = os.open(self._path, os.O_WRONLY | flags | _NO_LINKS, 0o600)
+        descriptor = os.open(self._path, os.O_WRONLY | flags | _NO_LINKS, file_mode())
         try:
             os.write(descriptor, text)
             os.ftruncate(descriptor, len(text))  # what was taken over can have been longer

@@ -6,8 +6,8 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.errors import UnwritableResultError
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import RunError, RunResult, Status
 from lm_eval_so.runner.repair import whole_json
 
@@ -115,10 +115,15 @@ def read_whole(line: bytes) -> Whole:
 
 def _written(result: RunResult, redactor: Redactor) -> tuple[RunResult, bytes]:
     if result.error is not None:
-        result = result.model_copy(update={"error": redactor.error(result.error)})
+        result = result.model_copy(update={"error": _without_secrets(result.error, redactor)})
     whole = result.model_dump_json().encode()
-    line = redactor.record(whole)
+    line = redactor.line(whole)
     return result if line is whole else read_line(line), line
+
+
+def _without_secrets(error: RunError, redactor: Redactor) -> RunError:
+    update = {"message": redactor.text(error.message), "details": redactor.details(error.details)}
+    return error.model_copy(update=update)
 
 
 def _repaired(result: RunResult) -> RunResult:

@@ -6,6 +6,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from lm_eval_so.runner.private import file_mode, make_directory
 from lm_eval_so.runner.store.files import unwritable
 from lm_eval_so.runner.store.holder import Holder, busy, holder_of
 
@@ -21,12 +22,13 @@ class DirectoryLock:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._lock = FileLock(directory / ".lock", timeout=0, thread_local=False)
+        mode = file_mode() & 0o644  # it is set, whatever the umask says
+        self._lock = FileLock(directory / ".lock", timeout=0, mode=mode, thread_local=False)
         self._holder = Holder(directory / _HOLDER)
 
     def __enter__(self) -> Self:
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self._directory)
             self._lock.acquire()
         except Timeout as error:
             raise busy(self._directory, holder_of(self._directory / _HOLDER)) from error

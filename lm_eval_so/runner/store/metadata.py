@@ -13,6 +13,9 @@ import orjson
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner.errors import ForeignRunError, StoreError
+from lm_eval_so.runner.masking.options import shown
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.values import without_handed_on
 from lm_eval_so.runner.store.files import is_full, replace_file, sync_file
 from lm_eval_so.runner.store.results import RESULTS
 
@@ -74,8 +77,12 @@ def read_metadata(directory: Path) -> dict[str, Any] | None:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def check_owner(directory: Path, identity: Mapping[str, Any]) -> None:
+def check_owner(
+    directory: Path, identity: Mapping[str, Any], redactor: Redactor | None = None
+) -> None:
     """Makes sure that the directory is new, or belongs to the same identity.
+
+    Compared is what may be written; earlier versions wrote more.
 
     Raises:
         ForeignRunError: It holds something else; the message names the keys that differ.
@@ -89,7 +96,9 @@ def check_owner(directory: Path, identity: Mapping[str, Any]) -> None:
             )
         return
     owner = metadata.get("identity")
-    differing = _differences(owner if isinstance(owner, dict) else {}, identity, "")
+    public = (redactor or Redactor()).data
+    there = public(shown(owner if isinstance(owner, dict) else {}))
+    differing = _differences(there, public(shown(identity)), "")
     if differing:
         raise ForeignRunError(
             f"{directory} belongs to another configuration: {'; '.join(differing)}; choose another "
@@ -135,7 +144,9 @@ def _version(package: str) -> str | None:
 def _git_commit() -> str | None:
     command = ["git", "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a constant
+        found = subprocess.run(  # noqa: S603 - a constant
+            command, capture_output=True, text=True, check=False, env=without_handed_on()
+        )
     except OSError:
         return None
     return found.stdout.strip() or None

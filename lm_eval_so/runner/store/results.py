@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.errors import LostLinesError, StoreError
 from lm_eval_so.runner.models import RunResult
+from lm_eval_so.runner.private import file_mode
 from lm_eval_so.runner.store.files import reading, unsynced, unwritable
 from lm_eval_so.runner.store.line import Whole, read_line, read_whole
 
@@ -49,7 +50,8 @@ class ResultsFile:
         self._torn = self._unsynced = False
         self._refused: StoreError | None = None
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | binary
+            self._descriptor = os.open(path, flags, file_mode())
             self._for_reading = os.open(path, os.O_RDONLY | binary)
             self._size = os.fstat(self._descriptor).st_size
             self._mend()

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.private import open_own
 from lm_eval_so.runner.store.files import unsynced, unwritable
 
 _LOG = logging.getLogger(__name__)
@@ -120,8 +121,7 @@ class SpentFile:
             self._descriptor, self._unsynced = -1, False
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._descriptor = os.open(self.path, flags, 0o644)
+        self._descriptor = open_own(self.path, os.O_WRONLY)
         self._length = os.fstat(self._descriptor).st_size
 
     def _put(self, data: bytes) -> None:

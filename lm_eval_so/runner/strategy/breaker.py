@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import BackendError, BackendUnusableError
+from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.retry import StoppedError
 
@@ -47,4 +48,5 @@ class Breaker:
             return
         self._told = True
         parts = [sentence.rstrip("."), await self._remedy(error)]
-        self._give_up(BackendUnusableError(": ".join(part for part in parts if part)))
+        told = ": ".join(part for part in parts if part)
+        self._give_up(BackendUnusableError(visible(told)))

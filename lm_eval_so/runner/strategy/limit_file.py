@@ -23,6 +23,7 @@ _PATIENCE = 1.0  # seconds without the lock after which its holder must have bee
 _LOCKS = 4  # the first and its spares: so many stopped holders are survived
 _LONGEST = 65_536  # bytes; a file that is longer is not ours
 _LATEST = 1e11  # seconds; of a later time a float does not hold the fractions
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _FAR = 3600.0  # seconds ahead of the file's own time; nothing true lies further ahead
 
 
@@ -140,7 +141,7 @@ class LimitFile:
         line = state.model_dump_json().encode()
         text = line + b"\n" + _checksum(line)
         with self._refusals():
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o666)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | _NO_LINKS, 0o666)
             try:
                 os.write(descriptor, text)
             finally:

@@ -7,6 +7,7 @@ from math import isfinite, isnan
 from typing import NamedTuple
 
 from lm_eval_so.runner.log import OncePerKind
+from lm_eval_so.runner.wire_number import any_number
 
 _LOG = logging.getLogger(__name__)
 _LOG.addFilter(OncePerKind())
@@ -88,8 +89,8 @@ def read_limits(headers: Mapping[str, str]) -> dict[str, Told]:
 
 def _told(headers: Mapping[str, str], names: _Names, unit: str) -> Told | None:
     limit_text = headers.get(names.limit, "")
-    limit = _number(limit_text.partition(",")[0].partition(";")[0])
-    remaining = _number(headers[names.remaining])
+    limit = any_number(limit_text.partition(",")[0].partition(";")[0])
+    remaining = any_number(headers[names.remaining])
     if limit is None or remaining is None:
         return None
     if not 1 <= limit < _HIGHEST or isnan(remaining):
@@ -115,7 +116,7 @@ def _rate(headers: Mapping[str, str], names: _Names, limit: float, remaining: fl
 
 def _seconds(text: str, name: str) -> float | None:
     """``6m0s``, ``20ms``, ``1.5`` (seconds); None for a point in time."""
-    seconds = _number(text)
+    seconds = any_number(text)
     if seconds is None:
         parts = _DURATION.findall(text)
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
@@ -123,10 +124,3 @@ def _seconds(text: str, name: str) -> float | None:
         _LOG.warning("a reset that makes no sense is ignored (%s: %.40r)", name, text)
         return None
     return seconds if 0 < seconds <= _LONGEST_WINDOW else None
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

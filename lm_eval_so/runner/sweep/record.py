@@ -9,16 +9,17 @@ from typing import NamedTuple
 import orjson
 
 from lm_eval_so.runner.cell import Ended
-from lm_eval_so.runner.composition import mask_secrets
 from lm_eval_so.runner.config.compose import EncodedJson
 from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import ConfigError, StoreError
 from lm_eval_so.runner.planned import directories_of
+from lm_eval_so.runner.private import make_directory
 from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
+from lm_eval_so.runner.typed import mask_secrets
 
 RECORD, TABLE = "sweep.json", "sweep.csv"
 _SCHEMA_VERSION = 1
@@ -124,7 +125,7 @@ class SweepRecord:
             ],
         }
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_directory(self.path)
         except OSError as error:
             raise unwritable(self.path, error) from error
         json = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

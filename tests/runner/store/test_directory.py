@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from conftest import rows
-from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.errors import ForeignRunError, RunDirectoryBusyError
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import (
     ChatResponse,
     RecordedConfig,

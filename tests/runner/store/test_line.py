@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from lm_eval_so.runner.config.secrets import Redactor
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import (
     ChatResponse,
     RecordedConfig,

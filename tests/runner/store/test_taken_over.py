@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lm_eval_so.runner.config.secrets import Redactor
 from lm_eval_so.runner.errors import RunDirectoryBusyError
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.store.directory import RunDirectory
 from lm_eval_so.runner.store.holder import Holder
 from support.results import result

@@ -10,8 +10,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from lm_eval_so.runner.backends.http.address import address_fault, is_ip
-from lm_eval_so.runner.config.secrets import without_userinfo
 from lm_eval_so.runner.errors import BackendSetupError
+from lm_eval_so.runner.masking.values import without_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

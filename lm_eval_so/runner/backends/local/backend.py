@@ -10,7 +10,7 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import AsyncExitStack
 from typing import IO, TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.local.model import (
@@ -23,6 +23,8 @@ from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.config.identity import sent
 from lm_eval_so.runner.config.schema import Config, UserPath
 from lm_eval_so.runner.errors import BackendSetupError
+from lm_eval_so.runner.masking.options import opened
+from lm_eval_so.runner.masking.values import without_handed_on
 from lm_eval_so.runner.models import RunConfig
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ class LocalOptions(Config):
     model_path: UserPath | None = None
     context_length: Annotated[int, Field(ge=64)] = 2048
     n_parallel: Annotated[int, Field(ge=1, le=256)] = 4
-    request_defaults: dict[str, Any] = Field(default={"max_tokens": 256})
+    request_defaults: Annotated[dict[str, Any], BeforeValidator(opened)] = Field(
+        default={"max_tokens": 256}
+    )
 
 
 class LocalBackend(ChatBackend):
@@ -82,7 +86,9 @@ class LocalBackend(ChatBackend):
             },
         )
         # What the environment says of OpenAI and of proxies is not about a process of our own.
-        self._client = await self._exit.enter_async_context(OpenAIBackend(config, environ={}))
+        client = OpenAIBackend(config, environ={})
+        client.longest_answer = self.longest_answer
+        self._client = await self._exit.enter_async_context(client)
         return self
 
     async def __aexit__(
@@ -105,6 +111,7 @@ class LocalBackend(ChatBackend):
             stdin=PIPE,
             stdout=PIPE,
             stderr=log,
+            env=without_handed_on(),
             start_new_session=True,
         )
         self._exit.push_async_callback(_stop, child)

@@ -18,7 +18,6 @@ from lm_eval_so.runner.backends.openai.environment import read_connection
 from lm_eval_so.runner.backends.openai.kept import count_resends
 from lm_eval_so.runner.backends.openai.options import OpenAIOptions
 from lm_eval_so.runner.backends.openai.refusal import from_status
-from lm_eval_so.runner.backends.openai.told import whole_number
 from lm_eval_so.runner.backends.openai.transport import Transport
 from lm_eval_so.runner.config.identity import sent
 from lm_eval_so.runner.errors import (
@@ -30,6 +29,7 @@ from lm_eval_so.runner.errors import (
     ProxyAuthenticationError,
     QuotaExceededError,
 )
+from lm_eval_so.runner.wire_number import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +105,8 @@ class OpenAIBackend(ChatBackend):
         )
 
         sdk = sdk_client(self._connection)
-        self._transport = await Transport(sdk, _PATH, self._connection).__aenter__()
+        transport = Transport(sdk, _PATH, self._connection, longest=self.longest_answer)
+        self._transport = await transport.__aenter__()
         return self
 
     async def __aexit__(

@@ -7,8 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from lm_eval_so.runner.config.secrets import is_secret_parameter
-from lm_eval_so.runner.models import is_secret_name
+from lm_eval_so.runner.masking.names import is_secret_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +69,6 @@ class Connection:
         if self.proxy is not None:
             found += self.proxy.secrets
         found += [value for name, value in self.query if is_secret_parameter(name)]
-        for name, text in self.headers.items():
-            if is_secret_name(name):
-                found += [text, *text.split()[1:]]  # the token of "Bearer <token>"
+        for text in self.headers.values():
+            found += [text, *text.split()[1:]]  # the token of "Bearer <token>"
         return found

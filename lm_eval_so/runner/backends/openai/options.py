@@ -1,14 +1,13 @@
 """Options of the ``openai`` backend."""
 
-import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from lm_eval_so.runner.backends.http.address import address_fault, shown
 from lm_eval_so.runner.config.schema import Config
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+from lm_eval_so.runner.masking.options import opened
+from lm_eval_so.runner.masking.values import is_no_variable
 
 
 def _as_sent(value: object) -> object:
@@ -39,7 +38,7 @@ class OpenAIOptions(Config):
     project: str | None = None
     default_headers: dict[str, SecretStr | str] = Field(default={})
     default_query: dict[str, _Text | None] = Field(default={})
-    request_defaults: dict[str, Any] = Field(default={})
+    request_defaults: Annotated[dict[str, Any], BeforeValidator(opened)] = Field(default={})
 
     @model_validator(mode="before")
     @classmethod
@@ -55,7 +54,7 @@ class OpenAIOptions(Config):
     @field_validator("api_key_env")
     @classmethod
     def _is_name(cls, value: str) -> str:
-        if not _VARIABLE.fullmatch(value):
+        if is_no_variable(value):
             raise ValueError("must be the name of an environment variable, and not the key itself")
         return value
 

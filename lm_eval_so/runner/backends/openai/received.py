@@ -1,17 +1,24 @@
-"""HTTP answers: read to their end, or piece by piece."""
+"""HTTP answers: read to their end, or piece by piece, and never further than is allowed."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from lm_eval_so.runner.errors import AnswerTooLongError
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     from aiohttp import ClientResponse
 
 _SUCCESS = range(200, 300)
 _GZIP = zlib.MAX_WBITS | 16
+_AT_ONCE = 1 << 18
+"""Bytes that are unpacked at once, as aiohttp does for what it unpacks itself."""
+_TURN = 1 << 20
+"""Bytes after which the event loop gets a turn: a small body may unpack to a large one."""
 
 
 class Answer(NamedTuple):
@@ -28,13 +35,20 @@ class Answer(NamedTuple):
 
 
 class Stream:
-    """An HTTP answer whose body is read piece by piece."""
+    """An HTTP answer whose body is read piece by piece.
 
-    def __init__(self, answer: ClientResponse) -> None:
+    Args:
+        answer: Its head is there.
+        longest: Bytes of the body, unpacked, that are read at the most.
+    """
+
+    def __init__(self, answer: ClientResponse, longest: int) -> None:
         self.status = answer.status
         self.headers: Mapping[str, str] = answer.headers
         self._answer = answer
+        self._longest = longest
         self._unpacked = _unpacking(answer.headers)
+        self._whole: Answer | None = None
 
     @property
     def ok(self) -> bool:
@@ -42,18 +56,71 @@ class Stream:
         return self.status in _SUCCESS
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body in the pieces in which it comes."""
-        async for piece in self._answer.content.iter_any():
-            yield self._unpacked(piece)
+        """The body in the pieces in which it comes.
+
+        Raises:
+            AnswerTooLongError: It is longer than allowed; the connection is closed.
+        """
+        if (self._answer.content_length or 0) > self._longest:
+            raise self._too_long()
+        read, turn = 0, _TURN
+        async for packed in self._answer.content.iter_any():
+            for piece in self._unpacked(packed):
+                read += len(piece)
+                if read > self._longest:
+                    raise self._too_long()
+                if read > turn:
+                    turn = read + _TURN
+                    await asyncio.sleep(0)
+                yield piece
 
     async def whole(self) -> Answer:
-        """The answer, read to its end."""
-        body = await self._answer.read()
-        return Answer(self.status, self.headers, self._unpacked(body))
+        """The answer, read to its end.
+
+        Of one that is no success, what is too long is cut: the status tells what it is.
+
+        Raises:
+            AnswerTooLongError: As `pieces`.
+        """
+        if self._whole is None:
+            read = []
+            try:
+                async for piece in self.pieces():
+                    read.append(piece)  # noqa: PERF401 - kept when it breaks off
+            except AnswerTooLongError:
+                if self.ok:
+                    raise
+            self._whole = Answer(self.status, self.headers, b"".join(read))
+        return self._whole
+
+    async def drain(self, longest: int) -> None:
+        """Reads what is left, up to so many bytes, so that the connection can be kept."""
+        async for piece in self._answer.content.iter_any():
+            longest -= len(piece)
+            if longest < 0:
+                return
+
+    def _too_long(self) -> AnswerTooLongError:
+        self._answer.close()
+        return AnswerTooLongError(
+            f"the answer is longer than runner.max_response_mb ({self._longest / 1e6:g}) allows",
+            status_code=self.status,
+        )
 
 
-def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], bytes]:
+def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], Iterable[bytes]]:
     """What unpacks a body: aiohttp does not know gzip's older name (RFC 9110, 8.4.1.3)."""
     if headers.get("Content-Encoding", "").strip().lower() != "x-gzip":
-        return bytes
-    return zlib.decompressobj(wbits=_GZIP).decompress
+        return _as_it_is
+    packed = zlib.decompressobj(wbits=_GZIP)
+
+    def unpacked(piece: bytes) -> Iterator[bytes]:
+        while piece:
+            yield packed.decompress(piece, _AT_ONCE)
+            piece = packed.unconsumed_tail
+
+    return unpacked
+
+
+def _as_it_is(piece: bytes) -> tuple[bytes]:
+    return (piece,)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.models import TokenUsage
+from lm_eval_so.runner.wire_number import number, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 _REQUEST_IDS = ("x-request-id", "x-litellm-call-id")  # the first that is there
 _COST = "x-litellm-response-cost"  # US dollars; "None" where LiteLLM does not know
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_MOST = 2**63 - 1
-_LONGEST_NUMBER = 40  # characters
 
 
 def header_text(value: str) -> str:
@@ -53,27 +51,7 @@ def token_usage(usage: object) -> TokenUsage | None:
 
 def told_cost(headers: Mapping[str, str], usage: object) -> float | None:
     """US dollars by ``usage.cost`` (OpenRouter) or a header (LiteLLM); None where nobody tells."""
-    cost = _number(usage.get("cost")) if isinstance(usage, dict) else None
+    cost = number(usage.get("cost")) if isinstance(usage, dict) else None
     if cost is None:
-        cost = _number(headers.get(_COST))
+        cost = number(headers.get(_COST))
     return cost if cost is not None and cost >= 0 else None
-
-
-def whole_number(value: object) -> int | None:
-    """The value as a whole number from 0 to 2^63 - 1; fractions are rounded."""
-    number = value if type(value) is int else _number(value)
-    if number is None or not 0 <= number <= _MOST:
-        return None
-    return round(number)
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, str) and len(value) > _LONGEST_NUMBER:
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if isfinite(number) else None

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
 
+from lm_eval_so.runner.backends.base import LONGEST_ANSWER
 from lm_eval_so.runner.backends.openai.body import read_json
 from lm_eval_so.runner.backends.openai.faults import Faults
 from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket, resending
@@ -41,7 +42,9 @@ _MOST_HEADERS = 1000
 _DRAIN_S = 0.1
 """Seconds for the end of a body whose answer is whole, so that its connection can be kept; as long
 as the OpenAI SDK gives it."""
-_MOST_REDIRECTS = 5
+_LONGEST_DRAIN = 1 << 20  # bytes
+_LONGEST_LIST = 4_000_000  # bytes; OpenRouter's list of models has 0.5 MB
+_MOST_REDIRECTS = 1
 
 
 class Transport:
@@ -53,6 +56,7 @@ class Transport:
         client: The SDK's; it says what is sent beside the body, and sends nothing itself.
         path: Behind the base URL.
         connection: How the server is reached; nothing else of the environment is looked at.
+        longest: Bytes of one answer, unpacked, at the most.
         clock: In seconds.
     """
 
@@ -62,9 +66,11 @@ class Transport:
         path: str,
         connection: Connection,
         *,
+        longest: int = LONGEST_ANSWER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._longest = longest
         self._connection = connection
         self._faults = Faults(connection)
         query = urlencode(connection.query)
@@ -133,8 +139,9 @@ class Transport:
         """
         try:
             async with await self._head(body, headers) as answer:
-                await self._check(answer)
-                return await Stream(answer).whole()
+                whole = await Stream(answer, self._longest).whole()
+                self._faults.check(whole.status, whole.body)
+                return whole
         except self._broken as error:
             raise await self._faults.explained(error) from error
 
@@ -149,23 +156,21 @@ class Transport:
         """
         try:
             async with await self._head(body, headers) as answer:
-                await self._check(answer)
-                yield Stream(answer)
+                stream = Stream(answer, self._longest)
+                refused = stream.status == _REFUSED  # its body may say that TLS is asked for
+                self._faults.check(stream.status, (await stream.whole()).body if refused else b"")
+                yield stream
                 with suppress(TimeoutError, *self._broken):
                     async with asyncio.timeout(_DRAIN_S):
-                        await answer.content.read()
+                        await stream.drain(_LONGEST_DRAIN)
         except self._broken as error:
             raise await self._faults.explained(error) from error
-
-    async def _check(self, answer: ClientResponse) -> None:
-        """Notes an answer; the body is looked at only where it may say that TLS is asked for."""
-        self._faults.check(answer.status, await answer.read() if answer.status == _REFUSED else b"")
 
     async def _head(self, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
         """The answer as soon as its head is there.
 
-        A redirect is followed where it keeps the question and leads to the same host; another one
-        is the answer.
+        A redirect is followed, once, where it keeps the question and leads to the same host;
+        another one is the answer.
         """
         target, followed = self._target, 0
         while True:
@@ -199,8 +204,9 @@ class Transport:
         """What the server says it has; nothing where it does not say."""
         address = (self._target.parent.parent / "models").with_query(self._target.query)
         try:
-            async with asyncio.timeout(_PATIENCE), self._session.get(address) as answer:
-                listed = read_json(await answer.read())
+            getting = self._session.get(address, allow_redirects=False)
+            async with asyncio.timeout(_PATIENCE), getting as answer:
+                listed = read_json((await Stream(answer, _LONGEST_LIST).whole()).body)
         except (BackendError, *self._broken):
             return []
         rows = listed.get("data") if isinstance(listed, dict) else None

@@ -10,6 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.log import OncePerKind
+from lm_eval_so.runner.wire_number import any_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,8 +81,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         value = headers.get(name)
         if not value:
             continue
-        number = _number(value)
-        seconds = _seconds_until(value, now) if number is None else number * unit
+        told = any_number(value)
+        seconds = _seconds_until(value, now) if told is None else told * unit
         if seconds is not None and isfinite(seconds):
             return _sensible(seconds, now, name, value)
         _LOG.warning("the header %s is no time to wait, and is ignored: %.40r", name, value)
@@ -101,13 +102,6 @@ def wait_in_text(text: str, now: datetime) -> float | None:
     elif found := _RESETS_AT.search(text):
         seconds = _until_reset(found[1], now)
     return None if seconds is None else _sensible(seconds, now, "body", text)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _seconds_until(date: str, now: datetime) -> float | None:

@@ -202,10 +202,10 @@ def test_no_redirect_hands_the_question_to_another_host(place: str, status: int)
     assert len(server.received) == 1
 
 
-def test_a_redirect_in_a_circle_ends() -> None:
+def test_a_redirect_is_followed_once() -> None:
     server = Server(lambda *_: reply(b"", "Location: /v1/x", status="307 Moved"))
     assert failure(server).error_type == "RedirectError"
-    assert len(server.received) <= 10
+    assert [path for _, path, _ in server.received] == ["/v1/chat/completions", "/v1/x"]
 
 
 @pytest.mark.parametrize(

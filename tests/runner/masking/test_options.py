@@ -2,19 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lm_eval_so.runner.config.secrets import (
-    MASK,
-    Redactor,
-    public_options,
-    secrets_in,
-    without_userinfo,
-)
-from lm_eval_so.runner.models import RunConfig, RunError
+from lm_eval_so.runner.masking.options import identity_options, public_options, secrets_in, shown
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.values import public_address, without_userinfo
+from lm_eval_so.runner.models import RunConfig
 
 KEY = "sk-0123456789abcdef"
 PASSWORD = "hunter2-and-more"  # noqa: S105 - nobody's
@@ -25,16 +18,6 @@ def options(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
     return RunConfig(backend="b", model="m", backend_options=given).backend_options
 
 
-def failure(message: str, **details: object) -> RunError:
-    return RunError(
-        error_type="AuthenticationError",
-        message=message,
-        status_code=401,
-        retryable=False,
-        details=details or None,
-    )
-
-
 @pytest.mark.parametrize(
     "name",
     ["api_key", "apikey", "API_KEY", "password", "client_secret", "access_token", "X-Api-Key",
@@ -42,7 +25,8 @@ def failure(message: str, **details: object) -> RunError:
 )  # fmt: skip
 def test_a_secret_is_in_no_public_options(name: str) -> None:
     held = options(**{name: KEY, "default_headers": {name: KEY, "X-Team": "qa"}})
-    assert public_options(held) == {"default_headers": {"X-Team": "qa"}}
+    assert public_options(held) == {"default_headers": {name: "***", "X-Team": "***"}}
+    assert identity_options(held) == {"default_headers": {"X-Team": "qa"}}
 
 
 def test_options_that_are_no_secret_stay_as_they_are() -> None:
@@ -112,6 +96,7 @@ def test_every_secret_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         PASSWORD,
         "Bearer 0123456789",
         "0123456789",
+        "qa",
     }
 
 
@@ -129,62 +114,53 @@ def test_a_variable_that_is_not_set_hides_nothing() -> None:
     assert redactor.text("any text at all") == "any text at all"
 
 
-def test_a_secret_is_masked_wherever_it_stands() -> None:
-    redactor = Redactor([KEY, PASSWORD])
-    assert redactor.text(f"{KEY}: wrong, {PASSWORD}{KEY}") == f"{MASK}: wrong, {MASK}{MASK}"
+@pytest.mark.parametrize("name", ["api_key", "token", "X-Api-Key"])
+@pytest.mark.parametrize("value", [123456789012, 1.5])
+def test_a_number_may_be_a_secret(name: str, value: float) -> None:
+    held = options(**{name: value, "default_headers": {"X-Any": value}})
+    assert public_options(held) == {"default_headers": {"X-Any": "***"}}
+    assert str(value) in set(secrets_in(held))
+    assert str(value) not in repr(held)
 
 
-def test_of_two_secrets_the_longer_is_masked_first() -> None:
-    redactor = Redactor(["0123456789", "Bearer 0123456789", "01234"])
-    assert redactor.text("sent: Bearer 0123456789") == f"sent: {MASK}"
-
-
-@pytest.mark.parametrize(
-    ("secret", "in_text", "in_records"),
-    [
-        pytest.param("", False, False, id="empty"),
-        pytest.param("abc", False, False, id="too-short-to-be-one"),
-        pytest.param("test", True, False, id="a-word-an-answer-may-hold"),
-        pytest.param("ollama7", True, False, id="seven"),
-        pytest.param("ollama78", True, True, id="eight"),
-    ],
-)
-def test_a_short_secret_is_not_cut_out_of_answers(
-    secret: str, *, in_text: bool, in_records: bool
-) -> None:
-    redactor, line = Redactor([secret]), f'{{"text":"this is a {secret} of it"}}'
-    assert (MASK in redactor.text(line)) is in_text
-    assert (MASK.encode() in redactor.record(line.encode())) is in_records
+def test_words_of_a_tokenizer_are_no_secrets() -> None:
+    held = {"request_defaults": {"eos_token": "</s>", "prompt_cache_key": "a", "max_tokens": 2}}
+    assert options(**held) == public_options(held) == identity_options(held) == held
 
 
 @pytest.mark.parametrize(
-    "secret",
-    [KEY, 'quoted"word', "back\\slash", "tab\tbed-word", "암호-열쇠-여덟글자", "a/b+c=d/e"],
-    ids=["plain", "quote", "backslash", "tab", "unicode", "base64"],
+    "key", ["sk-proj-0123456789", KEY, "0123456789abcdef", "gsk_abcdef0123456789"]
 )
-def test_neither_records_nor_errors_show_a_secret(secret: str) -> None:
-    redactor = Redactor([secret])
-    error = failure(f"key {secret} is wrong", body={"echo": [secret]}, code=7)
-    masked = failure(f"key {MASK} is wrong", body={"echo": [MASK]}, code=7)
-    assert redactor.error(error) == masked
-    line = orjson.dumps({"echo": secret, "n": 1})
-    assert orjson.loads(redactor.record(line)) == {"echo": MASK, "n": 1}
+def test_a_key_in_the_place_of_its_variable_s_name_is_not_shown(key: str) -> None:
+    assert public_options({"api_key_env": key}) == {"api_key_env": "***"}
 
 
-@pytest.mark.parametrize("secret", ["message", "false", "null", "Authentication"])
-def test_a_secret_that_is_a_word_of_the_format_breaks_no_error(secret: str) -> None:
-    error = failure(f"key {secret} is wrong")
-    assert Redactor([secret]).error(error) == failure(f"key {MASK} is wrong")
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "my_key", "MY_KEY_2_OF_2024", "key2"])
+def test_a_variable_s_name_is_shown(name: str) -> None:
+    assert public_options({"api_key_env": name}) == {"api_key_env": name}
 
 
-def test_without_secrets_nothing_changes() -> None:
-    error = failure("no", body="x")
-    assert Redactor().error(error) == error
-    assert Redactor().record(b"line") == b"line"
+def test_a_config_is_shown_without_what_its_names_tell_to_be_secret() -> None:
+    held = {
+        "api_key": KEY,
+        "note": "mine",
+        "deep": [{"token": 12}, {"extra_headers": {"X-A": "b"}}],
+        "extra_query": {"code": "c", "api-version": "1"},
+        "at": "https://kim:word@host/?sig=abc&a=b",
+        "password": None,
+    }
+    assert shown(held) == {
+        "api_key": "***",
+        "note": "mine",
+        "deep": [{"token": "***"}, {"extra_headers": {"X-A": "***"}}],
+        "extra_query": {"code": "***", "api-version": "1"},
+        "at": "https://host/?sig=***&a=b",
+        "password": None,
+    }
 
 
-@given(st.text(min_size=8), st.text(), st.text())
-def test_no_record_holds_a_secret(secret: str, before: str, after: str) -> None:
-    line = orjson.dumps({"text": before + secret + after})
-    left = orjson.loads(Redactor([secret]).record(line))["text"]
-    assert left == (before + secret + after).replace(secret, MASK)
+@pytest.mark.parametrize("name", ["api-key", "api_key", "API%2DKEY", "code", "sig", "access_token"])
+def test_a_secret_in_the_query_of_an_address_is_not_shown(name: str) -> None:
+    assert (
+        public_address(f"see https://h/v1?a=b&{name}=x#c") == f"see https://h/v1?a=b&{name}=***#c"
+    )

@@ -1,0 +1,165 @@
+"""Options of a backend, and other mappings of the config: concealed, shown, searched."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from lm_eval_so.runner.masking.names import (
+    holds_headers,
+    holds_query,
+    is_secret_name,
+    is_secret_parameter,
+    names_variable,
+)
+from lm_eval_so.runner.masking.values import (
+    MASK,
+    is_no_variable,
+    public_address,
+    secrets_in_address,
+)
+
+_CONCEALED_HEADERS = {"default_headers", "extra_headers"}
+
+
+def concealed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, with a SecretStr for each secret, so that no print shows it by chance."""
+    return {
+        name: {header: _secret(value) for header, value in item.items()}
+        if name in _CONCEALED_HEADERS and isinstance(item, Mapping)
+        else _concealed(name, item)
+        for name, item in options.items()
+    }
+
+
+def opened(value: Any) -> Any:  # noqa: ANN401 - any option
+    """The value with its secrets, for whoever sends them."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Mapping):
+        return {name: opened(item) for name, item in value.items()}
+    return [opened(item) for item in value] if isinstance(value, list) else value
+
+
+def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as they may be written: without secrets, and with the names of headers alone."""
+    return {
+        name: dict.fromkeys(item, MASK)
+        if holds_headers(name) and isinstance(item, Mapping)
+        else _public(name, item)
+        for name, item in _without_secrets(options).items()
+    }
+
+
+def identity_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as far as they may tell one run from another, never to be written as they are.
+
+    A header that no name tells to be a secret is part of it, since it may choose who answers.
+    """
+    return {
+        name: {
+            header: opened(value) for header, value in item.items() if not is_secret_name(header)
+        }
+        if holds_headers(name) and isinstance(item, Mapping)
+        else _identity(name, item)
+        for name, item in options.items()
+        if isinstance(item, Mapping) or name in _without_secrets({name: item})
+    }
+
+
+def shown(value: Any, name: str = "") -> Any:  # noqa: ANN401 - any part of a config
+    """A part of a config as it may be written: ``***`` in the place of each secret."""
+    if isinstance(value, SecretStr) or (is_secret_name(name) and value not in (None, "")):
+        return MASK
+    if holds_headers(name) and value:
+        return dict.fromkeys(value, MASK) if isinstance(value, Mapping) else MASK
+    if isinstance(value, Mapping):
+        return {
+            key: MASK if holds_query(name) and is_secret_parameter(key) else shown(item, key)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [shown(item, name) for item in value]
+    return _shown_text(name, value) if isinstance(value, str) else value
+
+
+def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
+    """Every secret the options hold or name: values, variables named by ``*_env``, passwords."""
+    for name, value in options.items():
+        if names_variable(name):
+            yield os.environ.get(str(value), "")
+        elif is_secret_name(name) or holds_headers(name):
+            yield from _secrets_of(concealed_all(value))
+        else:
+            yield from _secrets_of(value)
+
+
+def concealed_all(value: Any) -> Any:  # noqa: ANN401 - any option
+    """The value with a SecretStr for every text and number in it."""
+    if isinstance(value, Mapping):
+        return {name: concealed_all(item) for name, item in value.items()}
+    return [concealed_all(item) for item in value] if isinstance(value, list) else _secret(value)
+
+
+def _concealed(name: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        return concealed(value)
+    if isinstance(value, list):
+        return [_concealed(name, item) for item in value]
+    return _secret(value) if is_secret_name(name) else value
+
+
+def _secret(value: object) -> object:
+    """A key may be a number, as YAML reads it."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    return SecretStr(str(value))
+
+
+def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in options.items()
+        if not isinstance(value, SecretStr) and (value is None or not is_secret_name(name))
+    }
+
+
+def _public(name: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        return public_options(_without_parameters(name, value))
+    if isinstance(value, list):
+        return [_public(name, item) for item in value if not isinstance(item, SecretStr)]
+    return _shown_text(name, value) if isinstance(value, str) else value
+
+
+def _identity(name: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        return identity_options(_without_parameters(name, value))
+    if isinstance(value, list):
+        return [_identity(name, item) for item in value if not isinstance(item, SecretStr)]
+    return public_address(value) if isinstance(value, str) else value
+
+
+def _without_parameters(name: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not holds_query(name):
+        return value
+    return {key: item for key, item in value.items() if not is_secret_parameter(key)}
+
+
+def _shown_text(name: str, text: str) -> str:
+    return MASK if names_variable(name) and is_no_variable(text) else public_address(text)
+
+
+def _secrets_of(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        secret = value.get_secret_value()
+        yield secret
+        yield from secret.split()[1:]  # the token of "Bearer <token>"
+    elif isinstance(value, Mapping):
+        yield from secrets_in(value)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets_of(item)
+    elif isinstance(value, str):
+        yield from secrets_in_address(value)
