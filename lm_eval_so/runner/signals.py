@@ -1,9 +1,10 @@
 """Ctrl-C, SIGTERM and SIGHUP as requests to stop.
 
 The first is a request to the event loop: nothing more is sent, what is in flight is waited for. The
-second gives that up. A loop that takes no notice is blocked by a call, to a file say: the error is
-then raised in the place where it hangs. In a process of the command line the second signal is the
-end within seconds, whatever blocks.
+second gives that up: another Ctrl-C, or any signal two seconds later, since a cluster's manager
+sends SIGTERM twice within a moment. A loop that takes no notice is blocked by a call, to a file
+say: the error is then raised in the place where it hangs. In a process of the command line the
+second signal is the end within seconds, whatever blocks.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _EXIT_CODE_BASE = 128
 _PATIENCE = 2.0
 """Seconds that the event loop has to take notice; a cluster's manager kills some seconds later."""
+ONE_REQUEST = 2.0
+"""Seconds in which signals are one request; but for a second Ctrl-C, which a person pressed."""
 _LAST_WORDS = 4.0
 """Seconds from the second signal to the end of the process: for the files, and for MLflow."""
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
@@ -107,6 +110,7 @@ class _Listener:
         self._patience = patience
         self._overdue: BaseException | None = None
         self.received = 0
+        self._first: tuple[int, float] | None = None
         self.closed = threading.Event()
 
     def handle(self, number: int, _: object) -> None:
@@ -114,6 +118,8 @@ class _Listener:
         overdue, self._overdue = self._overdue, None
         if overdue is not None:
             raise overdue
+        if self._is_the_same_request(number):
+            return
         self.received += 1
         error, heard = InterruptedRunError(signal.Signals(number)), threading.Event()
         self._loop.call_soon_threadsafe(self._take, error, heard)
@@ -121,6 +127,14 @@ class _Listener:
         if again and _is_ours:
             _end_soon(error.exit_code)
         _in_thread(self._insist, number, _for_good(error) if again else error, heard)
+
+    def _is_the_same_request(self, number: int) -> bool:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = number, now
+            return False
+        first, at = self._first
+        return now - at < ONE_REQUEST and not number == first == signal.SIGINT
 
     def _take(self, error: InterruptedRunError, heard: threading.Event) -> None:
         heard.set()

@@ -90,6 +90,14 @@ class SweepRecord:
         return [read_row(None, cell.settings).label for cell in self._cells]
 
     @property
+    def watched(self) -> list[Path | None]:
+        """Where the results go of each cell whose progress is told."""
+        shown = [cell.plan.options.progress != "none" for cell in self._cells]
+        return [
+            cell.directory if show else None for cell, show in zip(self._cells, shown, strict=True)
+        ]
+
+    @property
     def launches(self) -> list[list[str]]:
         """The overrides of each cell; with several datasets, also the directory found for it.
 
@@ -161,6 +169,7 @@ class SweepRecord:
         if ended is None:
             return row
         state = "failed" if ended.exit_code == _NOT_CARRIED_OUT and ended.error else row.state
+        state = ended.state or state
         return row.model_copy(
             update={"exit_code": ended.exit_code, "error": ended.error, "state": state}
         )

@@ -27,7 +27,10 @@ def console_for(*, stderr: bool = False) -> Console:
 
 
 def print_table(rows: Sequence[Row], console: Console) -> None:
-    """Prints the rows; their directories stand in the last column, or below where it is narrow."""
+    """Prints the rows, where each has its files, and below them why a cell did not come through.
+
+    The directories stand in the last column, or below where it is narrow.
+    """
     root = _root(rows)
     places = [_place(row, root) for row in rows]
     table = _table(rows)
@@ -37,13 +40,17 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     unbounded = console.options.update(max_width=_UNBOUNDED)
     if Measurement.get(console, unbounded, table).maximum <= console.width:
         console.print(table, markup=False, highlight=False)
-        return
-    table = _table(rows)
+    else:
+        table = _table(rows)
+        for row in rows:
+            table.add_row(*_cells(row))
+        console.print(table, markup=False, highlight=False)
+        for row in rows:
+            console.print(f"{row.label}: {row.directory or '-'}", soft_wrap=True, markup=False)
     for row in rows:
-        table.add_row(*_cells(row))
-    console.print(table, markup=False, highlight=False)
-    for row in rows:
-        console.print(f"{row.label}: {row.directory or '-'}", soft_wrap=True, markup=False)
+        if row.error:
+            line = f"{row.state}: {row.label or row.directory}: {row.error}"
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _table(rows: Sequence[Row]) -> Table:
