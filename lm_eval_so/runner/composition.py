@@ -10,7 +10,6 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,7 @@ _EXTRAS = {
 """The extra of this package that brings each of Hydra's plugins."""
 _SEVERAL = re.compile(r"(?:value for argument|Sweep parameters) '(?P<key>[^=]*)=(?P<values>.*)'")
 _PLUGINS = str(Path(__file__).parent / "plugins")
+_scratch: str | None = None
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
@@ -174,12 +174,30 @@ def _example(path: str) -> str:
     return str(shipped("example") / path)
 
 
-@cache
-def scratch_dir() -> str:
-    """Where Hydra's sweeper insists on leaving its files: gone when the process ends."""
-    path = tempfile.mkdtemp(prefix="lm-eval-so-")
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path
+def scratch_dir(beside: str = ".") -> str:
+    """Where Hydra insists on a folder for the files of a sweep: gone when the process ends.
+
+    Args:
+        beside: Where it is made if no temporary folder can be written: then other temporary files
+            of this process and its children go there too.
+    """
+    global _scratch  # noqa: PLW0603 - one a process
+    if _scratch is None:
+        try:
+            _scratch = tempfile.mkdtemp(prefix="lm-eval-so-")
+        except FileNotFoundError:  # none of the folders that Python tries
+            folder = Path(beside).expanduser().absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            _scratch = tempfile.mkdtemp(prefix=".scratch-", dir=folder)
+            tempfile.tempdir = os.environ["TMPDIR"] = _scratch
+        atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
+    return _scratch
+
+
+def share_scratch_dir(path: str) -> None:
+    """In a launcher's process: the folder is that of the whole sweep, and others remove it."""
+    global _scratch  # noqa: PLW0603 - as above
+    _scratch = path
 
 
 def _json_value(encoded: str) -> Any:  # noqa: ANN401 - a string that is JSON within

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from lm_eval_so.runner.cell import Ended, Place
-from lm_eval_so.runner.composition import register, scratch_dir
+from lm_eval_so.runner.composition import register, scratch_dir, share_scratch_dir
 from lm_eval_so.runner.output import keep_output
 from lm_eval_so.runner.signals import by_signal
 
@@ -60,6 +60,7 @@ class Task:
         self.__dict__.update(state)
         keep_output()
         register()
+        share_scratch_dir(str(self.sweep))
         note_signals()
 
     def __call__(self, composed: DictConfig) -> Ended | float:

@@ -1,19 +1,26 @@
 """Files that are whole or not there."""
 
 import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from lm_eval_so.runner.errors import StoreError
 
 
-def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
+def replace_file(path: Path, pieces: Iterable[bytes], *, several_writers: bool = False) -> None:
     """Puts a new file in the place of ``path`` in one step, synced to disk.
+
+    Args:
+        path: The file.
+        pieces: Its content.
+        several_writers: Whether others may do the same at this moment; no lock keeps them away.
 
     Raises:
         StoreError: It cannot be written; what stood there before still does.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
+    own = f".{secrets.token_hex(4)}" if several_writers else ""
+    temporary = path.with_name(f"{path.name}{own}.tmp")
     try:
         with temporary.open("wb", buffering=1 << 18) as file:
             file.writelines(pieces)

@@ -136,8 +136,8 @@ class SweepRecord:
         except OSError as error:
             raise unwritable(self.path, error) from error
         json = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        replace_file(self.path / RECORD, [json])
-        replace_file(self.path / TABLE, [csv_text(rows).encode()])
+        replace_file(self.path / RECORD, [json], several_writers=True)
+        replace_file(self.path / TABLE, [csv_text(rows).encode()], several_writers=True)
         return rows
 
     def finish(self, ended: Mapping[int, Ended]) -> int:
