@@ -16,7 +16,13 @@ from hydra.core.global_hydra import GlobalHydra
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner.arguments import for_hydra
-from lm_eval_so.runner.composition import COMPOSITION_ERRORS, explain, mask_secrets, register
+from lm_eval_so.runner.composition import (
+    COMPOSITION_ERRORS,
+    explain,
+    mask_secrets,
+    register,
+    register_search,
+)
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.output import keep_output, lasting_output, show, tell
 from lm_eval_so.runner.signals import InterruptedRunError, by_signal, own_process
@@ -114,6 +120,7 @@ def _hydra_process(arguments: list[str]) -> Iterator[None]:
         # Hydra 1.3.8 gives argparse a lazy help text, which 3.14 checks and refuses.
         argparse.ArgumentParser._check_help = lambda self, action: None  # type: ignore[attr-defined] # noqa: ARG005, SLF001
     register()
+    register_search()
     before, full_error = sys.argv, os.environ.get(_FULL_ERROR)
     handlers, level = logging.root.handlers[:], logging.root.level
     sys.argv = ["lm-eval-so", *arguments]

@@ -9,12 +9,13 @@ import secrets
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -38,9 +39,10 @@ _EXTRAS = {
     "hydra/launcher/joblib": "joblib",
     "hydra/launcher/submitit_local": "submitit",
     "hydra/launcher/submitit_slurm": "submitit",
-    "hydra/sweeper/optuna": "optuna",
 }
 """The extra of this package that brings each of Hydra's plugins."""
+SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes", "nsgaii", "qmc")
+"""``hydra/sweeper/sampler`` of a search: how it picks the values."""
 _SEVERAL = re.compile(r"(?:value for argument|Sweep parameters) '(?P<key>[^=]*)=(?P<values>.*)'")
 _PLUGINS = str(Path(__file__).parent / "plugins")
 _scratch: str | None = None
@@ -54,6 +56,22 @@ class CellsConf:
     _target_: str = "hydra_plugins.lm_eval_so_cells.CellSweeper"
     params: dict[str, Any] | None = None
     cells: dict[str, Any] | None = None
+
+
+@dataclass
+class SearchConf:
+    """``hydra.sweeper`` with ``hydra/sweeper=optuna``: the arguments of `SearchSweeper`."""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "tpe"}])
+    _target_: str = "hydra_plugins.lm_eval_so_cells.SearchSweeper"
+    n_trials: int = 20
+    n_jobs: int = 2
+    direction: str = "minimize"
+    sampler: Any = None
+    storage: str | None = None
+    study_name: str | None = None
+    max_failure_rate: float = 0.0
+    params: dict[str, Any] | None = None
 
 
 def shipped(folder: str) -> Path:
@@ -80,6 +98,18 @@ def register() -> None:
     if _PLUGINS not in sys.path:
         sys.path.append(_PLUGINS)  # Hydra takes plugins from the namespace hydra_plugins alone
     store(group="hydra/sweeper", name="cells", node=CellsConf)
+
+
+def register_search() -> None:
+    """Tells Hydra of our search, after its plugins: an older one has the same name."""
+    Plugins.instance()
+    store = ConfigStore.instance().store
+    store(group="hydra/sweeper", name="optuna", node=SearchConf)
+    for sampler in SAMPLERS:
+        node = DictConfig({"kind": sampler}, flags={"struct": False})
+        store(
+            group="hydra/sweeper/sampler", name=sampler, node=node, package="hydra.sweeper.sampler"
+        )
 
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:

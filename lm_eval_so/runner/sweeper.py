@@ -74,7 +74,7 @@ class CellSweeper(Sweeper):
         record = SweepRecord(planned(composed), self.task.again)
         record.write()
         self.task.labels, self.task.sweep = record.labels, record.path
-        self.task.uris = {uri for _, _, plan in composed if (uri := _tracking_uri(plan))}
+        self.task.uris = {uri for _, _, plan in composed if (uri := tracking_uri_of(plan))}
         ended, stopped = self._launch(record, record.launches)
         code = max([record.finish(ended), *(end.exit_code for end in ended.values())])
         self.task.exit_code = code if stopped is None else stopped
@@ -138,7 +138,8 @@ class CellSweeper(Sweeper):
             hydra.cfg = before
 
 
-def _tracking_uri(plan: RunPlan) -> str | None:
+def tracking_uri_of(plan: RunPlan) -> str | None:
+    """Where MLflow is, if the run is told to it."""
     if plan.tracking.kind == "none":
         return None
     from lm_eval_so.tracking.address import tracking_uri  # noqa: PLC0415 - only if asked for

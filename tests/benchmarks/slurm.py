@@ -64,10 +64,13 @@ class Sweep:
                 stdout=out,
                 stderr=out,
             )
-        if midway is not None:
-            self.wait_until_under_way()
-            midway(self)
-        self.code = self.process.wait(PATIENCE_S)
+        try:
+            if midway is not None:
+                self.wait_until_under_way()
+                midway(self)
+            self.code = self.process.wait(PATIENCE_S)
+        finally:
+            self.process.kill()
         self.said = output.read_text()
 
     def wait_until_under_way(self) -> None:

@@ -79,6 +79,7 @@ def slurm_node(folder: Path) -> Iterator[None]:
         wait_for_node()
         yield
     finally:
+        end_jobs()
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait(PATIENCE_S)
@@ -107,6 +108,15 @@ def wait_for_node() -> None:
 def asked(*command: str) -> str:
     """What a command of Slurm's says."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def end_jobs() -> None:
+    """Leaves no process of a job behind, whatever happened."""
+    asked("scancel", "--signal=KILL", "--full", "--me")
+    asked("scancel", "--me")
+    deadline = time.monotonic() + PATIENCE_S
+    while asked("squeue", "--noheader").strip() and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def free_port() -> int:

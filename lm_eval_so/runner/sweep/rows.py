@@ -21,6 +21,7 @@ class Row(Value):
         failed: Samples whose outcome is no answer.
         owed: Samples without an outcome.
         results_per_s: Of the last command; None where it sent nothing.
+        objective: The number that the config's ``objective`` names.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class Row(Value):
     directory: Path | None = None
     exit_code: int | None = None
     error: str | None = None
+    objective: float | None = None
 
     @property
     def label(self) -> str:
