@@ -30,8 +30,9 @@ guard: $(VENV)/.installed-dev  ## measure the figures a user feels, and fail whe
 bench: $(VENV)/.installed-dev  ## measure all figures, or those of PARTS='slots batch'; takes a quarter of an hour
 	$(BIN)/python tests/benchmarks/bench.py $(PARTS)
 
-soak: $(VENV)/.installed-dev  ## run for ten minutes under a limit, with mixed faults
+soak: $(VENV)/.installed-dev  ## run for ten minutes under a limit, with mixed faults; then cells on Slurm, where it is
 	$(BIN)/python tests/benchmarks/soak.py
+	$(BIN)/python tests/benchmarks/slurm.py
 
 format: $(VENV)/.installed-dev  ## put the code in shape
 	$(BIN)/ruff check --fix .

@@ -204,7 +204,7 @@ def _prepared(
     plan = _plan(dataset, config, how)
     backend = backend_of(how.get("backend"), config)
     if plan.tracking.kind == "none":
-        with Run(plan, backend, *observers) as prepared:
+        with Run(plan, backend, *observers, share_limits_in=plan.limits_folder()) as prepared:
             yield prepared, lambda _: None
         return
     from lm_eval_so.tracking.feeder import Feeder  # noqa: PLC0415 - only if asked for
@@ -213,7 +213,9 @@ def _prepared(
     feeder = Feeder()
     tracking = tracking_of(plan, feeder)
     try:
-        with Run(plan, backend, *observers, tracking) as prepared:
+        with Run(
+            plan, backend, *observers, tracking, share_limits_in=plan.limits_folder()
+        ) as prepared:
             yield prepared, partial(_finish, tracking)
     finally:
         feeder.close(wait=False)  # there may be an event loop that must not wait

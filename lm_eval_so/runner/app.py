@@ -18,7 +18,12 @@ from hydra.core.global_hydra import GlobalHydra
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner.arguments import for_hydra
-from lm_eval_so.runner.composition import COMPOSITION_ERRORS, explain, register
+from lm_eval_so.runner.composition import (
+    COMPOSITION_ERRORS,
+    explain,
+    register,
+    register_search,
+)
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.masking.yaml_text import without_secrets
 from lm_eval_so.runner.output import keep_output, lasting_output, show, tell
@@ -151,6 +156,7 @@ def _hydra_process(arguments: list[str]) -> Iterator[None]:
         # Hydra 1.3.8 gives argparse a lazy help text, which 3.14 checks and refuses.
         argparse.ArgumentParser._check_help = lambda self, action: None  # type: ignore[attr-defined] # noqa: ARG005, SLF001
     register()
+    register_search()
     before, full_error = sys.argv, os.environ.get(_FULL_ERROR)
     handlers, level = logging.root.handlers[:], logging.root.level
     sys.argv = ["lm-eval-so", *arguments]

@@ -28,8 +28,10 @@ class Ended(NamedTuple):
     Attributes:
         error: Why it was not carried out to its end.
         objective: The number that the config's ``objective`` names.
+        state: What a table says of it, where its run directory does not know: it was killed.
     """
 
     exit_code: int
     error: str | None = None
     objective: float | None = None
+    state: str | None = None

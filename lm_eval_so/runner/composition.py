@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import os
 import re
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.core import utils as hydra_utils
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -34,11 +35,13 @@ _EXTRAS = {
     "hydra/launcher/joblib": "joblib",
     "hydra/launcher/submitit_local": "submitit",
     "hydra/launcher/submitit_slurm": "submitit",
-    "hydra/sweeper/optuna": "optuna",
 }
 """The extra of this package that brings each of Hydra's plugins."""
+SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes", "nsgaii", "qmc")
+"""``hydra/sweeper/sampler`` of a search: how it picks the values."""
 _SEVERAL = re.compile(r"(?:value for argument|Sweep parameters) '(?P<key>[^=]*)=(?P<values>.*)'")
 _PLUGINS = str(Path(__file__).parent / "plugins")
+_scratch: str | None = None
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
@@ -49,6 +52,22 @@ class CellsConf:
     _target_: str = "hydra_plugins.lm_eval_so_cells.CellSweeper"
     params: dict[str, Any] | None = None
     cells: dict[str, Any] | None = None
+
+
+@dataclass
+class SearchConf:
+    """``hydra.sweeper`` with ``hydra/sweeper=optuna``: the arguments of `SearchSweeper`."""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": "tpe"}])
+    _target_: str = "hydra_plugins.lm_eval_so_cells.SearchSweeper"
+    n_trials: int = 20
+    n_jobs: int = 2
+    direction: str = "minimize"
+    sampler: Any = None
+    storage: str | None = None
+    study_name: str | None = None
+    max_failure_rate: float = 0.0
+    params: dict[str, Any] | None = None
 
 
 def shipped(folder: str) -> Path:
@@ -83,6 +102,18 @@ def _save_config(cfg: DictConfig, filename: str, output_dir: Path) -> None:
     output_dir.mkdir(parents=True, exist_ok=True)
     text = without_secrets(OmegaConf.to_yaml(cfg), mask_secret)
     (output_dir / filename).write_text(text, encoding="utf-8")
+
+
+def register_search() -> None:
+    """Tells Hydra of our search, after its plugins: an older one has the same name."""
+    Plugins.instance()
+    store = ConfigStore.instance().store
+    store(group="hydra/sweeper", name="optuna", node=SearchConf)
+    for sampler in SAMPLERS:
+        node = DictConfig({"kind": sampler}, flags={"struct": False})
+        store(
+            group="hydra/sweeper/sampler", name=sampler, node=node, package="hydra.sweeper.sampler"
+        )
 
 
 def overrides_first(arguments: Sequence[str]) -> list[str]:
@@ -164,12 +195,30 @@ def _example(path: str) -> str:
     return str(shipped("example") / path)
 
 
-@cache
-def scratch_dir() -> str:
-    """Where Hydra's sweeper insists on leaving its files: gone when the process ends."""
-    path = tempfile.mkdtemp(prefix="lm-eval-so-")
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path
+def scratch_dir(beside: str = ".") -> str:
+    """Where Hydra insists on a folder for the files of a sweep: gone when the process ends.
+
+    Args:
+        beside: Where it is made if no temporary folder can be written: then other temporary files
+            of this process and its children go there too.
+    """
+    global _scratch  # noqa: PLW0603 - one a process
+    if _scratch is None:
+        try:
+            _scratch = tempfile.mkdtemp(prefix="lm-eval-so-")
+        except FileNotFoundError:  # none of the folders that Python tries
+            folder = Path(beside).expanduser().absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            _scratch = tempfile.mkdtemp(prefix=".scratch-", dir=folder)
+            tempfile.tempdir = os.environ["TMPDIR"] = _scratch
+        atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
+    return _scratch
+
+
+def share_scratch_dir(path: str) -> None:
+    """In a launcher's process: the folder is that of the whole sweep, and others remove it."""
+    global _scratch  # noqa: PLW0603 - as above
+    _scratch = path
 
 
 def _json_value(encoded: str) -> Any:  # noqa: ANN401 - a string that is JSON within

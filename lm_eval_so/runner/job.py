@@ -52,7 +52,7 @@ def run_job(
     try:
         plan = plan_from(composed)
         check_objective(plan.objective)
-        limits = plan.output_root / ".limits" if together else None
+        limits = plan.limits_folder(together=together)
         observers = _observers(plan.options, together=together)
         tracking = _tracking(plan, feeder, place)
         if tracking is not None:

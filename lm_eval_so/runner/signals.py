@@ -1,9 +1,10 @@
 """Ctrl-C, SIGTERM and SIGHUP as requests to stop.
 
 The first is a request to the event loop: nothing more is sent, what is in flight is waited for. The
-second gives that up. A loop that takes no notice is blocked by a call, to a file say: the error is
-then raised in the place where it hangs. In a process of the command line the second signal is the
-end within seconds, whatever blocks.
+second gives that up: another Ctrl-C, or any signal two seconds later, since a cluster's manager
+sends SIGTERM twice within a moment. A loop that takes no notice is blocked by a call, to a file
+say: the error is then raised in the place where it hangs. In a process of the command line the
+second signal is the end within seconds, whatever blocks.
 
 Runs of one loop share the handlers, which are put back after the last of them. A program that has
 a handler of its own still gets its signals.
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _EXIT_CODE_BASE = 128
 _PATIENCE = 2.0
 """Seconds that the event loop has to take notice; a cluster's manager kills some seconds later."""
+ONE_REQUEST = 2.0
+"""Seconds in which signals are one request; but for a second Ctrl-C, which a person pressed."""
 _LAST_WORDS = 4.0
 """Seconds from the second signal to the end of the process: for the files, and for MLflow."""
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
@@ -130,11 +133,13 @@ class _Handlers:
         self._listeners: list[_Listener] = []
         self._before: dict[signal.Signals, Any] = {}
         self._overdue: BaseException | None = None
+        self._first: tuple[int, float] | None = None
 
     def add(self, listener: _Listener) -> None:
         """Installs the handlers for the first."""
         self._listeners.append(listener)
         if len(self._listeners) == 1:
+            self._first = None
             self._before = {number: signal.signal(number, self._handle) for number in _stopping()}
 
     def remove(self, listener: _Listener) -> None:
@@ -164,6 +169,9 @@ class _Handlers:
             self._put_back()
             signal.raise_signal(number)
             return
+        if self._is_the_same_request(number):
+            self._hand_on(number, frame)
+            return
         error, heard = InterruptedRunError(signal.Signals(number)), threading.Event()
         for listener in self._listeners:
             listener.tell(error, heard)
@@ -172,6 +180,14 @@ class _Handlers:
             _end_soon(error.exit_code)
         _in_thread(self._insist, number, _for_good(error) if again else error, heard)
         error.raised = self._hand_on(number, frame)
+
+    def _is_the_same_request(self, number: int) -> bool:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = number, now
+            return False
+        first, at = self._first
+        return now - at < ONE_REQUEST and not number == first == signal.SIGINT
 
     def _hand_on(self, number: int, frame: FrameType | None) -> BaseException | None:
         """Calls the program's own handler; what it raises must wait for the end of the run."""

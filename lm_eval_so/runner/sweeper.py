@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import signal
-import threading
-import traceback
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, open_dict, read_write
 
-from lm_eval_so.runner.cell import Ended
 from lm_eval_so.runner.config.overrides import as_typed
-from lm_eval_so.runner.output import tell
+from lm_eval_so.runner.launch.fleet import ended_of, to_the_end
+from lm_eval_so.runner.launch.kinds import fleet_of
+from lm_eval_so.runner.launch.watch import Watch
 from lm_eval_so.runner.signals import by_signal
 from lm_eval_so.runner.task import INTERRUPTED, Task
-from lm_eval_so.runner.typed import hide_secrets, mask_secret
+from lm_eval_so.runner.typed import hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,9 +26,9 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from hydra.types import HydraContext, TaskFunction
 
+    from lm_eval_so.runner.cell import Ended
     from lm_eval_so.runner.config.schema import RunPlan
-
-_NOT_CARRIED_OUT = 2
+    from lm_eval_so.runner.sweep.record import SweepRecord
 
 
 class CellSweeper(Sweeper):
@@ -81,23 +77,35 @@ class CellSweeper(Sweeper):
         record = SweepRecord(planned(composed), self.task.again)
         record.write()
         self.task.labels, self.task.sweep = record.labels, record.path
-        self.task.uris = {uri for _, _, plan in composed if (uri := _tracking_uri(plan))}
-        ended, interrupted = self._launch(record.launches)
+        self.task.uris = {uri for _, _, plan in composed if (uri := tracking_uri_of(plan))}
+        ended, stopped = self._launch(record, record.launches)
         code = max([record.finish(ended), *(end.exit_code for end in ended.values())])
-        self.task.exit_code = INTERRUPTED if interrupted and not by_signal(code) else code
+        self.task.exit_code = code if stopped is None else stopped
 
-    def _launch(self, cells: list[list[str]]) -> tuple[dict[int, Ended], bool]:
+    def _launch(
+        self, record: SweepRecord, cells: list[list[str]], first: int = 0
+    ) -> tuple[dict[int, Ended], int | None]:
+        """Runs cells, all of which have their turn.
+
+        Args:
+            record: Of the sweep.
+            cells: Overrides of each.
+            first: Number of the first.
+
+        Returns:
+            How those ended that were run, by number; and the exit code of a signal, if one came.
+        """
         assert self.launcher is not None  # noqa: S101 - setup() came before
+        fleet = fleet_of(self.launcher, cells, first, record.path / "jobs")
+        if fleet is not None:
+            return to_the_end(fleet, Watch(record.watched, fleet).look)
         try:
-            with _first_interrupt_to_the_cells(waits=not self._one_by_one):
-                returns = self.launcher.launch(cells, initial_job_idx=0)
+            returns = self.launcher.launch(cells, initial_job_idx=first)
         except KeyboardInterrupt:
-            return self.task.ended, True
-        return dict(enumerate(map(_ended, returns))), False
-
-    @property
-    def _one_by_one(self) -> bool:
-        return type(self.launcher).__name__ == "BasicLauncher"
+            ended = {number: end for number, end in self.task.ended.items() if number >= first}
+            codes = [end.exit_code for end in ended.values() if by_signal(end.exit_code)]
+            return ended, max(codes, default=INTERRUPTED)
+        return dict(enumerate(map(ended_of, returns), first)), None
 
     def _grid(self, arguments: list[str]) -> Iterator[tuple[str | None, list[str]]]:
         assert self.hydra_context is not None  # noqa: S101 - setup() came before
@@ -133,7 +141,8 @@ class CellSweeper(Sweeper):
             hydra.cfg = before
 
 
-def _tracking_uri(plan: RunPlan) -> str | None:
+def tracking_uri_of(plan: RunPlan) -> str | None:
+    """Where MLflow is, if the run is told to it."""
     if plan.tracking.kind == "none":
         return None
     from lm_eval_so.tracking.address import tracking_uri  # noqa: PLC0415 - only if asked for
@@ -171,33 +180,3 @@ def _literal(value: object) -> str:
     if hasattr(value, "__iter__"):
         return "[" + ",".join(map(_literal, value)) + "]"
     return "null" if value is None else str(value)
-
-
-def _ended(returned: JobReturn) -> Ended:
-    if returned.status == JobStatus.COMPLETED and isinstance(returned.return_value, Ended):
-        return returned.return_value
-    try:
-        result = returned.return_value
-    except Exception as bug:  # noqa: BLE001 - one cell's; the others have their turn
-        tell(mask_secret("".join(traceback.format_exception(bug))))
-        return Ended(_NOT_CARRIED_OUT, mask_secret(f"a bug: {type(bug).__name__}: {bug}"))
-    return Ended(_NOT_CARRIED_OUT, f"a cell returned {result!r}")
-
-
-@contextmanager
-def _first_interrupt_to_the_cells(*, waits: bool) -> Iterator[None]:
-    """While cells run in processes of their own, the first Ctrl-C is theirs; the second is ours."""
-    if not waits or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def wait(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        tell("interrupted: waiting for the cells (once more to leave them)")
-
-    signal.signal(signal.SIGINT, wait)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

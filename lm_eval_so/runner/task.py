@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from lm_eval_so.runner.cell import Ended, Place
-from lm_eval_so.runner.composition import register, scratch_dir
+from lm_eval_so.runner.composition import register, scratch_dir, share_scratch_dir
 from lm_eval_so.runner.output import keep_output
 from lm_eval_so.runner.signals import by_signal
 
@@ -60,8 +60,8 @@ class Task:
         self.__dict__.update(state)
         keep_output()
         register()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, _note_interrupt)
+        share_scratch_dir(str(self.sweep))
+        note_signals()
 
     def __call__(self, composed: DictConfig) -> Ended | float:
         """Runs one config.
@@ -141,6 +141,13 @@ def _objective(ended: Ended) -> float:
 
         raise LmEvalError(ended.error or "the objective has no value")
     return ended.objective
+
+
+def note_signals() -> None:
+    """In a launcher's process: a signal before or after a run is noted, and no cell begins then."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _note_interrupt)
 
 
 def _note_interrupt(*_: object) -> None:

@@ -19,6 +19,7 @@ from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
 from lm_eval_so.tracking.address import ARTIFACTS, database_of, is_remote, shown
 from lm_eval_so.tracking.claim import KEY_TAG, claimed
+from lm_eval_so.tracking.home import have_a_home
 from lm_eval_so.tracking.names import (
     METRICS_A_REQUEST,
     PARAM_LENGTH,
@@ -54,6 +55,7 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        have_a_home()
 
     @cached_property
     def client(self) -> "MlflowClient":

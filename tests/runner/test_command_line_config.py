@@ -193,7 +193,6 @@ def test_a_traceback_on_request_changes_no_exit_code(
         ("hydra/launcher/joblib", "joblib"),
         ("hydra/launcher/submitit_slurm", "submitit"),
         ("hydra/launcher/submitit_local", "submitit"),
-        ("hydra/sweeper/optuna", "optuna"),
     ],
 )
 def test_a_plugin_that_is_missing_names_its_extra(choice: str, extra: str) -> None:

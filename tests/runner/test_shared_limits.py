@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from conftest import program
 from lm_eval_so import RunConfig, RunnerOptions, run_async
+from lm_eval_so.runner.config.schema import RunPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,3 +75,40 @@ def test_another_model_or_key_has_limits_of_its_own(
     cell = {"model": "gpt-4o", "key": "a-key"}
     seconds = seconds_for_two(cell, other, make_dataset(COUNT), server, tmp_path)
     assert (COUNT - 9) / 10 <= seconds < (2 * COUNT - 9) / 10
+
+
+@pytest.mark.parametrize(
+    ("share", "beside_others", "alone"),
+    [("auto", True, False), (True, True, True), (False, False, False)],
+)
+def test_an_option_says_who_shares(
+    *, share: bool | str, beside_others: bool, alone: bool, tmp_path: Path
+) -> None:
+    plan = RunPlan(
+        dataset={"path": tmp_path},
+        run_config=RunConfig(backend="simulated", model="m"),
+        options=RunnerOptions(share_limits=share),
+        output_root=tmp_path,
+    )
+    assert bool(plan.limits_folder(together=True)) is beside_others
+    assert bool(plan.limits_folder()) is alone
+
+
+def test_commands_of_their_own_keep_one_limit(
+    make_dataset: Callable[..., Path], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    """As ``sbatch --array`` starts them."""
+    words = [
+        *(*program(), "backend=openai", "model=m", "dataset=path", "runner.share_limits=true"),
+        *(f"dataset.path={make_dataset(COUNT)}", "runner.requests_per_minute=600"),
+    ]
+    commands = [
+        subprocess.Popen([*words, f"params.seed={n}"], env={**os.environ, **server.env})
+        for n in range(2)
+    ]
+    assert [command.wait(100) for command in commands] == [0, 0]
+    assert list((tmp_path / "outputs" / ".limits").iterdir())
+    times = sorted(received.at for received in server.requests)
+    assert len(times) == 2 * COUNT
+    for n, first in enumerate(times):
+        assert sum(first <= at < first + 1 for at in times[n:]) <= 10 + 8

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from conftest import program, rows
-from lm_eval_so.runner.signals import InterruptedRunError, by_signal, on_signal
+from lm_eval_so.runner.signals import ONE_REQUEST, InterruptedRunError, by_signal, on_signal
 from support.fake_openai import FakeOpenAI, Reply
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def _signals_as_usual() -> Iterator[None]:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
+def _each_signal_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if they came seconds apart."""
+    monkeypatch.setattr("lm_eval_so.runner.signals.ONE_REQUEST", 0.0)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -171,7 +177,7 @@ def test_the_second_signal_ends_the_process_whatever_blocks(
     assert process.stdout is not None
     assert process.stdout.readline() == "blocked\n"
     process.send_signal(number)
-    time.sleep(1)
+    time.sleep(ONE_REQUEST + 0.5)
     assert process.poll() is None
     process.send_signal(number)
     process.communicate(timeout=30)
@@ -217,6 +223,7 @@ def test_a_blocked_loop_is_interrupted_where_it_hangs(number: signal.Signals) ->
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("_each_signal_counts")
 @pytest.mark.parametrize(
     ("number", "raised"),
     [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
@@ -239,6 +246,7 @@ def test_who_hides_the_first_from_itself_gets_another_for_the_second(
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("_each_signal_counts")
 def test_a_loop_that_runs_is_only_asked() -> None:
     requests = list[InterruptedRunError]()
 
@@ -284,3 +292,52 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 )
 def test_exit_codes_above_128_are_those_of_signals(code: int, *, signalled: bool) -> None:
     assert by_signal(code) is signalled
+
+
+def twice(number: signal.Signals) -> list[InterruptedRunError]:
+    """What a run is asked for by two signals within a moment."""
+    asked: list[InterruptedRunError] = []
+
+    async def main() -> None:
+        with on_signal(asked.append):
+            for _ in range(2):
+                os.kill(os.getpid(), number)
+                await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("number", "requests"), [(signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGHUP, 1)]
+)
+def test_of_two_signals_within_a_moment_only_ctrl_c_is_impatience(
+    number: signal.Signals, requests: int
+) -> None:
+    """A cluster's manager sends SIGTERM to the process, and once more through its parent."""
+    assert len(twice(number)) == requests
+
+
+@pytest.mark.usefixtures("_each_signal_counts")
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_later_signal_is_impatience_whatever_it_is(number: signal.Signals) -> None:
+    assert len(twice(number)) == 2
+
+
+def test_a_time_limit_of_a_cluster_costs_no_answer(
+    make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    with FakeOpenAI(lambda _received, _nth: Reply(latency=0.5)) as server:
+        run = of(make_dataset(200), "backend=openai", "model=m", "runner.max_concurrency=10")
+        process = start(*run, **server.env)
+        wait_for(lambda: len(server.requests) >= 15)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.04)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        sent = len(server.requests)
+    assert process.returncode == 143, errors
+    assert len(rows(tmp_path / "run" / "run_results.jsonl")) == sent
+    metadata = orjson.loads((tmp_path / "run" / "run_metadata.json").read_bytes())
+    assert metadata["summary"]["status_counts"]["ok"] == sent

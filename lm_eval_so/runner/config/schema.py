@@ -131,6 +131,8 @@ class RunnerOptions(Config):
         rate_limit: Requests per second, evenly spaced.
         requests_per_minute: Requests per minute; up to 0.8 seconds' worth start at once.
         tokens_per_minute: Tokens per minute, those of prompts and answers together.
+        share_limits: Whether other runs of the output root share the provider's limits, of one
+            endpoint, model and key; ``auto`` for the cells of a sweep that run at once.
         breaker: When a run is given up.
         budget: The most that the run may take.
         price: What the model costs, where the price list does not know it.
@@ -152,6 +154,7 @@ class RunnerOptions(Config):
     rate_limit: Positive | None = None
     requests_per_minute: Positive | None = None
     tokens_per_minute: Positive | None = None
+    share_limits: bool | Literal["auto"] = "auto"
     breaker: BreakerOptions = BreakerOptions()
     budget: BudgetOptions = BudgetOptions()
     price: PriceOptions = PriceOptions()
@@ -250,3 +253,12 @@ class RunPlan(Config):
     output_dir: UserPath | None = None
     sweep_name: str | None = None
     objective: str | None = None
+
+    def limits_folder(self, *, together: bool = False) -> Path | None:
+        """Folder through which processes share the provider's limits, if they do.
+
+        Args:
+            together: Whether this is a cell beside which others run.
+        """
+        shared = self.options.share_limits
+        return self.output_root / ".limits" if (together if shared == "auto" else shared) else None

@@ -71,7 +71,8 @@ def _compare(directories: list[Path], flags: argparse.Namespace) -> None:
         for name, (path, _) in zip(names, runs, strict=True)
     ]
     output: Path = flags.output
-    replace_file(output, side_by_side(list(zip(labels, (path for path, _ in runs), strict=True))))
+    lines = side_by_side(list(zip(labels, (path for path, _ in runs), strict=True)))
+    replace_file(output, lines)
     replace_file(output.with_suffix(".csv"), [csv_text(rows).encode()])
     console = console_for()
     print_table(rows, console)

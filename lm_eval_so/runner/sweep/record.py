@@ -75,20 +75,35 @@ class SweepRecord:
     """The record of one sweep: the same cells, in whatever order, have the same one.
 
     Args:
-        cells: All of them; at least one.
+        cells: All of them, or those of a search that are known; at least one without a ``folder``.
         again: The command that goes on.
+        folder: Where it is kept; found by the cells if None.
     """
 
-    def __init__(self, cells: Sequence[PlannedCell], again: str) -> None:
-        self._cells = cells
+    def __init__(
+        self, cells: Sequence[PlannedCell], again: str, folder: Path | None = None
+    ) -> None:
+        self._cells = list(cells)
         self._again = again
         self._started_at = datetime.now(UTC)
-        self.path = _folder(cells)
+        self.path = folder or _folder(cells)
+
+    def extend(self, cells: Sequence[PlannedCell]) -> None:
+        """Takes further cells, as a search finds them."""
+        self._cells += cells
 
     @property
     def labels(self) -> list[str]:
         """One line for each cell."""
         return [read_row(None, cell.settings).label for cell in self._cells]
+
+    @property
+    def watched(self) -> list[Path | None]:
+        """Where the results go of each cell whose progress is told."""
+        shown = [cell.plan.options.progress != "none" for cell in self._cells]
+        return [
+            cell.directory if show else None for cell, show in zip(self._cells, shown, strict=True)
+        ]
 
     @property
     def launches(self) -> list[list[str]]:
@@ -162,8 +177,14 @@ class SweepRecord:
         if ended is None:
             return row
         state = "failed" if ended.exit_code == _NOT_CARRIED_OUT and ended.error else row.state
+        state = ended.state or state
         return row.model_copy(
-            update={"exit_code": ended.exit_code, "error": ended.error, "state": state}
+            update={
+                "exit_code": ended.exit_code,
+                "error": ended.error,
+                "state": state,
+                "objective": ended.objective,
+            }
         )
 
 
@@ -183,15 +204,25 @@ def _differing(one: Settings, other: Settings) -> str:
 
 
 def _folder(cells: Sequence[PlannedCell]) -> Path:
-    plan = cells[0].plan
     datasets = {cell.plan.dataset.path for cell in cells}
-    root = plan.output_root
-    if len(datasets) == 1:
-        root /= safe_name(locate(plan.dataset).id)
-    if plan.sweep_name is not None:
-        return root / "sweeps" / safe_name(plan.sweep_name)
     named = sorted(
         str(cell.directory.absolute()) if cell.directory else " ".join(sorted(cell.overrides))
         for cell in cells
     )
+    return sweep_folder(cells[0].plan, named, of_one_dataset=len(datasets) == 1)
+
+
+def sweep_folder(plan: RunPlan, named: Sequence[str], *, of_one_dataset: bool) -> Path:
+    """Where a record is kept.
+
+    Args:
+        plan: Of one of the cells.
+        named: What the sweep is known by, where it has no name.
+        of_one_dataset: Whether the dataset's folder takes it.
+    """
+    root = plan.output_root
+    if of_one_dataset:
+        root /= safe_name(locate(plan.dataset).id)
+    if plan.sweep_name is not None:
+        return root / "sweeps" / safe_name(plan.sweep_name)
     return root / "sweeps" / hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
+from lm_eval_so.runner.store.results import RESULTS, scan_lines
 
 Settings = dict[str, Any]
 
@@ -19,6 +21,7 @@ class Row(Value):
         failed: Samples whose outcome is no answer.
         owed: Samples without an outcome.
         results_per_s: Of the last command; None where it sent nothing.
+        objective: The number that the config's ``objective`` names.
     """
 
     settings: Settings
@@ -35,6 +38,7 @@ class Row(Value):
     directory: Path | None = None
     exit_code: int | None = None
     error: str | None = None
+    objective: float | None = None
 
     @property
     def label(self) -> str:
@@ -49,7 +53,7 @@ def read_row(directory: Path | None, settings: Settings) -> Row:
         StoreError: Its ``run_metadata.json`` is damaged.
     """
     metadata = read_metadata(directory) if directory else None
-    if not metadata:
+    if directory is None or not metadata:
         return Row(settings=settings, state="owed", directory=directory)
     summary = metadata.get("summary")
     row = Row(
@@ -58,7 +62,18 @@ def read_row(directory: Path | None, settings: Settings) -> Row:
         directory=directory,
         error=metadata.get("reason"),
     )
-    return row if summary is None else row.model_copy(update=_numbers(summary))
+    numbers = _counted(directory, metadata) if summary is None else _numbers(summary)
+    return row.model_copy(update=numbers)
+
+
+def _counted(directory: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What the lines tell of a run that was ended before it could sum them up."""
+    outcomes = CompactMap()
+    for line in scan_lines(directory / RESULTS):
+        outcomes[line.sample_id, line.request_key] = int(line.ok)
+    ok = sum(outcomes.values())
+    asked = metadata["dataset"]["sample_count"] * metadata.get("repeats", 1)
+    return {"ok": ok, "failed": len(outcomes) - ok, "owed": max(asked - len(outcomes), 0)}
 
 
 def _numbers(summary: Mapping[str, Any]) -> dict[str, Any]:

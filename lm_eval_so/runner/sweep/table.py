@@ -27,23 +27,31 @@ def console_for(*, stderr: bool = False) -> Console:
 
 
 def print_table(rows: Sequence[Row], console: Console) -> None:
-    """Prints the rows; their directories stand in the last column, or below where it is narrow."""
+    """Prints the rows, where each has its files, and below them why a cell did not come through.
+
+    The directories stand in the last column, or below where it is narrow.
+    """
     root = _root(rows)
     places = [_place(row, root) for row in rows]
+    objective = _has_objective(rows)
     table = _table(rows)
     table.add_column(f"in {root}" if root else "directory", no_wrap=True)
     for row, place in zip(rows, places, strict=True):
-        table.add_row(*_cells(row), place)
+        table.add_row(*_cells(row, objective=objective), place)
     unbounded = console.options.update(max_width=_UNBOUNDED)
     if Measurement.get(console, unbounded, table).maximum <= console.width:
         console.print(table, markup=False, highlight=False)
-        return
-    table = _table(rows)
+    else:
+        table = _table(rows)
+        for row in rows:
+            table.add_row(*_cells(row, objective=objective))
+        console.print(table, markup=False, highlight=False)
+        for row in rows:
+            console.print(f"{row.label}: {row.directory or '-'}", soft_wrap=True, markup=False)
     for row in rows:
-        table.add_row(*_cells(row))
-    console.print(table, markup=False, highlight=False)
-    for row in rows:
-        console.print(f"{row.label}: {row.directory or '-'}", soft_wrap=True, markup=False)
+        if row.error:
+            line = f"{row.state}: {row.label or row.directory}: {row.error}"
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -53,6 +61,8 @@ def _table(rows: Sequence[Row]) -> Table:
     table.add_column("state", no_wrap=True)
     for name in ("ok", "failed", "owed", "p50", "p99", "tokens in", "out", "USD", "per s"):
         table.add_column(name, justify="right", no_wrap=True)
+    if _has_objective(rows):
+        table.add_column("objective", justify="right", no_wrap=True)
     return table
 
 
@@ -61,14 +71,19 @@ def csv_text(rows: Sequence[Row]) -> str:
     settings = list(rows[0].settings) if rows else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*settings, "state", *_NUMBERS, "exit_code", "error", "directory"])
+    more = (*_NUMBERS, "exit_code", "error", "directory", "objective")
+    writer.writerow([*settings, "state", *more])
     for row in rows:
-        numbers = [getattr(row, name) for name in (*_NUMBERS, "exit_code", "error", "directory")]
+        numbers = [getattr(row, name) for name in more]
         writer.writerow([*row.settings.values(), row.state, *numbers])
     return text.getvalue()
 
 
-def _cells(row: Row) -> list[str]:
+def _has_objective(rows: Sequence[Row]) -> bool:
+    return any(row.objective is not None for row in rows)
+
+
+def _cells(row: Row, *, objective: bool) -> list[str]:
     return [
         *map(str, row.settings.values()),
         row.state,
@@ -80,6 +95,7 @@ def _cells(row: Row) -> list[str]:
         *(_count(n) for n in (row.input_tokens, row.output_tokens)),
         "-" if row.cost_usd is None else f"{row.cost_usd:,.4g}",
         "-" if row.results_per_s is None else number(row.results_per_s),
+        *(["-" if row.objective is None else f"{row.objective:,.6g}"] if objective else []),
     ]
 
 

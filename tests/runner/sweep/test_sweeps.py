@@ -359,7 +359,8 @@ def test_processes_share_the_limits_of_one_endpoint_and_key(
     assert second_start < min(max(ats) for ats in cells.values()), "cells ran at the same time"
     lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
     assert sorted(line.split("/")[0] for line in lines) == ["[1", "[2", "[3", "[4"]
-    assert not done.stderr.strip(), "a line a cell, and no more"
+    told = [line for line in done.stderr.splitlines() if not line.startswith("results so far: ")]
+    assert not told, "a line a cell, and now and then how far they are"
 
 
 def test_a_process_that_is_started_for_a_cell_fails_alone(
@@ -404,29 +405,6 @@ def test_the_local_submitit_launcher_runs_the_cells(
     assert done.returncode == 0, done.stderr
     assert states(tmp_path) == {"complete": 2}
     assert len(server.requests) == 2 * SAMPLES
-
-
-def test_a_search_goes_by_the_objective(
-    sweep: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    def slow_when_hot(received: Received, _: int) -> Reply:
-        return Reply(latency=0.02 + 0.1 * received.body["temperature"])
-
-    search = [
-        *("hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"),
-        *("hydra.sweeper.direction=minimize", "params.temperature=choice(0,0.5,1)"),
-        *("model=a", "hydra.sweep.dir=search", "hydra/sweeper/sampler=grid"),
-    ]
-    with FakeOpenAI(slow_when_hot) as server:
-        done = sweep(server, *search, "objective=summary.latency_ms.p50")
-        assert done.returncode == 0, done.stderr
-        found = (tmp_path / "search" / "optimization_results.yaml").read_text()
-        assert "params.temperature: 0\n" in found
-        server.requests.clear()
-        wrong = sweep(server, *search, "objective=summary.latency_ms.p05")
-        assert wrong.returncode == 2
-        assert "objective: summary.latency_ms needs one of p50" in wrong.stderr
-        assert not server.requests
 
 
 @pytest.mark.parametrize("experiment", ["load_ladder", "models", "rehearsal", "temperatures"])
