@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _SUCCESS = range(200, 300)
 _GZIP = zlib.MAX_WBITS | 16
+_MAGIC = b"\x1f\x8b"
 
 
 class Answer(NamedTuple):
@@ -55,5 +56,23 @@ class Stream:
 def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], bytes]:
     """What unpacks a body: aiohttp does not know gzip's older name (RFC 9110, 8.4.1.3)."""
     if headers.get("Content-Encoding", "").strip().lower() != "x-gzip":
-        return bytes
+        return _ByLook()
     return zlib.decompressobj(wbits=_GZIP).decompress
+
+
+class _ByLook:
+    """Unpacks what is gzip by its first bytes: gateways drop the header, or pack twice."""
+
+    def __init__(self) -> None:
+        self._start = b""
+        self._unpack: Callable[[bytes], bytes] | None = None
+
+    def __call__(self, piece: bytes) -> bytes:
+        if self._unpack is None:
+            piece = self._start + piece
+            if _MAGIC.startswith(piece[: len(_MAGIC)]) and len(piece) < len(_MAGIC):
+                self._start = piece
+                return b""
+            packed = piece.startswith(_MAGIC)
+            self._unpack = zlib.decompressobj(wbits=_GZIP).decompress if packed else bytes
+        return self._unpack(piece)
