@@ -1,14 +1,18 @@
 """The first pass: every line is a sample, every id is new; counted and hashed on the way."""
 
 import hashlib
+import logging
 from pathlib import Path
 
 from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.dataset import hints
 from lm_eval_so.runner.dataset.reader import Line, parse_sample, read_lines
 from lm_eval_so.runner.errors import DatasetError
+from lm_eval_so.runner.log import OncePerKind
 from lm_eval_so.runner.models import Value
 
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(OncePerKind())
 _MOST_REPORTED = 10
 
 
@@ -59,6 +63,14 @@ def _fault(path: Path, line: Line, first_lines: CompactMap) -> str | None:
         sample = parse_sample(line)
     except ValueError as error:
         return str(error)
+    if sample.model_extra and (names := hints.kept_only(sample.model_extra)):
+        _LOG.warning(
+            "%s:%d: %s of a sample: kept, and not sent; parameters belong to the config, and a "
+            "system text to the messages or to the prompt",
+            path,
+            line.number,
+            ", ".join(names),
+        )
     first = first_lines.get(sample.id)
     if first is not None and _id_at(path, first) == sample.id:
         return f"duplicate id {sample.id!r}, first on line {first}"

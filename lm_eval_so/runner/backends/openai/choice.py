@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.openai.calls import ToolCalls
 from lm_eval_so.runner.backends.openai.pieces import append, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SAY_SOMETHING = (
     *("content", "tool_calls", "refusal", "function_call"),
@@ -16,7 +19,7 @@ _STRUNG = ("logprobs", "token_ids")  # lists in them go on from chunk to chunk
 _APART = {*_STRUNG, "index", "delta", "message"}
 
 
-def told_finish_reason(choice: dict[str, Any]) -> Any:  # noqa: ANN401 - SGLang's is an object
+def told_finish_reason(choice: Mapping[str, Any]) -> Any:  # noqa: ANN401 - SGLang's is an object
     """The finish reason; None where the choice goes on, or does not say."""
     reason = choice.get("finish_reason")
     if isinstance(reason, dict):
