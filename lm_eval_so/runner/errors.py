@@ -36,6 +36,7 @@
         ├── QuotaExceededError          402; 400, 403 or 429 that says the quota is spent
         ├── InternalServerError     x   5xx
         ├── InvalidResponseError    x   200 whose body is no completion
+        ├── BackendFaultError           the backend's own code broke
         └── UnwritableResultError       an answer that has no JSON form
 
 ``x`` marks what is tried again, and ``-`` what is so once the server has answered something. The
@@ -111,7 +112,7 @@ class ArtifactNotFoundError(TrackingError, FileNotFoundError):
 
 
 class BackendError(LmEvalError):
-    """One attempt failed. Backends raise it, or a subclass, and nothing else.
+    """One attempt failed. Backends raise it, or a subclass; all else counts as a bug of theirs.
 
     Args:
         message: What the server or the wire said.
@@ -260,6 +261,13 @@ class InvalidResponseError(BackendError):
     """The server said 200, but the body is no completion."""
 
     default_retryable = True
+
+
+class BackendFaultError(BackendError):
+    """The backend raised something that is no BackendError, or gave back no answer: a bug.
+
+    It costs the sample that met it, and ends a run only where all of the first samples meet it.
+    """
 
 
 class UnwritableResultError(BackendError):

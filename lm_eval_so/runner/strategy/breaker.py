@@ -47,4 +47,6 @@ class Breaker:
             return
         self._told = True
         parts = [sentence.rstrip("."), await self._remedy(error)]
-        self._give_up(BackendUnusableError(": ".join(part for part in parts if part)))
+        found = BackendUnusableError(": ".join(part for part in parts if part))
+        found.__cause__ = error
+        self._give_up(found)
