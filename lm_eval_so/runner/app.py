@@ -84,7 +84,7 @@ def _carry_out(task: Task, arguments: list[str]) -> int:
             )
             decorate(task)()
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else NOT_CARRIED_OUT
+        return NOT_CARRIED_OUT if end.code and not task.began else _code(end.code)
     except KeyboardInterrupt:
         return task.worst if by_signal(task.worst) else fail("interrupted", INTERRUPTED)
     except InterruptedRunError as signal:  # it had to be raised, whatever went on
@@ -98,6 +98,12 @@ def _carry_out(task: Task, arguments: list[str]) -> int:
     except LmEvalError as error:
         return fail(error)
     return task.worst
+
+
+def _code(code: object) -> int:
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else NOT_CARRIED_OUT
 
 
 def fail(sentence: object, code: int = NOT_CARRIED_OUT) -> int:

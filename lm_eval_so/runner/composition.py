@@ -40,6 +40,8 @@ _EXTRAS = {
 SAMPLERS = ("tpe", "random", "grid", "gp", "cmaes", "nsgaii", "qmc")
 """``hydra/sweeper/sampler`` of a search: how it picks the values."""
 _SEVERAL = re.compile(r"(?:value for argument|Sweep parameters) '(?P<key>[^=]*)=(?P<values>.*)'")
+_KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@-]*")
+_DATASETS = "dataset/"
 _PLUGINS = str(Path(__file__).parent / "plugins")
 _scratch: str | None = None
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
@@ -138,7 +140,7 @@ def _explained(error: Exception) -> str:
         case OverrideParseException():
             return (
                 f"cannot read the override {error.override!r}: {_first_line(error)} (a value with "
-                "special characters needs quotes that Hydra sees: 'model=\"a=b\"')"
+                f"special characters needs quotes that Hydra sees: {_in_quotes(error.override)})"
             )
         case MissingConfigException() if error.missing_cfg_file and error.options is not None:
             return _unknown_option(error.missing_cfg_file, error.options)
@@ -151,10 +153,22 @@ def _explained(error: Exception) -> str:
     return _first_lines(error)
 
 
+def _in_quotes(override: str | None) -> str:
+    """The override as it would have to be typed; an example, where there is no key in it."""
+    key, _, value = (override or "").partition("=")
+    if not (_KEY.fullmatch(key) and value and value.isprintable()) or set(value) & {"'", '"'}:
+        return "'model=\"a=b\"'"
+    return f"'{key}=\"{value}\"'"
+
+
 def _unknown_option(choice: str, options: Sequence[str]) -> str:
     from lm_eval_so.runner.config.sentences import nearest  # noqa: PLC0415 - errors only
 
     group, _, name = choice.rpartition("/")
+    own = choice.removeprefix(_DATASETS)
+    if own != choice and Path(own).exists():
+        way_out = f"for a path: dataset=path dataset.path={own}"
+        return f"no dataset of the config is called {own!r}; {way_out}"
     if extra := _EXTRAS.get(choice):
         return f"{group}={name} needs the extra {extra}: pip install 'lm-eval-so[{extra}]'"
     return f"unknown {group} {name!r}{nearest(name, options)} (known: {', '.join(options)})"

@@ -1,10 +1,9 @@
 """Why a run did not come to its end, and what to do: a sentence for a person."""
 
 import logging
-import traceback
-from pathlib import Path
 
 from lm_eval_so.runner.errors import (
+    BackendFaultError,
     BackendUnusableError,
     BudgetSpentError,
     LmEvalError,
@@ -14,9 +13,9 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.log import LOG
 from lm_eval_so.runner.report import RunReport
 from lm_eval_so.runner.signals import InterruptedRunError
+from lm_eval_so.runner.strategy.fault import where_raised
 
 _LOG = logging.getLogger(__name__)
-_OURS = str(Path(__file__).resolve().parents[1])
 
 
 def explain(report: RunReport, again: str | None) -> str | None:
@@ -33,10 +32,15 @@ def explain(report: RunReport, again: str | None) -> str | None:
         case InterruptedRunError():
             _LOG.warning("%s; what was received is kept.%s", fault, _way_out(fault, again))
             return str(fault)
+        case BackendUnusableError(__cause__=BackendFaultError(__cause__=Exception())):
+            log = report.run_dir / LOG
+            way_out = _way_out(fault, again)
+            _LOG.error("%s; the traceback is in %s.%s", str(fault).rstrip("."), log, way_out)
+            return str(fault)
         case LmEvalError():
             _LOG.error("%s.%s", str(fault).rstrip("."), _way_out(fault, again))
             return str(fault)
-    sentence = f"a bug: {type(fault).__name__}: {fault}{_place(fault)}"
+    sentence = f"a bug: {type(fault).__name__}: {fault}{where_raised(fault)}"
     _LOG.error(
         "%s; what was received is kept, and the traceback is in %s",
         sentence,
@@ -62,14 +66,3 @@ def _way_out(fault: BaseException, again: str | None) -> str:
         case StoreError():
             return f" When this is mended, go on with: {again}"
     return f" Go on with: {again}"
-
-
-def _place(fault: BaseException) -> str:
-    """Where in a user's own backend it was raised, below our last frame."""
-    frames = traceback.extract_tb(fault.__traceback__)
-    ours = [n for n, frame in enumerate(frames) if frame.filename.startswith(_OURS)]
-    below = frames[ours[-1] + 1 :] if ours else frames
-    where = next(iter(below), frames[-1] if frames else None)
-    if where is None:
-        return ""
-    return f" ({where.filename}:{where.lineno}, in {where.name})"

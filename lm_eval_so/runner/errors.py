@@ -38,6 +38,7 @@
         ├── InternalServerError     x   5xx
         ├── InvalidResponseError    x   200 whose body is no completion
         ├── AnswerTooLongError          a body without end, or one that unpacks to too much
+        ├── BackendFaultError           the backend's own code broke
         └── UnwritableResultError       an answer that has no JSON form
 
 ``x`` marks what is tried again, and ``-`` what is so once the server has answered something. The
@@ -117,7 +118,7 @@ class ArtifactNotFoundError(TrackingError, FileNotFoundError):
 
 
 class BackendError(LmEvalError):
-    """One attempt failed. Backends raise it, or a subclass, and nothing else.
+    """One attempt failed. Backends raise it, or a subclass; all else counts as a bug of theirs.
 
     Args:
         message: What the server or the wire said.
@@ -270,6 +271,13 @@ class InvalidResponseError(BackendError):
 
 class AnswerTooLongError(BackendError):
     """The body is longer than ``runner.max_response_mb``; what was read of it is thrown away."""
+
+
+class BackendFaultError(BackendError):
+    """The backend raised something that is no BackendError, or gave back no answer: a bug.
+
+    It costs the sample that met it, and ends a run only where all of the first samples meet it.
+    """
 
 
 class UnwritableResultError(BackendError):

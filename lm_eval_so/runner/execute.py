@@ -245,7 +245,9 @@ class Run:
 
     def _give_up(self, error: BackendUnusableError | BudgetSpentError) -> None:
         if isinstance(error, BackendUnusableError):
-            error = BackendUnusableError(self.redactor.text(str(error)))
+            shown = BackendUnusableError(self.redactor.text(str(error)))
+            shown.__cause__ = error.__cause__
+            error = shown
         self.stop.request(error)
 
     def _count_earlier_commands(self) -> None:

@@ -39,7 +39,10 @@ _WANTED = {
     "too_short": "a non-empty list",
 }
 _WANT = "\x00"
-_BRANCH = re.compile(r"function-.*|(str|int|float|bool|list|dict|literal|constrained-\w+)(\[.*\])?")
+_BRANCH = re.compile(
+    r"function-.*|(str|int|float|bool|list|dict|literal|constrained-\w+)(\[.*\])?"
+    r"|(lax-or-strict|json-or-python|union|nullable|is-instance)\[.*|SecretStr"
+)
 """What pydantic puts into a location for itself: validators, and the branches of a union."""
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import aclosing, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
@@ -28,10 +29,10 @@ from lm_eval_so import (
     stream,
     stream_async,
 )
+from lm_eval_so.runner.errors import BackendFaultError, BackendUnusableError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Make = Callable[..., Path]
 
@@ -145,28 +146,79 @@ def test_the_same_call_asks_nothing_again(make_dataset: Make) -> None:
     assert after.summary.resumed == 30
 
 
-def test_a_fault_is_raised_and_what_was_received_is_kept(
-    make_dataset: Make, tmp_path: Path
-) -> None:
-    fault = ValueError("a bug")
-
+def test_a_fault_that_one_sample_causes_is_its_error(make_dataset: Make, tmp_path: Path) -> None:
     class Buggy(Slow):
         async def think(self, request: RunRequest) -> None:
-            if request.sample_id == "s50":
-                raise fault
+            if request.sample_id in ("s0", "s50"):
+                raise ValueError("a bug")
             await super().think(request)
 
-    backend = Buggy()
-    with pytest.raises(ValueError, match="a bug") as raised:
-        run(make_dataset(500), CONFIG, options=EIGHT, backend=backend, output_dir=tmp_path / "run")
-    assert raised.value is fault
-    kept = {line["sample_id"] for line in rows(tmp_path / "run" / "run_results.jsonl")}
-    assert kept == set(backend.sent) - {"s50"}
-    assert (metadata(tmp_path / "run")["state"], len(kept) < 100) == ("aborted", True)
+    report = run(make_dataset(100), CONFIG, options=EIGHT, backend=Buggy(), output_dir="run")
+    assert (report.state, report.exit_code) == ("complete", 1)
+    failed = {result.sample_id: result.error for result in report.results() if result.error}
+    assert list(failed) == ["s0", "s50"]
+    error = failed["s50"]
+    assert (error.error_type, error.retryable) == ("BackendFaultError", False)
+    assert error.message.startswith("the backend broke: ValueError: a bug (")
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert log.count("Traceback") == 1, "of each kind, once"
     again = Parrot()
-    report = run(make_dataset(500), CONFIG, backend=again, output_dir=tmp_path / "run")
-    assert report.state == "complete"
-    assert len(again.sent) == 500 - len(kept)
+    assert run(make_dataset(100), CONFIG, backend=again, output_dir="run").exit_code == 0
+    assert sorted(again.sent) == ["s0", "s50"]
+
+
+def test_a_fault_that_all_samples_meet_stops_the_run(make_dataset: Make) -> None:
+    class Buggy(Parrot):
+        async def think(self, request: RunRequest) -> None:
+            raise ValueError(f"a bug in {request.sample_id}")
+
+    backend = Buggy()
+    with pytest.raises(
+        BackendUnusableError, match="the backend broke: ValueError: a bug"
+    ) as raised:
+        run(make_dataset(500), CONFIG, options=EIGHT, backend=backend, output_dir="run")
+    fault = raised.value.__cause__
+    assert isinstance(fault, BackendFaultError)
+    assert isinstance(fault.__cause__, ValueError)
+    assert len(backend.sent) < 40
+    assert not rows(Path("run/run_results.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "attempts"),
+    [
+        (TimeoutError(), "APITimeoutError", 2),
+        (ConnectionResetError("gone"), "APIConnectionError", 2),
+        (RecursionError("deep"), "BackendFaultError", 1),
+        (ExceptionGroup("several", [KeyError("k")]), "BackendFaultError", 1),
+    ],
+    ids=repr,
+)
+def test_what_may_pass_is_tried_again_and_a_bug_is_not(
+    raised: Exception, kind: str, attempts: int, make_dataset: Make
+) -> None:
+    class Failing(Parrot):
+        async def think(self, request: RunRequest) -> None:
+            if request.sample_id == "s5":
+                raise raised
+
+    how = RunnerOptions(max_retries=1, backoff_initial=0.001)
+    report = run(make_dataset(9), CONFIG, options=how, backend=Failing(), output_dir="run")
+    (failed,) = [result for result in report.results() if result.error]
+    assert failed.error is not None
+    assert (failed.sample_id, failed.error.error_type, failed.attempts) == ("s5", kind, attempts)
+
+
+def test_an_answer_that_is_none_is_the_error_of_its_sample(make_dataset: Make) -> None:
+    class Silent(Parrot):
+        async def send(self, request: RunRequest) -> ChatResponse:
+            found = await super().send(request)
+            return None if request.sample_id == "s3" else found  # type: ignore[return-value]
+
+    report = run(make_dataset(9), CONFIG, backend=Silent(), output_dir="run")
+    (failed,) = [result for result in report.results() if result.error]
+    assert failed.error is not None
+    assert failed.error.message == "the backend's send returned NoneType, and no ChatResponse"
 
 
 def test_what_cannot_be_run_is_one_sentence(tmp_path: Path) -> None:
@@ -297,8 +349,8 @@ def test_a_reader_that_falls_behind_slows_the_run(make_dataset: Make) -> None:
 def test_a_fault_is_raised_out_of_a_stream(make_dataset: Make, *, asynchronous: bool) -> None:
     class Buggy(Parrot):
         async def think(self, request: RunRequest) -> None:
-            if request.sample_id == "s30":
-                raise ValueError("a bug")
+            if int(request.sample_id[1:]) >= 30:
+                raise StoreError("a disk is full")
 
     found = []
 
@@ -306,7 +358,7 @@ def test_a_fault_is_raised_out_of_a_stream(make_dataset: Make, *, asynchronous: 
         async for result in stream_async(make_dataset(100), CONFIG, backend=Buggy()):
             found.append(result)  # noqa: PERF401 - what came before the fault counts
 
-    with pytest.raises(ValueError, match="a bug"):
+    with pytest.raises(StoreError, match="a disk is full"):
         if asynchronous:
             asyncio.run(main())
         else:

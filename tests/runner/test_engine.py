@@ -133,25 +133,16 @@ def test_there_is_a_task_per_worker_and_none_per_sample() -> None:
 
 
 @pytest.mark.parametrize("fault", [ValueError("bug"), KeyError("k")], ids=repr)
-def test_a_fault_in_the_backend_ends_the_run_and_keeps_what_is_in_flight(fault: Exception) -> None:
-    all_there, broken = asyncio.Event(), asyncio.Event()
-
+def test_a_fault_in_the_backend_costs_the_sample_that_met_it(fault: Exception) -> None:
     async def send(request: RunRequest) -> ChatResponse:
         if request.sample_id == "s2":
-            await all_there.wait()
-            broken.set()
             raise fault
-        if request.sample_id == "s3":
-            all_there.set()
-        await broken.wait()
-        await asyncio.sleep(0.05)
         return ChatResponse(text="fine")
 
     scene = Scene(send, workers=4)
-    stop = asyncio.run(scene.go(1000))
-    assert stop.reason is fault
-    assert sorted(scene.sent) == ["s0", "s1", "s2", "s3"]
-    assert sorted(scene.ids) == ["s0", "s1", "s3"]
+    stop = asyncio.run(scene.go(50))
+    assert stop.reason is None
+    assert sorted(scene.ids) == sorted(f"s{n}" for n in range(50))
 
 
 def test_a_fault_in_delivery_ends_the_run() -> None:

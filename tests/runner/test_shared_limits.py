@@ -12,16 +12,43 @@ import pytest
 
 from conftest import program
 from lm_eval_so import RunConfig, RunnerOptions, run_async
+from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.config.schema import RunPlan
+from lm_eval_so.runner.strategy.rate_limit import pace_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from lm_eval_so.runner.strategy.pace import Pace
     from support.fake_openai import FakeOpenAI
 
 COUNT = 20
 OPTIONS = RunnerOptions(requests_per_minute=600, progress="none")  # 10 a second, 8 at once
+
+
+def config_of(cell: dict[str, str], server: FakeOpenAI, **parameters: object) -> RunConfig:
+    reached = {"base_url": server.base_url, "api_key": cell["key"]}
+    return RunConfig(
+        backend="openai", model=cell["model"], parameters=parameters, backend_options=reached
+    )
+
+
+def scope_of(cell: dict[str, str], server: FakeOpenAI) -> str:
+    return OpenAIBackend(config_of(cell, server)).limit_scope
+
+
+class StandingTime:
+    """A clock that goes on by what is slept, and by nothing else."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def seconds_for_two(
@@ -34,12 +61,7 @@ def seconds_for_two(
             *(
                 run_async(
                     dataset,
-                    RunConfig(
-                        backend="openai",
-                        model=cell["model"],
-                        parameters={"temperature": number},
-                        backend_options={"base_url": server.base_url, "api_key": cell["key"]},
-                    ),
+                    config_of(cell, server, temperature=number),
                     options=OPTIONS,
                     output_dir=out / str(number),
                 )
@@ -73,8 +95,31 @@ def test_another_model_or_key_has_limits_of_its_own(
     tmp_path: Path,
 ) -> None:
     cell = {"model": "gpt-4o", "key": "a-key"}
+    assert scope_of(cell, server) == scope_of(dict(cell), server) != scope_of(other, server)
     seconds = seconds_for_two(cell, other, make_dataset(COUNT), server, tmp_path)
-    assert (COUNT - 9) / 10 <= seconds < (2 * COUNT - 9) / 10
+    assert seconds >= (COUNT - 9) / 10
+
+
+def test_who_names_another_scope_never_waits_for_the_first() -> None:
+    """On a clock that stands still but for what is waited."""
+    time = StandingTime()
+    one, same, other = (
+        pace_for(scope, OPTIONS, clock=time.clock, sleep=time.sleep) for scope in ("a", "a", "b")
+    )
+
+    async def turns(pace: Pace) -> float:
+        began = time.now
+        for _ in range(COUNT):
+            await pace.turn(0.0)
+        return time.now - began
+
+    async def main() -> None:
+        alone = await turns(one)
+        assert alone >= (COUNT - 9) / 10
+        assert await turns(same) >= COUNT / 10 * 0.99, "what may go at once has gone"
+        assert await turns(other) == pytest.approx(alone)
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

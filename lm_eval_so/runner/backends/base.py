@@ -106,7 +106,8 @@ class ChatBackend(ABC):
         """Asks once; it is called concurrently.
 
         Raises:
-            BackendError: There is no answer; anything else counts as a bug and ends the run.
+            BackendError: There is no answer; anything else counts as a bug, costs its sample, and
+                ends the run where all of the first samples meet it.
         """
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,9 @@ import re
 _OVERRIDE = re.compile(r"(\+{0,2}([\w.]+)=)([^'\"\[\]{}()$\\=]+)")
 """A key and plain values, parted by commas; what has quotes or brackets already is left alone."""
 
+_READABLE = re.compile(r"[\w/+.*%@?|:\s-]*", re.ASCII)
+"""What Hydra reads without quotes: hydra/grammar/OverrideLexer.g4, of the characters left here."""
+
 TEXT_KEYS = frozenset(
     {
         *("model", "variant", "sweep_name", "objective", "output_root", "output_dir"),
@@ -31,11 +34,15 @@ _OPTIONS = "backend.options."
 
 
 def as_typed(override: str) -> str:
-    """The override, with quotes around values that must stay text: ``model='1e3'``."""
+    """The override, with quotes around values that must stay text: ``model='1e3'``.
+
+    Whatever the key, so are letters beyond ASCII and what else Hydra reads in quotes alone.
+    """
     match = _OVERRIDE.fullmatch(override)
-    if match is None or not _takes_text(match[2]):
+    if match is None:
         return override
-    return match[1] + ",".join(map(_as_text, match[3].split(",")))
+    quoted = _as_text if _takes_text(match[2]) else _as_readable
+    return match[1] + ",".join(map(quoted, match[3].split(",")))
 
 
 def _takes_text(key: str) -> bool:
@@ -46,7 +53,12 @@ def _takes_text(key: str) -> bool:
 def _as_text(value: str) -> str:
     value = value.strip()
     needs_quotes = value.startswith("~") or value.lower() in {"true", "false"} or _is_number(value)
-    return f"'{value}'" if needs_quotes else value
+    return f"'{value}'" if needs_quotes else _as_readable(value)
+
+
+def _as_readable(value: str) -> str:
+    unreadable = value.isprintable() and not _READABLE.fullmatch(value)
+    return f"'{value.strip()}'" if unreadable else value
 
 
 def _is_number(value: str) -> bool:

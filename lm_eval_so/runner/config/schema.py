@@ -19,6 +19,7 @@ from lm_eval_so.runner.wording import Told
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
+_MOST_REPEATS = 10_000
 
 
 def _at_home(path: Path) -> Path:
@@ -223,7 +224,7 @@ class ComposedConfig(Config):
     tracking: TrackingConfig = TrackingConfig()
     model: str | None = None
     variant: Annotated[str, Field(min_length=1)] | None = None
-    repeats: Annotated[int, Field(ge=1)] = 1
+    repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     metadata: dict[str, Any] = {}
     output_root: UserPath = Path("outputs")
     output_dir: UserPath | None = None
@@ -245,7 +246,7 @@ class RunPlan(Config):
     dataset: DatasetConfig
     run_config: RunConfig
     variant: str | None = None
-    repeats: Annotated[int, Field(ge=1)] = 1
+    repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     options: RunnerOptions = RunnerOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()

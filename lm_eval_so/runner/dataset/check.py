@@ -1,5 +1,6 @@
 """The first pass: every line is a sample, every id is new; counted and hashed on the way."""
 
+import logging
 from pathlib import Path
 
 from lm_eval_so.runner.compact import CompactMap
@@ -15,7 +16,10 @@ from lm_eval_so.runner.dataset.reader import (
 )
 from lm_eval_so.runner.dataset.source import stamp_of
 from lm_eval_so.runner.errors import DatasetError
+from lm_eval_so.runner.log import OncePerKind
 
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(OncePerKind())
 _MOST_REPORTED = 10
 
 
@@ -54,6 +58,14 @@ def _fault(path: Path, line: Line, first_lines: CompactMap) -> str | None:
         sample = parse_sample(line)
     except ValueError as error:
         return str(error)
+    if sample.model_extra and (names := hints.kept_only(sample.model_extra)):
+        _LOG.warning(
+            "%s:%d: %s of a sample: kept, and not sent; parameters belong to the config, and a "
+            "system text to the messages or to the prompt",
+            path,
+            line.number,
+            ", ".join(names),
+        )
     first = first_lines.setdefault(sample.id, line.number)
     if first != line.number and _id_at(path, first) == sample.id:
         return f"duplicate id {sample.id!r}, first on line {first}"

@@ -61,7 +61,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 def lines_of(file: IO[bytes]) -> Iterator[Line]:
     """The lines that are not blank."""
     for number, line in enumerate(file, start=1):
-        text = (line.removeprefix(_BOM) if number == 1 else line).strip()
+        text = line.removeprefix(_BOM).strip()  # joined files bring one each
         if text:
             yield Line(number, text)
 
@@ -95,7 +95,7 @@ def parse_sample(line: Line) -> TestSample:
 def _sentence(error: ValidationError, text: bytes) -> str:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return hints.of_encoding(text) or f"no JSON: {first['ctx']['error']}"
+        return hints.of_encoding(text) or hints.of_json(text, first["ctx"]["error"])
     return explain(error, known=(), whole="a sample") + hints.of_sample(text)
 
 

@@ -49,4 +49,6 @@ class Breaker:
         self._told = True
         parts = [sentence.rstrip("."), await self._remedy(error)]
         told = ": ".join(part for part in parts if part)
-        self._give_up(BackendUnusableError(visible(told)))
+        found = BackendUnusableError(visible(told))
+        found.__cause__ = error
+        self._give_up(found)

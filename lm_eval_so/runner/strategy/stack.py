@@ -23,6 +23,7 @@ from lm_eval_so.runner.strategy.breaker import Breaker
 from lm_eval_so.runner.strategy.budget import Budget
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
 from lm_eval_so.runner.strategy.evidence import Evidence
+from lm_eval_so.runner.strategy.fault import contained
 from lm_eval_so.runner.strategy.outage_guard import OutageGuard
 from lm_eval_so.runner.strategy.pauses import Pauses
 from lm_eval_so.runner.strategy.rate_limit import pace_for, rate_limit
@@ -94,7 +95,7 @@ class Stack:
         self.spending = Spending(price, TokenEstimate(parameters), keep_spent, keep_spent_soon)
         budget = Budget(options.budget, self.spending, give_up)
 
-        send = timeout(backend.send, options.timeout, self.in_flight, clock=clock)
+        send = timeout(contained(backend.send), options.timeout, self.in_flight, clock=clock)
         send = self.spending.wrap(send)
         send = outage.watch(send)
         send = outage.gate(breaker.gate(send))  # twice: for who waited for a slot, for the pace

@@ -27,8 +27,10 @@ class TokenEstimate:
 
     @staticmethod
     def size(request: RunRequest) -> int:
-        """Bytes of the messages, as JSON."""
-        return len(orjson.dumps(request.messages))
+        """Bytes of the messages and of the tools that the sample brings, as JSON."""
+        size = len(orjson.dumps(request.messages))
+        own = request.sample.parameters
+        return size + len(orjson.dumps(own)) if own else size
 
     def of(self, size: int) -> float:
         """Tokens that a request of ``size`` bytes and its answer take; 0 of nothing."""

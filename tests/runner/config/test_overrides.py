@@ -50,6 +50,11 @@ def test_the_text_keys_are_those_of_the_schema() -> None:
         ("runner.trace_prefix=1e3", "runner.trace_prefix='1e3'"),
         ("backend.options.project=1_0", "backend.options.project='1_0'"),
         ("model=1e3,gpt-4o, 2e3", "model='1e3',gpt-4o,'2e3'"),
+        ("model=모델", "model='모델'"),
+        ("output_dir=결과/첫 번째", "output_dir='결과/첫 번째'"),
+        ("metadata.note=#5", "metadata.note='#5'"),
+        ("params.stop=。,!", "params.stop='。','!'"),
+        ("dataset=데이터", "dataset='데이터'"),
     ],
 )
 def test_a_value_of_a_text_key_is_kept_as_typed(typed: str, kept: str) -> None:

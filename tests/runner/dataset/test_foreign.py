@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 from pathlib import Path
@@ -16,6 +17,7 @@ from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import DatasetError
+from lm_eval_so.runner.log import OncePerKind
 from lm_eval_so.runner.models import RunConfig
 
 if TYPE_CHECKING:
@@ -183,6 +185,12 @@ def test_an_error_says_what_was_found(
         pytest.param(b"PAR1rest", "this is a Parquet file", id="parquet"),
         pytest.param(b"PK\x03\x04rest", "this is a zip file", id="xlsx"),
         pytest.param("<html>", "this is a web page", id="html"),
+        pytest.param("<<<<<<< HEAD\n", "a conflict of Git", id="conflict"),
+        pytest.param("version https://git-lfs.github.com/spec/v1\n", "git lfs pull", id="lfs"),
+        pytest.param(b"SQLite format 3\x00", "an SQLite file", id="sqlite"),
+        pytest.param(b"\x28\xb5\x2f\xfdrest", "unzstd FILE", id="zstd"),
+        pytest.param(b"BZh9rest", "bunzip2 FILE", id="bzip2"),
+        pytest.param(b"\x80\x04\x95rest", "a Python pickle", id="pickle"),
         pytest.param(line().encode("utf-16"), "looks like UTF-16", id="utf-16"),
     ],
 )
@@ -201,6 +209,8 @@ def test_a_file_of_another_kind_is_told_once(
         ("返金はいつですか。ありがとうございます。", "shift_jis", "Shift_JIS"),
         ("退款什么时候到账请帮我确认一下订单", "gb18030", "GB18030"),
         ("Où est mon café ? Ça coûte 3 €.", "cp1252", "CP1252"),
+        ("Когда мне вернут деньги за заказ?", "cp1251", "CP1251"),
+        ("退款什麼時候會到帳請幫我確認一下訂單", "big5", "BIG5"),
     ],
 )
 def test_another_encoding_is_named(
@@ -286,3 +296,48 @@ def test_what_is_no_regular_file_is_refused_before_it_is_opened(
 def test_a_device_is_refused(device: str) -> None:
     with pytest.raises(DatasetError, match="is a device, no regular file"):
         locate(DatasetConfig(path=Path(device)))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        pytest.param(line() + ",", "with a comma at its end", id="comma"),
+        pytest.param(str(json.loads(line())), "written with Python's quotes", id="python"),
+        pytest.param("# all of it", "a comment", id="comment"),
+        pytest.param("\x00\x00", "with NUL bytes", id="nul"),
+        pytest.param(line() + "\r" + line(id="b"), "with CR alone", id="cr"),
+        pytest.param(line(tags=["\ud83d"]), "with half of a character", id="surrogate"),
+        pytest.param(line().encode("utf-16-le"), "in UTF-16", id="utf-16-without-a-mark"),
+        pytest.param('{"id": "a", "mess', "EOF while parsing a string (column 17)", id="cut"),
+    ],
+)
+def test_a_line_that_is_no_json_says_what_it_may_be(
+    refused: Callable[..., str], text: str | bytes, hint: str
+) -> None:
+    shown = refused(text).splitlines()[0]
+    assert ":1: no JSON: " in shown
+    assert hint in shown
+
+
+def test_messages_within_a_string_are_told(refused: Callable[..., str]) -> None:
+    text = json.dumps({"id": "a", "messages": json.dumps([USER])})
+    assert "it is JSON within a string" in refused(text)
+
+
+def test_files_that_were_joined_may_each_begin_with_a_mark(
+    read: Callable[..., list[TestSample]],
+) -> None:
+    assert [sample.id for sample in read("\ufeff" + line(), "\ufeff" + line(id="b"))] == ["a", "b"]
+
+
+def test_a_key_that_is_kept_and_looks_as_if_it_were_sent_is_told_once(
+    read: Callable[..., list[TestSample]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = logging.getLogger("lm_eval_so.runner.dataset.check")
+    monkeypatch.setattr(log, "filters", [OncePerKind()])
+    samples = read(line(temperature=0, system="be kind"), line(id="b", system="be kind"))
+    assert samples[0].model_extra == {"temperature": 0, "system": "be kind"}
+    (record,) = caplog.records
+    assert ":1: system, temperature of a sample: kept, and not sent" in record.getMessage()

@@ -31,3 +31,12 @@ def test_usage_that_is_not_told_teaches_nothing() -> None:
     estimate = TokenEstimate({"max_tokens": 10})
     estimate.learn(400, TokenUsage())
     assert estimate.of(400) == 110
+
+
+def test_the_tools_that_a_sample_brings_are_counted() -> None:
+    plain = request("hello")
+    tool = {"type": "function", "function": {"name": "f", "description": "x" * 1000}}
+    own = TestSample.model_validate({**plain.sample.model_dump(), "tools": [tool]})
+    asked = RunRequest(own, 0, plain.run_config, "key", "trace")
+    more = TokenEstimate.size(asked) - TokenEstimate.size(plain)
+    assert 1000 < more < 1200

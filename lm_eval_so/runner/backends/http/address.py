@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 _SCHEMES = ("http", "https")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_ADDED = "/chat/completions"
 _OF_SECRETS = "@?="  # userinfo, or a query with a key
 
 
@@ -17,13 +18,27 @@ def address_fault(address: str) -> str | None:
     """
     if not address:
         return "is empty"
-    if address[0] in _QUOTES or address[-1] in _QUOTES:
+    if in_quotes(address):
         return "stands in quotes: leave them out"
     if not address.isprintable() or " " in address:
         return "holds a space, a line break or another character that no address can have"
     if address.partition("://")[0].lower() not in _SCHEMES:
         return "must start with http:// or https://"
     return _parts_fault(address)
+
+
+def endpoint_fault(address: str) -> str | None:
+    """The same for the address of a server, to which the path is added."""
+    if fault := address_fault(address):
+        return fault
+    if urlsplit(address).path.rstrip("/").endswith(_ADDED):
+        return f"must end before {_ADDED}, which is added to it"
+    return None
+
+
+def in_quotes(value: str) -> bool:
+    """Whether a value stands in quotes, as in a file that a shell did not read."""
+    return bool(value) and (value[0] in _QUOTES or value[-1] in _QUOTES)
 
 
 def shown(address: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _OF_THE_BODY = {"content-length", "transfer-encoding"}
+_WAITS = "expect"  # for a "100 Continue" that most servers never send
 
 
 def header_fault(name: str, value: str) -> str | None:
@@ -18,6 +19,8 @@ def header_fault(name: str, value: str) -> str | None:
         return f"{name!r} is no name of a header"
     if name.lower() in _OF_THE_BODY:
         return f"{name} cannot be set: it follows from what is sent"
+    if name.lower() == _WAITS:
+        return f"{name} cannot be set: most servers never send what it waits for"
     return value_fault(value)
 
 

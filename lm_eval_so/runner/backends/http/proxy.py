@@ -82,6 +82,7 @@ def find_proxy(
     if not value:
         settings = system(host)
         value, source = settings.get(target.scheme) or settings.get("all") or "", _SYSTEM
+        value = value.strip()
     _, excepted = _variable(environ, "no")
     port = target.port or _PORTS[target.scheme]
     if not value or is_excepted(host, port, excepted):
@@ -98,10 +99,10 @@ def is_excepted(host: str, port: int, no_proxy: str) -> bool:
 
     An entry is ``*``, a name (which stands for all names that end with it too, with or without
     ``.`` or ``*.`` before it), an IP address or a network such as ``10.0.0.0/8``; a name or an
-    address may have a port.
+    address may have a port. Quotes count as nothing.
     """
     return any(
-        _covers(entry, host.lower(), port) for entry in re.split(r"[\s,]+", no_proxy.lower())
+        _covers(entry, host.lower(), port) for entry in re.split(r"[\s,\"']+", no_proxy.lower())
     )
 
 

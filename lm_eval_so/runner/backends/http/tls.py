@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import ssl
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _FOLDERS = "SSL_CERT_DIR"
+_KEY_LOG = "SSLKEYLOGFILE"
 _UNTRUSTED = {2, 18, 19, 20, 21}  # X509_V_ERR_*, openssl/x509_vfy.h: who signed it is not known
 _DATES = {9, 10}
 _ANOTHER_NAME = {62, 64}
@@ -62,6 +64,23 @@ def trusted(environ: Mapping[str, str]) -> ssl.SSLContext | None:
                 f"the variable {name} names {value!r}, which cannot be used: {reason}"
             ) from error
     return context
+
+
+def check_key_log(environ: Mapping[str, str]) -> None:
+    """Looks at the file to which OpenSSL writes keys, of each context that is made.
+
+    Raises:
+        BackendSetupError: It cannot be written.
+    """
+    name = environ.get(_KEY_LOG, "")
+    if not name or sys.flags.ignore_environment:
+        return
+    try:
+        Path(name).open("ab").close()
+    except OSError as error:
+        raise BackendSetupError(
+            f"the variable {_KEY_LOG} names {name!r}, which cannot be written: {error.strerror}"
+        ) from error
 
 
 def _load(context: ssl.SSLContext, name: str, value: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.openai.body import not_a_completion, read_json, read_piece
 from lm_eval_so.runner.backends.openai.completion import parse_completion
-from lm_eval_so.runner.backends.openai.refusal import from_event
+from lm_eval_so.runner.backends.openai.refusal import from_event, told_instead
 from lm_eval_so.runner.backends.openai.sse import Event, EventReader, is_event_stream
 from lm_eval_so.runner.backends.openai.stream import Assembly
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError
@@ -75,8 +75,11 @@ class AnswerReader:
             return read_json(self._start if self._whole is None else b"".join(self._whole))
         if not self.done:
             self._take(self._events.rest())
-        with _as_invalid():
-            return self._assembly.completion(ended=self.done)
+        try:
+            with _as_invalid():
+                return self._assembly.completion(ended=self.done)
+        except InvalidResponseError as cut:
+            raise told_instead(self._assembly.head, self._events.stray, cut) from cut
 
     def _take_shape(self) -> None:
         if is_event_stream(self._start):
@@ -130,7 +133,8 @@ def as_response(completion: object, status_code: int, headers: Mapping[str, str]
 
 
 def _is_no_end(line: bytes) -> bool:
-    return not line.startswith(_DONE)
+    """Some servers write the end in quotes, or in lower case."""
+    return line.startswith(b"{") or not line.lstrip(b"\"'").upper().startswith(_DONE)
 
 
 def _chunks(name: bytes, lines: list[bytes]) -> Iterator[Any]:
@@ -140,7 +144,7 @@ def _chunks(name: bytes, lines: list[bytes]) -> Iterator[Any]:
         InvalidResponseError: It is no JSON, as of a stream that was cut.
         BackendError: It is an error by its name.
     """
-    if name == _ERROR:
+    if name.lower() == _ERROR:
         raise _named_error(b"\n".join(lines))
     lines = [line for line in lines if line.strip()]
     try:

@@ -7,7 +7,7 @@ from math import isfinite
 
 import orjson
 
-from lm_eval_so.runner.errors import InvalidResponseError
+from lm_eval_so.runner.errors import InvalidResponseError, one_line
 from lm_eval_so.runner.repair import whole_json
 
 _OK = 200
@@ -33,8 +33,19 @@ def read_json(body: bytes) -> object:
         return whole_json(_read_leniently(body))
     except (ValueError, RecursionError) as error:
         text = body.decode(errors="replace")
-        reason = f"a web page: {page_words(text)}" if is_page(text) else f"no JSON ({error})"
-        raise not_a_completion(reason, text) from error
+        raise not_a_completion(_instead_of_json(text, error), text) from error
+
+
+def _instead_of_json(text: str, error: Exception) -> str:
+    """What a body is that is no JSON, with its words where it is made of such."""
+    if is_page(text):
+        return f"a web page: {page_words(text)}"
+    start = text[:_LONGEST_PAGE].lstrip(_BLANK)
+    if not start:
+        return "nothing at all"
+    if start.startswith(("{", "[")):
+        return f"no JSON ({error})"
+    return f"no JSON, but: {one_line(start, _LONGEST_WORDS)}"
 
 
 def read_piece(text: bytes) -> object:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.openai.calls import ToolCalls
 from lm_eval_so.runner.backends.openai.pieces import append, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SAY_SOMETHING = (
     *("content", "tool_calls", "refusal", "function_call"),
@@ -16,11 +19,18 @@ _STRUNG = ("logprobs", "token_ids")  # lists in them go on from chunk to chunk
 _APART = {*_STRUNG, "index", "delta", "message"}
 
 
-def told_finish_reason(choice: dict[str, Any]) -> Any:  # noqa: ANN401 - SGLang's is an object
+def told_finish_reason(choice: Mapping[str, Any]) -> Any:  # noqa: ANN401 - SGLang's is an object
     """The finish reason; None where the choice goes on, or does not say."""
     reason = choice.get("finish_reason")
+    if isinstance(reason, dict):
+        reason = reason.get("type") or reason
     going_on = isinstance(reason, str) and reason.lower() in _NOT_YET
     return None if going_on else reason
+
+
+def is_part(content: object) -> bool:
+    """Whether a content is one part with text, where a list of parts should be."""
+    return isinstance(content, dict) and "text" in content
 
 
 class Choice:
@@ -65,6 +75,8 @@ class Choice:
         if delta is None and message is None and piece.get("text"):
             raise TypeError("a choice of the older completions API")
         said = delta or message or {}
+        if is_part(said.get("content")):
+            said = {**said, "content": [said["content"]]}
         if not isinstance(said.get("content"), str | list | None):
             raise TypeError("a content that is no text")
         if delta:

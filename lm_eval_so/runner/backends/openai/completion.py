@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lm_eval_so.runner.backends.openai.body import not_a_completion
-from lm_eval_so.runner.backends.openai.choice import told_finish_reason
-from lm_eval_so.runner.backends.openai.refusal import error_within, failed_finish
+from lm_eval_so.runner.backends.openai.choice import is_part, told_finish_reason
+from lm_eval_so.runner.backends.openai.refusal import error_within, failed_finish, told_instead
 from lm_eval_so.runner.backends.openai.told import request_id, token_usage, told_cost
 from lm_eval_so.runner.models import ChatResponse
 
@@ -18,7 +18,7 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
         BackendError: The body is an error, as some gateways send with a 200.
     """
     if not isinstance(body, dict):
-        raise not_a_completion("no JSON object", body)
+        raise told_instead(body, b"", not_a_completion("no JSON object", body))
     if error := error_within(body):
         raise error
     choice = _first_choice(body)
@@ -41,7 +41,7 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
 def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices):
-        raise not_a_completion("no choices", body)
+        raise told_instead(body, b"", not_a_completion("no choices", body))
     for choice in choices:
         if isinstance(choice, dict) and (error := error_within(choice) or failed_finish(choice)):
             raise error
@@ -49,20 +49,28 @@ def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
     if not (isinstance(choice, dict) and isinstance(choice.get("message"), dict)):
         raise not_a_completion("a choice without a message", body)
     content = choice["message"].get("content")
-    if not (content is None or isinstance(content, str | list)):
+    if not (content is None or isinstance(content, str | list) or is_part(content)):
         raise not_a_completion("a content that is no text", body)
     return choice
 
 
 def _text(message: dict[str, Any]) -> str:
     content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(map(_text_of_part, content))
+    if isinstance(content, list | dict):
+        content = _text_of_part(content)
     refusal = message.get("refusal")
     return content or (refusal if isinstance(refusal, str) else "")
 
 
 def _text_of_part(part: object) -> str:
-    """The text of one part of a content: of an object of that type, or a plain string."""
-    text = part.get("text") if isinstance(part, dict) else part
-    return text if isinstance(text, str) else ""
+    """The text of a part of a content: an object, a list of parts or a plain string."""
+    match part:
+        case str():
+            return part
+        case list():
+            return "".join(map(_text_of_part, part))
+        case {"type": "thinking" | "reasoning"}:
+            return ""
+        case {"text": text} | {"value": text}:  # OpenAI's Assistants: {"text": {"value": ...}}
+            return _text_of_part(text)
+    return ""

@@ -8,10 +8,10 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from lm_eval_so.runner.backends.http.address import address_fault, shown
+from lm_eval_so.runner.backends.http.address import endpoint_fault, in_quotes, shown
 from lm_eval_so.runner.backends.http.header import header_fault, parse_headers, value_fault
 from lm_eval_so.runner.backends.http.proxy import find_proxy
-from lm_eval_so.runner.backends.http.tls import named_certificates, trusted
+from lm_eval_so.runner.backends.http.tls import check_key_log, named_certificates, trusted
 from lm_eval_so.runner.backends.openai.connection import Connection, Query
 from lm_eval_so.runner.errors import BackendSetupError
 
@@ -37,6 +37,7 @@ def read_connection(
     Raises:
         BackendSetupError: Something cannot be sent; the sentence names the variable or the option.
     """
+    check_key_log(environ)
     url = urlsplit(options.base_url or _base_url(environ))
     userinfo, _, place = url.netloc.rpartition("@")
     address = url._replace(netloc=place, query="", fragment="").geturl().rstrip("/")
@@ -58,7 +59,7 @@ def read_connection(
 
 def _base_url(environ: Mapping[str, str]) -> str:
     address = environ.get("OPENAI_BASE_URL", "").strip()
-    if address and (fault := address_fault(address)):
+    if address and (fault := endpoint_fault(address)):
         raise BackendSetupError(f"the variable OPENAI_BASE_URL {fault}{shown(address)}")
     return address or DEFAULT_BASE_URL
 
@@ -80,10 +81,20 @@ def _key(options: OpenAIOptions, environ: Mapping[str, str]) -> str:
             f"no API key: set the variable {options.api_key_env} (to any text, for a server that "
             "asks for none), or name another one with backend.options.api_key_env=NAME"
         )
-    if not (key.isascii() and key.isprintable()):
+    if fault := _key_fault(key):
         source = "backend.options.api_key" if given else f"the variable {options.api_key_env}"
-        raise BackendSetupError(f"the API key in {source} holds characters no key can have")
+        raise BackendSetupError(f"the API key in {source} {fault}")
     return key
+
+
+def _key_fault(key: str) -> str | None:
+    if in_quotes(key):
+        return "stands in quotes: leave them out"
+    if key.lower().startswith("bearer "):
+        return "begins with 'Bearer', which is added to it: leave that out"
+    if not (key.isascii() and key.isprintable()):
+        return "holds characters no key can have"
+    return None
 
 
 def _value(option: str, given: str | None, variable: str, environ: Mapping[str, str]) -> str | None:

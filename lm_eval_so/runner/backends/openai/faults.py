@@ -16,6 +16,7 @@ from lm_eval_so.runner.errors import (
     ProxyAuthenticationError,
     ProxyError,
     TLSError,
+    one_line,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _BAD_REQUEST = 400
 _PLAIN = "its address must start with http://"
+_LONGEST_REASON = 200  # characters
 _ALERT = "ALERT"  # in OpenSSL's words for what the other side refuses
 _GONE = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _CUT_SHORT = (*_GONE, ConnectionResetError, BrokenPipeError)
@@ -72,6 +74,8 @@ class Faults:
         if told is not None and (connecting or _ALERT in (told.reason or "")):
             return self._of_tls(error, told)
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if isinstance(error, aiohttp.ClientResponseError):  # aiohttp's parser calls all this 400
+            reason = f"what came is no valid HTTP: {one_line(error.message, _LONGEST_REASON)}"
         if isinstance(error, aiohttp.ClientConnectorError):
             return self._not_connected(error, reason)
         hung_up = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)

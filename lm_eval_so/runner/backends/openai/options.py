@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from lm_eval_so.runner.backends.http.address import address_fault, shown
+from lm_eval_so.runner.backends.http.address import endpoint_fault, shown
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.masking.options import opened
 from lm_eval_so.runner.masking.values import is_no_variable
@@ -64,6 +64,6 @@ class OpenAIOptions(Config):
         if value is None:
             return None
         value = value.strip()
-        if fault := address_fault(value):
+        if fault := endpoint_fault(value):
             raise ValueError(f"{fault}{shown(value)}")
         return value

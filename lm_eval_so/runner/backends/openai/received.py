@@ -19,6 +19,7 @@ _AT_ONCE = 1 << 18
 """Bytes that are unpacked at once, as aiohttp does for what it unpacks itself."""
 _TURN = 1 << 20
 """Bytes after which the event loop gets a turn: a small body may unpack to a large one."""
+_MAGIC = b"\x1f\x8b"
 
 
 class Answer(NamedTuple):
@@ -111,7 +112,28 @@ class Stream:
 def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], Iterable[bytes]]:
     """What unpacks a body: aiohttp does not know gzip's older name (RFC 9110, 8.4.1.3)."""
     if headers.get("Content-Encoding", "").strip().lower() != "x-gzip":
-        return _as_it_is
+        return _ByLook()
+    return _gunzip()
+
+
+class _ByLook:
+    """Unpacks what is gzip by its first bytes: gateways drop the header, or pack twice."""
+
+    def __init__(self) -> None:
+        self._start = b""
+        self._unpacked: Callable[[bytes], Iterable[bytes]] | None = None
+
+    def __call__(self, piece: bytes) -> Iterable[bytes]:
+        if self._unpacked is None:
+            piece = self._start + piece
+            if len(piece) < len(_MAGIC) and _MAGIC.startswith(piece):
+                self._start = piece
+                return ()
+            self._unpacked = _gunzip() if piece.startswith(_MAGIC) else _as_it_is
+        return self._unpacked(piece)
+
+
+def _gunzip() -> Callable[[bytes], Iterable[bytes]]:
     packed = zlib.decompressobj(wbits=_GZIP)
 
     def unpacked(piece: bytes) -> Iterator[bytes]:

@@ -34,6 +34,8 @@ def moved_to(answer: ClientResponse) -> URL | None:
 
 def redirected(status_code: int, headers: Mapping[str, str]) -> str:
     """What to say of a redirect that is not followed."""
+    if not headers.get("location"):
+        return f"the server answers {status_code}, and says neither an answer nor a place to ask"
     place = without_userinfo(header_text(headers.get("location", ""))).partition("?")[0]
     keeps = status_code in _KEEP_THE_QUESTION
     loss = "hand the question to another host" if keeps else "lose the question"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lm_eval_so.runner.backends.openai.body import is_page, page_words, read_json
+from lm_eval_so.runner.backends.openai.choice import told_finish_reason
 from lm_eval_so.runner.backends.openai.codes import status_by_code
 from lm_eval_so.runner.backends.openai.redirect import REDIRECTS, redirected
 from lm_eval_so.runner.backends.openai.told import header_text, request_id
@@ -29,13 +30,18 @@ _FAILED = frozenset(
         "network_error",  # Zhipu
         "insufficient_system_resource",  # DeepSeek
         "abort",  # vLLM, SGLang
+        *("cancelled", "canceled"),  # watsonx
+        *("failed", "model_error", "server_error", "internal_error"),  # gateways
         "timeout",  # Cohere
     }
 )
 """Finish reasons of a generation that failed; what there is of its text is no answer."""
 
 _NAMES = ("code", "type", "status", "param")
-_MESSAGES = ("message", "detail", "error", "msg")  # OpenAI, FastAPI, Ollama, others
+_MESSAGES = ("message", "detail", "error", "msg", "status_msg")
+"""Of OpenAI, FastAPI, Ollama, others, MiniMax."""
+_FINE = {"0", "200", "ok", "success"}
+"""Codes of an "error" that some gateways put beside every answer."""
 
 
 class Said(NamedTuple):
@@ -84,9 +90,11 @@ def error_within(part: Mapping[str, Any]) -> BackendError | None:
     beside every answer, is none.
     """
     error = part.get("error")
-    if part.get("object") == "error":  # vLLM and SGLang, with the rest beside it
+    if "error" in (part.get("object"), part.get("type")):  # vLLM, SGLang; Anthropic
         error = error or part
     if not error or (isinstance(error, dict) and not any(error.values())):
+        return None
+    if part.get("choices") and isinstance(error, dict) and str(error.get("code")).lower() in _FINE:
         return None
     fields = error if isinstance(error, dict) else {"message": str(error)}
     return from_event(fields, str(fields.get("message") or fields))
@@ -94,11 +102,31 @@ def error_within(part: Mapping[str, Any]) -> BackendError | None:
 
 def failed_finish(choice: Mapping[str, Any]) -> BackendError | None:
     """The error that a choice's finish reason stands for; None where it stands for none."""
-    reason = choice.get("finish_reason")
+    reason = told_finish_reason(choice)
     if not isinstance(reason, str) or reason.lower() not in _FAILED:
         return None
     message = f"the answer was given up by the server (finish_reason {reason!r})"
     return from_event({"choice": dict(choice)}, message)
+
+
+def told_instead(body: object, stray: bytes, fault: InvalidResponseError) -> BackendError:
+    """What to raise for a 200 without an answer: the server's words, where it has some.
+
+    Args:
+        body: What came in the place of an answer.
+        stray: A line that stands between the events of a stream; it is looked at first.
+        fault: What is wrong with it, as far as it is known.
+    """
+    said = read_error(stray) if stray else _said_in(body, "")
+    if not said.message or isinstance(said.fields.get("message"), dict):  # of another API
+        return fault
+    if status_by_code(said.fields) is not None:
+        return from_event(said.fields, said.message)
+    return InvalidResponseError(
+        f"{fault.message}, but: {whole_text(said.message)}",
+        status_code=_OK,
+        details=fault.details or whole_json(said.fields) or None,
+    )
 
 
 def _refused(
@@ -131,9 +159,14 @@ def read_error(body: bytes) -> Said:
         parsed = read_json(body)
     except BackendError:
         return Said(page_words(text) if is_page(text) else text[:_LONGEST_KEPT], {}, text)
+    said = _said_in(parsed, text)
+    return said if said.message else said._replace(message=text[:_LONGEST_KEPT])
+
+
+def _said_in(parsed: object, text: str) -> Said:
     fields = _described(parsed)
     message = next((_sentence(fields[key]) for key in _MESSAGES if fields.get(key)), "")
-    return Said(message or text[:_LONGEST_KEPT], fields, text)
+    return Said(message, fields, text)
 
 
 def _described(parsed: object) -> dict[str, Any]:
@@ -142,7 +175,7 @@ def _described(parsed: object) -> dict[str, Any]:
         return _described(parsed[0])
     if not isinstance(parsed, dict):
         return {}
-    inner = parsed.get("error") or parsed.get("errors")
+    inner = parsed.get("error") or parsed.get("errors") or parsed.get("base_resp")  # MiniMax
     if isinstance(inner, list) and inner:
         inner = inner[0]
     return inner if isinstance(inner, dict) else parsed

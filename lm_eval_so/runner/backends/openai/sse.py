@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_SILENT = (b"", b"id", b"retry")  # a comment, and what is of use to a browser
 
 
 class Event(NamedTuple):
@@ -31,6 +32,9 @@ class EventReader:
 
     The standard drops an event that no empty line ends. Here `rest` gives it, since some servers
     end their streams so; whether it is whole is for its reader to find out.
+
+    Attributes:
+        stray: The last line that is of no event, as of a gateway that has something to say.
     """
 
     def __init__(self) -> None:
@@ -38,6 +42,7 @@ class EventReader:
         self._after_cr = False
         self._name = b""
         self._data: list[bytes] = []
+        self.stray = b""
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         """The events that are whole with this piece."""
@@ -70,3 +75,5 @@ class EventReader:
             self._data.append(value.removeprefix(b" "))
         elif field == b"event":
             self._name = value.strip()
+        elif field not in _SILENT:
+            self.stray = line

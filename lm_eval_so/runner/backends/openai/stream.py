@@ -21,11 +21,12 @@ class Assembly:
 
     Attributes:
         first_said: Whether something has been said.
+        head: What the chunks tell beside their choices.
     """
 
     def __init__(self, choices: int = 1) -> None:
         self._asked = choices
-        self._head: dict[str, Any] = {}
+        self.head: dict[str, Any] = {}
         self._choices: dict[int, Choice] = {}
         self.first_said = False
 
@@ -45,10 +46,12 @@ class Assembly:
             ) from error
 
     def _add(self, chunk: Any) -> None:  # noqa: ANN401 - whatever came
+        if chunk is None or chunk == []:  # it keeps the connection alive
+            return
         for part in (chunk, *(chunk.get("choices") or ())):
             if part is not None and (error := error_within(part)):
                 raise error
-        replace(self._head, {key: chunk[key] for key in chunk if key not in _APART})
+        replace(self.head, {key: chunk[key] for key in chunk if key not in _APART})
         pieces = chunk.get("choices") or ()
         for position, piece in enumerate(pieces):
             if piece is not None:
@@ -86,4 +89,4 @@ class Assembly:
         if not (never_told or (all_finished and (ended or finished >= self._asked))):
             raise InvalidResponseError("the stream ended before the answer did", status_code=_OK)
         whole = [choice.whole() for choice in choices]
-        return {**self._head, "object": "chat.completion", "choices": whole}
+        return {**self.head, "object": "chat.completion", "choices": whole}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from lm_eval_so.runner.backends.http.address import address_fault, shown
+from lm_eval_so.runner.backends.http.address import address_fault, endpoint_fault, shown
 
 FINE = [
     "http://127.0.0.1:8000/v1",
@@ -68,6 +68,14 @@ def test_an_address_that_cannot_be_sent_to_is_told_why(address: str) -> None:
     assert fault is not None
     assert WRONG[address] in fault
     assert "\n" not in fault
+
+
+@pytest.mark.parametrize("end", ["", "/", "?api-version=2024-10-21"])
+@pytest.mark.parametrize("base", ["http://host/v1", "https://x/openai/deployments/d"])
+def test_an_address_that_holds_the_path_already_is_told(base: str, end: str) -> None:
+    assert endpoint_fault(f"{base}{end}") is None
+    fault = endpoint_fault(f"{base}/chat/completions{end}")
+    assert fault == "must end before /chat/completions, which is added to it"
 
 
 def test_what_may_be_a_secret_is_not_repeated() -> None:

@@ -27,6 +27,7 @@ def test_what_can_be_sent_has_no_fault(value: str) -> None:
         ("X\r\nY", "a", "no name of a header"),
         ("Content-Length", "5", "cannot be set"),
         ("transfer-encoding", "chunked", "cannot be set"),
+        ("Expect", "100-continue", "cannot be set"),
     ],
 )
 def test_what_cannot_be_sent_is_told_without_its_value(name: str, value: str, why: str) -> None:

@@ -98,6 +98,8 @@ def test_a_proxy_that_cannot_be_used_is_a_sentence(variable: str, value: str, wh
         ("[::1]", "::1"),
         ("[::1]:8000", "::1"),
         ("fd00::/8", "fd12::1"),
+        ('"models.example"', "models.example"),
+        ("'other', 'models.example'", "models.example"),
     ],
 )
 def test_no_proxy_names_a_host(no_proxy: str, host: str) -> None:
@@ -142,3 +144,10 @@ def test_a_password_is_not_shown() -> None:
     assert found.shown == "the proxy http://p:3128 (named by the variable HTTPS_PROXY)"
     assert "hunter" not in repr(found)
     assert found.secrets == ["hunter%32", "hunter2"]
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\r\n"])
+def test_a_blank_setting_is_none(blank: str) -> None:
+    """Where a variable is blank, Python gives it out as a setting of the system too."""
+    environ = {"HTTPS_PROXY": blank}
+    assert find_proxy("https://models.example/v1", environ, lambda _: {"https": blank}) is None

@@ -333,7 +333,7 @@ def test_of_several_choices_none_may_be_missing_or_cut(body: bytes) -> None:
     "chunk",
     [
         pytest.param({"choices": [{"text": "h"}]}, id="older-api"),
-        pytest.param(said({"text": "h"}), id="content-object"),
+        pytest.param(said({"image": "h"}), id="content-object"),
         pytest.param(said(5), id="content-number"),
         pytest.param(said("", delta="h"), id="delta-text"),
         pytest.param(said("", delta=None, message={"content": "other"}), id="another-message"),

@@ -161,7 +161,7 @@ def test_usage_is_taken_as_far_as_it_goes(usage: object, tokens: TokenUsage | No
 
 def test_fields_of_other_types_are_left_out_and_kept_in_raw() -> None:
     body = whole(model=7)
-    body["choices"][0]["finish_reason"] = {"type": "stop"}
+    body["choices"][0]["finish_reason"] = [7]
     answer = parse_completion(body, 200, {})
     assert (answer.model, answer.finish_reason) == (None, None)
     assert answer.raw == body

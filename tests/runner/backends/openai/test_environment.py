@@ -184,3 +184,38 @@ def test_a_key_in_the_place_of_its_variables_name_is_not_repeated(value: str) ->
     with pytest.raises(ConfigError, match="must be the name of an environment variable") as raised:
         OpenAIBackend(config)
     assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (f'"{KEY}"', "stands in quotes: leave them out"),
+        (f"'{KEY}", "stands in quotes: leave them out"),
+        (f"Bearer {KEY}", "begins with 'Bearer', which is added to it: leave that out"),
+        (f"bearer {KEY}", "begins with 'Bearer', which is added to it: leave that out"),
+    ],
+)
+def test_a_key_that_was_copied_with_more_is_told(key: str, why: str) -> None:
+    assert read({"OPENAI_API_KEY": key}) == f"the API key in the variable OPENAI_API_KEY {why}"
+    assert read({}, api_key=key) == f"the API key in backend.options.api_key {why}"
+
+
+@pytest.mark.parametrize("key", ["no key needed", "none", "a"])
+def test_any_text_is_a_key_for_a_server_that_asks_for_none(key: str) -> None:
+    assert read_connection(OpenAIOptions(), {"OPENAI_API_KEY": key}).credential == key
+
+
+def test_a_file_for_tls_keys_that_cannot_be_written_names_its_variable(tmp_path: Path) -> None:
+    environ = {"OPENAI_API_KEY": KEY, "SSLKEYLOGFILE": str(tmp_path / "none" / "keys")}
+    sentence = read(environ, base_url="http://127.0.0.1:1/v1")
+    assert sentence.startswith("the variable SSLKEYLOGFILE names ")
+    assert sentence.endswith("which cannot be written: No such file or directory")
+    environ["SSLKEYLOGFILE"] = str(tmp_path / "keys")
+    assert read_connection(OpenAIOptions(), environ).credential == KEY
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/chat/completions/"])
+def test_an_address_with_the_path_in_it_is_a_sentence(path: str) -> None:
+    address = f"http://127.0.0.1:1{path}"
+    sentence = read({"OPENAI_BASE_URL": address, "OPENAI_API_KEY": KEY})
+    assert sentence.startswith("the variable OPENAI_BASE_URL must end before /chat/completions")

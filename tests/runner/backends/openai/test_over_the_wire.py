@@ -255,3 +255,20 @@ def test_usage_is_asked_for_unless_told_otherwise(
     server = Server(lambda *_: reply(EVENTS))
     ask(server, stream=True, **options)
     assert json.loads(server.received[0][2]).get("stream_options") == sent
+
+
+@pytest.mark.parametrize("status", [304, 300, 302])
+def test_a_redirect_to_nowhere_is_told_as_such(status: int) -> None:
+    found = failure(Server(lambda *_: reply(b"", status=f"{status} Moved")))
+    assert found.message == (
+        f"the server answers {status}, and says neither an answer nor a place to ask"
+    )
+
+
+@pytest.mark.parametrize("header", ["Content-Type : text/plain", "no colon", "X[a]: b"])
+def test_what_is_no_http_is_not_told_as_a_400_of_the_server(header: str) -> None:
+    found = failure(Server(lambda *_: reply(WHOLE, header)))
+    assert (found.error_type, found.status_code) == ("APIConnectionError", None)
+    assert found.message.startswith("what came is no valid HTTP: ")
+    assert header in found.message
+    assert "400" not in found.message
