@@ -185,6 +185,13 @@ def test_ten_broken_lines_are_told_at_once_and_no_more(
         (["backend.options.api_key_env=NO_SUCH"], "set the variable NO_SUCH"),
         (["params.messages=[]"], "params.messages is no parameter"),
         (["model=a=b=c"], "cannot read the override 'model=a=b=c'"),
+        (["metadata.note=a(b"], "needs quotes that Hydra sees: 'metadata.note=\"a(b\"')"),
+        (["dataset=/etc"], "is called '/etc'; for a path: dataset=path dataset.path=/etc"),
+        (["repeats=1000000000"], "repeats must be at most 10000, got 1000000000"),
+        (
+            ["backend.options.default_headers={X-A:null}"],
+            "error: backend.options.default_headers.X-A must be a string, got None\n",
+        ),
         (["model="], "needs a model"),
         (["dataset=path"], "dataset.path is missing"),
         (["runner=7"], "Got int"),

@@ -52,21 +52,23 @@ def ids(directory: Path) -> list[str]:
 
 
 WHOLE = [f"s{n}" for n in range(COUNT)]
-LEAST_CALLS = 30
+LEAST_CALLS, MOST_CALLS = 30, 150
 
 
 def test_a_kill_at_any_call_to_the_disk_leaves_what_the_same_command_goes_on_with(
     library: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     orders = [
-        {"run": f"run-{at}", "faults": [["any", f"/run-{at}", at, 1, KILL], None]}
-        for at in range(1, 90)
+        {
+            "run": f"run-{at}",
+            "until_alive": True,
+            "faults": [["any", f"/run-{at}", at, 1, KILL], None],
+        }
+        for at in range(1, MOST_CALLS)
     ]
     ended = list(faults.forks(library, tmp_path, make_dataset(COUNT), *orders))
-    killed = [first["code"] == -9 for first, _ in ended]
-    assert killed == sorted(killed, reverse=True)
-    assert LEAST_CALLS < sum(killed) < len(orders), "every call of a run was met"
-    for order, (first, second) in zip(orders, ended, strict=True):
+    assert LEAST_CALLS < len(ended) < len(orders), "every call of a run was met"
+    for order, (first, second) in zip(orders, ended, strict=False):
         directory = tmp_path / str(order["run"])
         assert first["code"] in {-9, 0}, first["said"]
         assert second["code"] == 0, (order, second["said"])
@@ -83,15 +85,20 @@ def test_a_kill_at_any_call_loses_no_answer_to_questions_of_before(
     (made,) = faults.forks(library, tmp_path, before, {"run": "first", "faults": [None]})
     assert made[0]["code"] == 0
     old = answered(tmp_path / "first")
-    numbers = range(1, 90)
-    for at in numbers:
+    for at in range(1, MOST_CALLS):
         shutil.copytree(tmp_path / "first", tmp_path / f"run-{at}")
     orders = [
-        {"run": f"run-{at}", "dataset": str(edited), "faults": [["any", f"/run-{at}", at, 1, KILL]]}
-        for at in numbers
+        {
+            "run": f"run-{at}",
+            "dataset": str(edited),
+            "until_alive": True,
+            "faults": [["any", f"/run-{at}", at, 1, KILL]],
+        }
+        for at in range(1, MOST_CALLS)
     ]
     ended = list(faults.forks(library, tmp_path, edited, *orders))
-    assert LEAST_CALLS < sum(last["code"] == -9 for (last,) in ended) < len(orders)
+    assert LEAST_CALLS < len(ended) < len(orders), "every call of a run was met"
+    numbers = range(1, len(ended) + 1)
     for at in numbers:
         assert old <= answered(tmp_path / f"run-{at}"), at
     back = [{"run": f"run-{at}", "faults": [None]} for at in numbers]
@@ -122,11 +129,17 @@ def test_a_sync_that_is_refused_once_is_told_and_nothing_is_called_safe(
         assert (ids(directory), state_of(directory)) == (WHOLE, "complete"), first
 
 
-@pytest.mark.parametrize("times", [1, EVER], ids=["once", "for-ever"])
-@pytest.mark.parametrize("error", [EIO, ENOSPC], ids=["EIO", "ENOSPC"])
 @pytest.mark.parametrize(
-    "call", ["write", "open", "rename", "ftruncate", "read", "unlink", "mkdir"]
+    ("call", "error"),
+    [
+        *(
+            (call, EIO)
+            for call in ("write", "open", "rename", "ftruncate", "read", "unlink", "mkdir")
+        ),
+        *((call, ENOSPC) for call in ("write", "open")),
+    ],
 )
+@pytest.mark.parametrize("times", [1, EVER], ids=["once", "for-ever"])
 def test_whatever_is_refused_is_a_sentence_and_the_same_command_goes_on(
     call: str,
     error: int,
@@ -142,7 +155,7 @@ def test_whatever_is_refused_is_a_sentence_and_the_same_command_goes_on(
     results = torn / "run_results.jsonl"
     results.write_bytes(results.read_bytes()[:-100])  # to be mended: ftruncate
     orders = []
-    for at in (1, 2, 3, 5, 8, 13):
+    for at in (1, 2, 4, 9):
         shutil.copytree(torn, tmp_path / f"run-{at}")
         for run in (f"run-{at}", f"new-{at}"):
             which = f"/{run}/run_" if call == "unlink" else f"/{run}"

@@ -2,7 +2,8 @@
 
 Its arguments are a folder and a dataset; on its stdin is a JSON list of orders: ``run``, the name
 of a run directory in the folder, and ``faults``, for each command of it the arguments of ``fault``
-in ``faults.c``, or null.
+in ``faults.c``, or null. After an order ``until_alive`` whose first command was not killed, the
+others are left out.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def main(folder: Path, dataset: str) -> None:
             for fault in order["faults"]
         ]
         print(json.dumps(ended), flush=True)  # noqa: T201 - its answer
+        if order.get("until_alive") and ended[0]["code"] >= 0:
+            break
 
 
 if __name__ == "__main__":
