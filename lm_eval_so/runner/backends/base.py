@@ -48,10 +48,7 @@ class ChatBackend(ABC):
 
     @property
     def identity_options(self) -> dict[str, Any]:
-        """The options that are part of a run's identity: no secrets, nothing operational.
-
-        Values of headers are among them, so that nobody may write it as it is.
-        """
+        """The options that are part of a run's identity: no secrets, nothing operational."""
         options = self.options
         if isinstance(options, Config):
             options = options.model_dump(exclude={*self.operational_options})

@@ -53,16 +53,9 @@ def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def identity_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as far as they may tell one run from another, never to be written as they are.
-
-    A header that no name tells to be a secret is part of it, since it may choose who answers.
-    """
+    """The options as far as they tell one run from another: no secret, and no value of a header."""
     return {
-        name: {
-            header: opened(value) for header, value in item.items() if not is_secret_name(header)
-        }
-        if holds_headers(name) and isinstance(item, Mapping)
-        else _identity(name, item)
+        name: {} if holds_headers(name) and isinstance(item, Mapping) else _identity(name, item)
         for name, item in options.items()
         if isinstance(item, Mapping) or name in _without_secrets({name: item})
     }
