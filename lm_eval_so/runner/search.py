@@ -8,8 +8,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from lm_eval_so.runner.cell import Ended
 from lm_eval_so.runner.config.overrides import as_typed
-from lm_eval_so.runner.errors import ConfigError
-from lm_eval_so.runner.objective import check_objective
 from lm_eval_so.runner.output import show
 from lm_eval_so.runner.sweeper import CellSweeper, tracking_uri_of
 from lm_eval_so.runner.task import INTERRUPTED
@@ -125,6 +123,7 @@ class SearchSweeper(CellSweeper):
         Raises:
             ConfigError: Two trials are one run.
         """
+        from lm_eval_so.runner.errors import ConfigError  # noqa: PLC0415 - not for --help
         from lm_eval_so.runner.sweep.record import planned  # noqa: PLC0415 - not for --help
 
         first = len(self._ended)
@@ -167,6 +166,9 @@ class SearchSweeper(CellSweeper):
 
 
 def _check(plan: RunPlan) -> None:
+    from lm_eval_so.runner.errors import ConfigError  # noqa: PLC0415 - not for --help
+    from lm_eval_so.runner.objective import check_objective  # noqa: PLC0415 - as above
+
     if plan.objective is None:
         raise ConfigError(
             "a search goes by a number: objective=summary.latency_ms.p50, for one; with "

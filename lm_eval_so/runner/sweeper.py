@@ -15,7 +15,6 @@ from omegaconf import DictConfig, open_dict, read_write
 from lm_eval_so.runner.config.overrides import as_typed
 from lm_eval_so.runner.launch.fleet import ended_of, to_the_end
 from lm_eval_so.runner.launch.kinds import fleet_of
-from lm_eval_so.runner.launch.watch import Watch
 from lm_eval_so.runner.signals import by_signal
 from lm_eval_so.runner.task import INTERRUPTED, Task
 from lm_eval_so.runner.typed import hide_secrets
@@ -95,6 +94,8 @@ class CellSweeper(Sweeper):
         Returns:
             How those ended that were run, by number; and the exit code of a signal, if one came.
         """
+        from lm_eval_so.runner.launch.watch import Watch  # noqa: PLC0415 - not for --help
+
         assert self.launcher is not None  # noqa: S101 - setup() came before
         fleet = fleet_of(self.launcher, cells, first, record.path / "jobs")
         if fleet is not None:
