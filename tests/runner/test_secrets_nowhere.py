@@ -373,3 +373,28 @@ def test_an_answer_that_repeats_the_key_is_kept_without_it(
     kept = rows(tmp_path / "run" / "run_results.jsonl")[1]
     assert kept["response"]["text"] == "echo: is *** a key?"
     assert kept["request_messages"][0]["content"] == asked["s1"], "a question is data"
+
+
+def test_a_directory_with_a_key_in_its_name_and_record_goes_on(
+    tmp_path: Path, make_dataset: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions left them where a parameter was a key."""
+    monkeypatch.setenv("OPENAI_API_KEY", ANOTHER)
+    with FakeOpenAI() as server:
+        command = [
+            *("backend=openai", "model=m", "dataset=path", f"dataset.path={make_dataset(2)}"),
+            *("output_root=out", "params.user=${oc.env:OPENAI_API_KEY}"),
+            f"{OPTION}.base_url={server.base_url}",
+            f"{OPTION}.default_headers={{X-Team: qa}}",
+        ]
+        assert main(command) == 0
+        (record,) = tmp_path.glob("out/numbers/*/run_metadata.json")
+        metadata = json.loads(record.read_text())
+        assert metadata["identity"]["parameters"] == {"user": "***"}
+        metadata["identity"]["parameters"] = {"user": ANOTHER}
+        metadata["identity"]["backend_options"]["default_headers"] = {}
+        record.write_text(json.dumps(metadata))
+        named = f"openai_m_user={ANOTHER}-{metadata['fingerprint'][:8]}"
+        record.parent.rename(record.parent.with_name(named))
+        assert main(command) == 0
+    assert len(server.requests) == 2

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.config.sentences import invalid
 from lm_eval_so.runner.errors import BackendError
-from lm_eval_so.runner.masking.options import identity_options
+from lm_eval_so.runner.masking.options import identity_options, with_plain_headers
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
 LONGEST_ANSWER = 64_000_000  # bytes
@@ -52,6 +52,8 @@ class ChatBackend(ABC):
         options = self.options
         if isinstance(options, Config):
             options = options.model_dump(exclude={*self.operational_options})
+        else:
+            options = with_plain_headers(options)
         return {
             name: value
             for name, value in identity_options(options).items()

@@ -53,11 +53,27 @@ def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def identity_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as far as they tell one run from another: no secret, and no value of a header."""
+    """The options as far as they may tell one run from another: without what is concealed."""
     return {
-        name: {} if holds_headers(name) and isinstance(item, Mapping) else _identity(name, item)
+        name: _identity(name, item)
         for name, item in options.items()
         if isinstance(item, Mapping) or name in _without_secrets({name: item})
+    }
+
+
+def with_plain_headers(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with those headers opened that no name tells to be a secret.
+
+    They are part of the identity of a backend whose options no model checks.
+    """
+    return {
+        name: {
+            header: value if is_secret_name(header) else opened(value)
+            for header, value in item.items()
+        }
+        if name in _CONCEALED_HEADERS and isinstance(item, Mapping)
+        else item
+        for name, item in options.items()
     }
 
 

@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from lm_eval_so.runner.masking.options import identity_options, public_options, secrets_in, shown
+from lm_eval_so.runner.masking.options import (
+    identity_options,
+    public_options,
+    secrets_in,
+    shown,
+    with_plain_headers,
+)
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import public_address, without_userinfo
 from lm_eval_so.runner.models import RunConfig
@@ -26,7 +32,8 @@ def options(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
 def test_a_secret_is_in_no_public_options(name: str) -> None:
     held = options(**{name: KEY, "default_headers": {name: KEY, "X-Team": "qa"}})
     assert public_options(held) == {"default_headers": {name: "***", "X-Team": "***"}}
-    assert identity_options(held) == {"default_headers": {}}, "as directories of before have it"
+    assert identity_options(held) == {"default_headers": {}}
+    assert identity_options(with_plain_headers(held)) == {"default_headers": {"X-Team": "qa"}}
 
 
 def test_options_that_are_no_secret_stay_as_they_are() -> None:
