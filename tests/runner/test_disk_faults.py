@@ -52,11 +52,19 @@ def ids(directory: Path) -> list[str]:
 
 
 WHOLE = [f"s{n}" for n in range(COUNT)]
-LEAST_CALLS, MOST_CALLS = 30, 150
+LEAST_CALLS, MOST_CALLS = 10, 50
+STEP = 3
+PARTS = pytest.mark.parametrize("part", range(STEP))
 
 
+def numbers_of(part: int) -> range:
+    """Every third call to the disk, beyond the last that a run makes."""
+    return range(1 + part, STEP * MOST_CALLS, STEP)
+
+
+@PARTS
 def test_a_kill_at_any_call_to_the_disk_leaves_what_the_same_command_goes_on_with(
-    library: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+    part: int, library: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     orders = [
         {
@@ -64,7 +72,7 @@ def test_a_kill_at_any_call_to_the_disk_leaves_what_the_same_command_goes_on_wit
             "until_alive": True,
             "faults": [["any", f"/run-{at}", at, 1, KILL], None],
         }
-        for at in range(1, MOST_CALLS)
+        for at in numbers_of(part)
     ]
     ended = list(faults.forks(library, tmp_path, make_dataset(COUNT), *orders))
     assert LEAST_CALLS < len(ended) < len(orders), "every call of a run was met"
@@ -76,8 +84,9 @@ def test_a_kill_at_any_call_to_the_disk_leaves_what_the_same_command_goes_on_wit
         assert not list(directory.glob("*.tmp"))
 
 
+@PARTS
 def test_a_kill_at_any_call_loses_no_answer_to_questions_of_before(
-    library: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+    part: int, library: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     before = make_dataset(COUNT)
     edited = make_dataset(COUNT, name="edited", s0="anew", s1="anew", s2="anew")
@@ -85,7 +94,7 @@ def test_a_kill_at_any_call_loses_no_answer_to_questions_of_before(
     (made,) = faults.forks(library, tmp_path, before, {"run": "first", "faults": [None]})
     assert made[0]["code"] == 0
     old = answered(tmp_path / "first")
-    for at in range(1, MOST_CALLS):
+    for at in numbers_of(part):
         shutil.copytree(tmp_path / "first", tmp_path / f"run-{at}")
     orders = [
         {
@@ -94,11 +103,11 @@ def test_a_kill_at_any_call_loses_no_answer_to_questions_of_before(
             "until_alive": True,
             "faults": [["any", f"/run-{at}", at, 1, KILL]],
         }
-        for at in range(1, MOST_CALLS)
+        for at in numbers_of(part)
     ]
     ended = list(faults.forks(library, tmp_path, edited, *orders))
     assert LEAST_CALLS < len(ended) < len(orders), "every call of a run was met"
-    numbers = range(1, len(ended) + 1)
+    numbers = numbers_of(part)[: len(ended)]
     for at in numbers:
         assert old <= answered(tmp_path / f"run-{at}"), at
     back = [{"run": f"run-{at}", "faults": [None]} for at in numbers]
