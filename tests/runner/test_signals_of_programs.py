@@ -207,7 +207,7 @@ def test_if_asked_a_signal_stops_both_the_run_and_the_program(
         await until(lambda: held.sent == 5)
         os.kill(os.getpid(), number)
         await until(lambda: told and "nothing more is sent" in caplog.text)
-        for _ in range(10):  # turns of the loop, in which those that wait for a slot go home
+        for _ in range(200):  # turns in which all workers begin, and those without a slot go home
             await asyncio.sleep(0)
         held.let_go.set()
         await running
