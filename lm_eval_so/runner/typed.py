@@ -32,11 +32,11 @@ _MAY_HOLD = re.compile(
     re.IGNORECASE,
 )
 """Only what matches is parsed, since that takes a millisecond."""
-_PAIR = re.compile(
-    r"""(?P<name>[\w-]+)(?P<sign>['"]?\s*[:=]\s*)
-        (?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\{[^{}]*\}|\[[^\[\]]*\]|[^,}\s]+)""",
-    re.VERBOSE,
-)
+_NAME = r"(?P<name>[\w-]+)(?P<sign>['\"]?\s*[:=]\s*)"
+_WHOLE = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\{[^{}]*\}|\[[^\[\]]*\]"""
+_PAIR = re.compile(rf"{_NAME}(?P<value>{_WHOLE}|[^,}}\s]+)")
+_ANY_PAIR = re.compile(rf"{_NAME}(?P<value>(?:{_WHOLE})(?=\s*(?:[,}}]|$))|[^,}}]+)")
+"""The same where nothing else stands between the pairs: whatever follows a name is its value."""
 _ENCODED = re.compile(r"\$\{json_value:([\w-]*)\}")
 _OF_BACKENDS = "backend"
 _handed_on: list[str] = []
@@ -130,7 +130,7 @@ def _changed_value(text: str, place: Place, replace: Replace, text_of: TextOf) -
         value = OverridesParser.create().parse_override(f"k={text}")._value  # noqa: SLF001 - `value` converts
     except HydraException:
         whole = bool(text) and is_secret_leaf(text, place)
-        return replace(text) if whole else _in_text(text, replace)
+        return replace(text) if whole else _in_text(text, replace, _ANY_PAIR)
     if isinstance(value, ChoiceSweep):
         return _changed_choice(
             text, value, replace_leaves(list(value.list), place, replace, text_of)
@@ -162,7 +162,11 @@ def _changed_json(text: str, encoded: str, place: Place, replace: Replace) -> st
         return MASK
 
     replace_leaves(plain, place, note)
-    return text.replace(encoded, replace(encoded)) if holds else text
+    if not holds:
+        return text
+    changed = text.replace(encoded, replace(encoded))
+    # Hydra reads an interpolation within another one in quotes alone.
+    return changed if replace is _masked else f"'{changed}'"
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
@@ -185,7 +189,7 @@ def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
         return None
 
 
-def _in_text(text: str, replace: Replace) -> str:
+def _in_text(text: str, replace: Replace, pairs: re.Pattern[str] = _PAIR) -> str:
     """What follows the name of a secret, in a text that nothing can parse."""
 
     def pair(found: re.Match[str]) -> str:
@@ -193,11 +197,11 @@ def _in_text(text: str, replace: Replace) -> str:
         if value.startswith("${"):
             return found[0]
         if is_secret_name(name) or holds_headers(name):
-            if value[0] in "'\"":
+            if value[0] in "'\"" and value[-1] == value[0]:
                 value = re.sub(r"\\(.)", r"\1", value[1:-1])
             return name + found["sign"] + replace(value)
         if value[0] in "{[":
-            value = value[0] + _in_text(value[1:-1], replace) + value[-1]
+            value = value[0] + _in_text(value[1:-1], replace, pairs) + value[-1]
         return name + found["sign"] + value
 
-    return _PAIR.sub(pair, text)
+    return pairs.sub(pair, text)

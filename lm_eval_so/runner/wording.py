@@ -132,11 +132,9 @@ def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -
 def _shown(value: object, parts: list[str]) -> object:
     """What was given, without secrets."""
     places = zip(parts, ["", *parts], strict=False)
-    return (
-        MASK
-        if any(Place(*place).is_secret for place in places)
-        else shown({"": value}, *parts[-1:])[""]
-    )
+    if value is not None and any(Place(*place).is_secret for place in places):
+        return MASK
+    return shown({"": value}, *parts[-1:])[""]
 
 
 def _wanted(kind: str, context: dict[str, Any]) -> str | None:

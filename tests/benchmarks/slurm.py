@@ -106,8 +106,8 @@ class Sweep:
 
     def holders(self) -> list[int]:
         """The processes that write."""
-        paths = sorted(self.root.rglob(".lock.pid"))
-        return [int(re.findall(r"\d+", path.read_text())[0]) for path in paths]
+        paths = sorted(self.root.rglob(".lock.holder"))
+        return [json.loads(path.read_text())["pid"] for path in paths]
 
 
 def part(

@@ -106,7 +106,7 @@ app.script()
     ("body", "sentence"),
     [
         ("return look_up({})", "the backend broke: KeyError: 'key' ({script}:9, in send)"),
-        ("raise ValueError('two\\nlines')", "ValueError: two\nlines ({script}:9, in send)"),
+        ("raise ValueError('two\\nlines')", "ValueError: two\\nlines ({script}:9, in send)"),
         ("import json; json.loads('{{')", "JSONDecodeError: Expecting property name"),
     ],
     ids=["key", "value", "library"],

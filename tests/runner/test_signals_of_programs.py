@@ -74,8 +74,9 @@ class Held:
 
 @pytest.mark.parametrize("first_to_end", [0, 1], ids=["first", "second"])
 def test_two_in_one_loop_hear_every_signal_until_they_end(
-    program: Program, first_to_end: int
+    program: Program, first_to_end: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("lm_eval_so.runner.signals.ONE_REQUEST", 0.0)
     heard: list[list[InterruptedRunError]] = [[], []]
     end = [asyncio.Event(), asyncio.Event()]
 

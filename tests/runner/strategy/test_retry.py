@@ -103,6 +103,7 @@ def test_an_answer_ends_the_attempts() -> None:
         ("MethodNotAllowedError", 1),
         ("ProxyAuthenticationError", 1),
         ("RedirectError", 1),
+        ("AnswerTooLongError", 1),
         ("BackendFaultError", 1),
         ("UnwritableResultError", 1),
         ("TLSError", 1),

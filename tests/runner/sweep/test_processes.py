@@ -93,8 +93,9 @@ def is_gone(sweep: Started) -> bool:
 
 def holder(folder: Path, model: str) -> int:
     """The process that holds the run directory of a model."""
-    (path,) = folder.glob(f"outputs/numbers/openai_{model}*/.lock.pid")
-    return int(re.findall(r"\d+", path.read_text())[0])
+    (path,) = folder.glob(f"outputs/numbers/openai_{model}*/.lock.holder")
+    pid: int = json.loads(path.read_text())["pid"]
+    return pid
 
 
 def cells(folder: Path) -> dict[str, dict[str, Any]]:
