@@ -75,7 +75,8 @@ def concurrency(
     async def limited(request: RunRequest) -> ChatResponse:
         arrived = clock()
         held = await slots.acquire(retry=request.attempt > 1)
-        request.journal.wait("slot", clock() - arrived)
+        began = clock()
+        request.journal.wait("slot", began - arrived)
         number = adaptive.sent()
         try:
             response = await send(request)
@@ -83,7 +84,7 @@ def concurrency(
             error.for_room = _failed(error, request.journal, adaptive, number, held)
             raise
         else:
-            adaptive.answered(_answer(response, request.journal, held, slots))
+            adaptive.answered(_answer(response, request.journal, held, slots, clock() - began))
             return response
         finally:
             slots.limit = adaptive.limit
@@ -113,13 +114,20 @@ def _failed(
     return False
 
 
-def _answer(response: ChatResponse, journal: Journal, held: int, slots: Slots) -> Answer:
+def _answer(
+    response: ChatResponse, journal: Journal, held: int, slots: Slots, seconds: float
+) -> Answer:
+    """What the controller is told; ``seconds`` is how long the slot was taken.
+
+    That is what tells the rate: where this process is slow, it is more than the server's latency.
+    """
     tokens = response.tokens.output if response.tokens else None
+    paced_s = journal.waited_ms.get("rate_limit", 0.0) / 1000
     return Answer(
-        latency_s=(journal.latency_ms or 0.0) / 1000,
+        latency_s=max(seconds - paced_s, 0.0),
         tokens=tokens or 0,
         in_use=slots.taken,
         held=held,
-        paced_s=journal.waited_ms.get("rate_limit", 0.0) / 1000,
+        paced_s=paced_s,
         wanted=slots.wanted,
     )

@@ -36,6 +36,8 @@ class LimitState(Value):
         now: The file's own time when it was written. It began as the wall clock of some host and
             goes on by the monotonic clocks of all; all other times are in it.
         holders: By name.
+        clock: The writer's own clock then.
+        clock_of: Names that clock, for those that read the same one; None where nobody tells.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -44,6 +46,8 @@ class LimitState(Value):
     now: Annotated[float, Field(ge=0, le=_LATEST)]
     schedule: ScheduleState
     holders: dict[str, Holder]
+    clock: float = 0.0
+    clock_of: str | None = None
 
     def is_sane(self) -> bool:
         """Whether no time but a pause lies further ahead than a lease could have put it."""

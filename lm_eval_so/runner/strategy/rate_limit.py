@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from lm_eval_so.runner.backends.base import Send
+from lm_eval_so.runner.clock import monotonic_of
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
@@ -76,7 +77,12 @@ def pace_for(
     else:
         name = hashlib.sha256(scope.encode()).hexdigest()[:16]
         file = LimitFile(shared_in / f"{name}.json", clock=clock, sleep=sleep)
-        limits = SharedLimits(file, longest_pause=options.longest_pause, clock=clock)
+        limits = SharedLimits(
+            file,
+            longest_pause=options.longest_pause,
+            clock=clock,
+            clock_of=monotonic_of() if clock is time.monotonic else None,
+        )
     return Pace(
         options.rate_limit,
         per_minute={

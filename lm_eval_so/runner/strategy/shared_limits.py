@@ -33,7 +33,9 @@ class SharedLimits(Limits):
         longest_pause: Seconds; one that ends later is not heeded before the server has told this
             process too, which then knows what to make of it.
         clock: Seconds; never goes back.
-        wall: Seconds since the epoch. It is read once, to tell how long nobody used the file.
+        clock_of: Names the clock: who reads the same one knows exactly how much time has passed.
+        wall: Seconds since the epoch. It is read once, to tell how long nobody used the file, where
+            another clock wrote it last.
 
     Raises (wherever the file is used):
         StoreError: It cannot be read, written or locked.
@@ -45,11 +47,13 @@ class SharedLimits(Limits):
         *,
         longest_pause: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
+        clock_of: str | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(clock)
         self._file = file
         self._longest_pause = longest_pause
+        self._clock_of = clock_of
         self._name = secrets.token_hex(4)
         self._offset = max(0.0, wall()) - clock()
         self._joined = False
@@ -155,7 +159,15 @@ class SharedLimits(Limits):
             if self.clock() - began > _STOPPED:
                 return  # others have gone on without this process
             schedule = self.schedule.state()
-            self._file.write(LimitState(now=now, schedule=schedule, holders=self._holders))
+            self._file.write(
+                LimitState(
+                    now=now,
+                    schedule=schedule,
+                    holders=self._holders,
+                    clock=began,
+                    clock_of=self._clock_of,
+                )
+            )
             self._untold.clear()
             if lease:
                 self._adopt(lease)
@@ -174,7 +186,7 @@ class SharedLimits(Limits):
         if state is None:
             self.schedule.paused_until = 0.0  # begun anew with what this process knows
         else:
-            self._follow(state.now - now)
+            self._follow(state, now)
             self._holders = state.holders
             self.schedule = Schedule.of_state(state.schedule)
             for change in self._untold:
@@ -185,9 +197,13 @@ class SharedLimits(Limits):
         self.schedule.paused_until = max(self.schedule.paused_until, asked_until)
         self._joined = True
 
-    def _follow(self, offset: float) -> None:
+    def _follow(self, state: LimitState, now: float) -> None:
         """Takes over the file's time, in which this process can be ahead but never behind."""
-        if self._joined or self._offset - offset > _SKEW:
+        offset = state.now - now
+        same_clock = self._clock_of is not None and state.clock_of == self._clock_of
+        if same_clock:
+            offset = state.now - state.clock
+        if self._joined or not (same_clock or self._offset - offset <= _SKEW):
             self._offset = max(self._offset, offset)
         else:
             self._offset = offset

@@ -34,6 +34,7 @@ class Process:
     Args:
         booted: What its monotonic clock is ahead of the true time.
         wall: What its wall clock is ahead of the true time.
+        machine: Names the machine whose monotonic clock it reads.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Process:
         booted: float = 0.0,
         wall: float = 0.0,
         longest_pause: float = 600.0,
+        machine: str | None = None,
         **per_minute: float | None,
     ) -> None:
         self.time = time
@@ -58,6 +60,7 @@ class Process:
             file,
             longest_pause=longest_pause,
             clock=self.clock,
+            clock_of=machine,
             wall=lambda: EPOCH + time.now + self.wall,
         )
         self.pace = Pace(rate, per_minute=per_minute, limits=self.limits, sleep=time.sleep)
@@ -174,6 +177,7 @@ def test_tokens_are_shared_by_estimate_and_corrected(path: Path, time: Time) -> 
     ),
 )
 @example(rate=20.0, minute=True, hosts=[(0.0, 1, 0.01, 1.7), (0.0, 1, 0.9, 0.0)])
+@example(rate=20.0, minute=True, hosts=[(0.0, 1, 0.9, 0.0), (0.0, 2, 0.01, 1.7)])
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_in_no_window_do_they_start_more_than_the_schedule_holds(
     tmp_path_factory: pytest.TempPathFactory,
@@ -195,13 +199,36 @@ def test_in_no_window_do_they_start_more_than_the_schedule_holds(
     time.run(*(host(*one) for one in hosts))
     starts = [start for one in processes for start in one.starts]
     # A host whose clock is an hour ahead of the others' fills the bucket once more when it comes.
+    # So does one that comes late: it cannot tell a difference of clocks from time that has passed.
     first = min(wall for wall, *_ in hosts)
-    bursts = BURST_S * (1 + sum(wall > first + 2 for wall, *_ in hosts)) if minute else 0
+    late_or_ahead = sum(wall > first + 2 or comes > 0 for wall, _, _, comes in hosts)
+    bursts = BURST_S * (1 + late_or_ahead) if minute else 0
     for seconds in (0.5, 1.0, 3.0):
         allowed = rate * (seconds + bursts) + 1
         lag = LEASE_S * rate if len(hosts) > 1 else 0  # until the clocks of two hosts have met
         late = LATE_S * rate if len(hosts) > 1 else 0  # a leased start is used up to so late
         assert most_within(starts, seconds) <= allowed + lag + late + 1
+
+
+@pytest.mark.parametrize("comes", [0.0, 0.3, 1.7, 4.0], ids=str)
+@pytest.mark.parametrize("wall", [0.0, 0.5, -3600.0], ids=str)
+def test_on_one_machine_who_comes_later_fills_no_bucket_once_more(
+    path: Path, time: Time, wall: float, comes: float
+) -> None:
+    """Whatever the wall clock was set to meanwhile."""
+    began = time.now
+    slow = Process(path, time, machine="m", requests=1200.0)
+    quick: list[Process] = []
+
+    async def come() -> None:
+        await time.sleep(comes)
+        quick.append(Process(path, time, machine="m", wall=wall, requests=1200.0))
+        await quick[0].work(began + 6, at_once=2, takes=0.01)
+
+    time.run(slow.work(began + 6, at_once=1, takes=0.9), come())
+    starts = [*slow.starts, *quick[0].starts]
+    assert most_within(starts, 0.5) <= 20 * (0.5 + BURST_S + LATE_S) + 1
+    assert most_within(starts, 3.0) <= 20 * (3.0 + BURST_S + LATE_S) + 1
 
 
 @pytest.mark.parametrize("skew", [0.01, 0.5, -0.5, 30.0, -3600.0], ids=str)

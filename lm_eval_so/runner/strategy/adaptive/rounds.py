@@ -11,7 +11,7 @@ class Answer(NamedTuple):
     """An answer, as the controller is told of it.
 
     Attributes:
-        latency_s: From sending to the answer.
+        latency_s: That its slot was taken, but for ``paced_s``.
         tokens: That the model wrote; 0 where the server does not tell.
         in_use: Slots taken now, its own included.
         held: Slots taken when it began, its own included.
