@@ -120,7 +120,6 @@ async def _simulate(
         give_up=seen.given_up.append,
         samples=samples,
         clock=asyncio.get_running_loop().time,
-        cpu=lambda: 0.0,
         sleep=asyncio.sleep,
     )
     numbers = iter(range(samples))

@@ -75,8 +75,7 @@ def concurrency(
     async def limited(request: RunRequest) -> ChatResponse:
         arrived = clock()
         held = await slots.acquire(retry=request.attempt > 1)
-        began = clock()
-        request.journal.wait("slot", began - arrived)
+        request.journal.wait("slot", clock() - arrived)
         number = adaptive.sent()
         try:
             response = await send(request)
@@ -84,7 +83,7 @@ def concurrency(
             error.for_room = _failed(error, request.journal, adaptive, number, held)
             raise
         else:
-            adaptive.answered(_answer(response, request.journal, held, slots, clock() - began))
+            adaptive.answered(_answer(response, request.journal, held, slots))
             return response
         finally:
             slots.limit = adaptive.limit
@@ -114,20 +113,13 @@ def _failed(
     return False
 
 
-def _answer(
-    response: ChatResponse, journal: Journal, held: int, slots: Slots, seconds: float
-) -> Answer:
-    """What the controller is told; ``seconds`` is how long the slot was taken.
-
-    That is what tells the rate: where this process is slow, it is more than the server's latency.
-    """
+def _answer(response: ChatResponse, journal: Journal, held: int, slots: Slots) -> Answer:
     tokens = response.tokens.output if response.tokens else None
-    paced_s = journal.waited_ms.get("rate_limit", 0.0) / 1000
     return Answer(
-        latency_s=max(seconds - paced_s, 0.0),
+        latency_s=(journal.latency_ms or 0.0) / 1000,
         tokens=tokens or 0,
         in_use=slots.taken,
         held=held,
-        paced_s=paced_s,
+        paced_s=journal.waited_ms.get("rate_limit", 0.0) / 1000,
         wanted=slots.wanted,
     )

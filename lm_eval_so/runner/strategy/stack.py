@@ -66,7 +66,6 @@ class Stack:
         share_limits_in: Path | None = None,
         samples: int = 1,
         clock: Callable[[], float] = time.monotonic,
-        cpu: Callable[[], float] = time.process_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.in_flight = InFlight()
@@ -78,7 +77,6 @@ class Stack:
             *_bounds(options, backend, samples),
             rate_limited=self.start_rate.teach,
             clock=clock,
-            cpu=cpu,
         )
         self.slots = Slots(self.adaptive.limit)
         breaker = Breaker(give_up=give_up, remedy=backend.remedy)

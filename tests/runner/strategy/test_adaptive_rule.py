@@ -21,22 +21,18 @@ class Scene:
     """A controller and a server that answers in step."""
 
     def __init__(self, start: int = 8, **bounds: int) -> None:
-        self.now = self.cpu = 0.0
+        self.now = 0.0
         self.rates: list[float] = []
         self.adaptive = Adaptive(
             AutoConcurrency(**bounds),
             start,
             rate_limited=lambda rate, _: self.rates.append(rate),
             clock=lambda: self.now,
-            cpu=lambda: self.cpu,
         )
 
-    def answers(
-        self, *, latency: float = 0.1, paced: float = 0.0, wanted: bool = True, busy: float = 0.0
-    ) -> None:
-        """All slots send, and are answered together; meanwhile the process is ``busy``."""
+    def answers(self, *, latency: float = 0.1, paced: float = 0.0, wanted: bool = True) -> None:
+        """All slots send, and are answered together."""
         slots = self.adaptive.limit
-        self.cpu += busy * (latency + paced)
         for _ in range(slots):
             self.adaptive.sent()
         self.now += latency + paced
@@ -70,23 +66,6 @@ def test_it_does_not_grow_while_nobody_waits_for_a_slot() -> None:
     for _ in range(20):
         scene.answers(wanted=False)
     assert scene.adaptive.limit == 8
-
-
-@pytest.mark.parametrize(("busy", "most"), [(0.5, 256), (1.0, 64)])
-def test_a_process_that_takes_a_whole_core_asks_for_no_more_at_once(busy: float, most: int) -> None:
-    scene = Scene(8)
-    for _ in range(40):
-        scene.answers(busy=busy)
-    assert scene.adaptive.limit <= most
-    assert most < 256 or scene.adaptive.limit == most
-
-
-@pytest.mark.parametrize(("busy", "fewer"), [(0.5, False), (1.0, True)])
-def test_a_process_that_takes_a_whole_core_tries_with_fewer(busy: float, *, fewer: bool) -> None:
-    scene = Scene(256, max=256)
-    for _ in range(40):
-        scene.answers(latency=0.001 * scene.adaptive.limit, busy=busy)
-    assert (scene.adaptive.limit < 64) is fewer
 
 
 @pytest.mark.parametrize(("paced", "grows"), [(0.0, True), (0.00001, True), (0.1, False)])

@@ -45,8 +45,6 @@ class Adaptive:
         rate_limited: Told when requests are refused although there is room, which no concurrency
             cures: the answers a second that came meanwhile, and the share of refusals that is
             usual.
-        clock: Seconds; never goes back.
-        cpu: Seconds that this process has computed.
 
     Attributes:
         answers: That came so far.
@@ -62,7 +60,6 @@ class Adaptive:
         *,
         rate_limited: Callable[[float, float], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
-        cpu: Callable[[], float] = time.process_time,
     ) -> None:
         self.least, self.most = options.min, options.max
         self.size = float(start)
@@ -73,9 +70,7 @@ class Adaptive:
         self.history: list[Change] = []
         self._rate_limited = rate_limited
         self._clock = clock
-        self._cpu = cpu
         self._began = clock()
-        self._looked = self._began, cpu()
         self._cut_at = -inf
         self._last = self._cut_after = 0  # numbers of requests
         self._phase: Phase = Ramp()
@@ -153,7 +148,6 @@ class Adaptive:
         found = self._meter.end(now, rate_to_beat=self._phase.rate_to_beat())
         if found is None:
             return
-        found = found._replace(busy=self._busy(now))
         self.shortest = min(self.shortest, found.latency)
         self._proven = max(self._proven, found.held)
         following = self._phase.next(self, found)
@@ -161,11 +155,6 @@ class Adaptive:
             self._measure(now)
         else:
             self._enter(following, now)
-
-    def _busy(self, now: float) -> float:
-        """The share of one core that this process took since the last round."""
-        (began, used), self._looked = self._looked, (now, self._cpu())
-        return (self._looked[1] - used) / (now - began)
 
     def _enter(self, phase: Phase, now: float) -> None:
         self._phase = phase

@@ -12,7 +12,6 @@ _DOUBLED = 1.9  # times in flight, beyond which two levels of the ramp are compa
 _HINT, _FLAT = 0.25, 0.15  # growth of the rate with what is in flight: doubtful, none
 _WORTH_IT = 0.3  # growth that sends the ramp on
 _LEVELS = 9.0  # the ramp compares with levels down to this fraction
-_BUSY = 0.75  # of a core: this process is what takes the time, and not the server
 _ROUNDS_AT_MOST = 3  # after which the ramp is over
 _TRIAL = 100  # answers a trial takes, at the least; with 40 there were false "less will do"
 _KEPT = 0.95  # share of the rate that less has to keep
@@ -32,7 +31,7 @@ class Tuner(Protocol):
         known: Slots just below it, where few requests are refused.
         grow: Slots that the ramp adds for an answer.
         wait: Rounds to hold before more is tried.
-        patience: Rounds of swollen latency, or without a moment's rest, before less is tried.
+        patience: Rounds of swollen latency before less is tried.
         shortest: The lowest latency of a round, in seconds.
     """
 
@@ -88,7 +87,7 @@ class Ramp(Phase):
         return tuner.grow
 
     def next(self, tuner: Tuner, found: Round) -> Phase | None:
-        if found.busy > _BUSY or any(
+        if any(
             _compares(found, level) and found.growth_over(level) < _HINT for level in self._levels
         ):
             return Check(self._levels)
@@ -99,10 +98,7 @@ class Ramp(Phase):
 
 
 class Check(Phase):
-    """A level of the ramp may bring little: measures it again without growing.
-
-    It does where this process takes all of its time, too: with more at once each costs it more.
-    """
+    """A level of the ramp brought little: measures it again without growing."""
 
     name = "does it pay?"
 
@@ -110,8 +106,6 @@ class Check(Phase):
         self._levels = levels
 
     def next(self, tuner: Tuner, found: Round) -> Phase:
-        if found.busy > _BUSY:
-            return Less.leap(tuner, found, tuner.size / 4)
         flat = [
             level.held
             for level in self._levels
@@ -123,10 +117,7 @@ class Check(Phase):
 
 
 class Hold(Phase):
-    """Stays, and tries now and then whether more would be better.
-
-    Whether less would do, if answers slow down or this process takes all of its time.
-    """
+    """Stays, and tries now and then whether more would be better; if answers slow down, less."""
 
     name = "hold"
 
@@ -141,12 +132,10 @@ class Hold(Phase):
     def next(self, tuner: Tuner, found: Round) -> Phase | None:
         self._rounds += 1
         times = self._times(found)
-        busy = found.busy > _BUSY
-        self._swollen = self._swollen + 1 if busy or min(times) > _SWOLLEN else 0
+        self._swollen = self._swollen + 1 if min(times) > _SWOLLEN else 0
         if self._swollen >= tuner.patience:
             return Less.leap(tuner, found, tuner.size / 4)
-        due = self._rounds > tuner.wait or max(times) < _DROPPED
-        if due and not busy and tuner.size < tuner.most:
+        if (self._rounds > tuner.wait or max(times) < _DROPPED) and tuner.size < tuner.most:
             return More(tuner, self._base or found) if tuner.ceiling is None else Probe()
         return None
 
@@ -241,17 +230,12 @@ class Less(Phase):
     def next(self, tuner: Tuner, found: Round) -> Phase:
         if found.keeps_up_with(self._anchor, _KEPT):
             tuner.patience = 2
-            anchor = max(self._anchor, found, key=_rate)
-            return Less(tuner, anchor, _LESS * tuner.size, leaps=False)
+            return Less(tuner, self._anchor, _LESS * tuner.size, leaps=False)
         leapt = self._leaps and found.held < self._back / 2
         tuner.size = self._back
         tuner.patience = min(_MOST_PATIENCE, 2 * tuner.patience)
         tuner.wait = 4
         return Less(tuner, self._anchor, _LESS * tuner.size, leaps=False) if leapt else Hold()
-
-
-def _rate(found: Round) -> float:
-    return found.answers
 
 
 def _compares(found: Round, level: Round) -> bool:

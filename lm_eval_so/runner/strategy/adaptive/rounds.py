@@ -11,7 +11,7 @@ class Answer(NamedTuple):
     """An answer, as the controller is told of it.
 
     Attributes:
-        latency_s: That its slot was taken, but for ``paced_s``.
+        latency_s: From sending to the answer.
         tokens: That the model wrote; 0 where the server does not tell.
         in_use: Slots taken now, its own included.
         held: Slots taken when it began, its own included.
@@ -36,7 +36,6 @@ class Round(NamedTuple):
         length: Tokens of an answer, on average; 0 where the server does not tell.
         slowest: The longest latency, in seconds.
         seconds: That the round took.
-        busy: CPU that this process took meanwhile, as a share of one core.
     """
 
     held: float
@@ -44,7 +43,6 @@ class Round(NamedTuple):
     length: float
     slowest: float = 0.0
     seconds: float = 0.0
-    busy: float = 0.0
 
     @property
     def answers(self) -> float:
