@@ -36,13 +36,17 @@ settings.load_profile("any-machine")
 
 
 def pytest_configure() -> None:
-    """Takes Ctrl-C as usual: where a shell starts the tests with ``&``, it is ignored.
+    """Takes signals as usual: a shell ignores Ctrl-C for what it starts with ``&``, nohup SIGHUP.
 
-    Every process that a test starts would ignore it too.
+    Every process that a test starts would ignore them too.
     """
-    here = threading.current_thread() is threading.main_thread()
-    if here and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if threading.current_thread() is not threading.main_thread():
+        return
+    usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    for name, handler in usual.items():
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
