@@ -6,6 +6,7 @@ between a few hundred megabytes and more than one gigabyte.
 
 from array import array
 from collections.abc import Hashable, Iterator
+from itertools import islice
 
 _MASK = (1 << 64) - 1
 _SMALLEST = 1 << 10
@@ -16,16 +17,22 @@ class CompactMap:
 
     Keys are hashables of which only Python's 64-bit hash is kept: two of ten million collide with
     a chance below one in three hundred thousand. Values are integers from 0 to 2^64 - 1. An entry
-    takes 16 bytes and a slot of the table 4, of which at most two of three are used; only the table
-    is copied when it grows.
+    takes 16 bytes and a slot of the table 4, of which at most two of three are used.
+
+    Args:
+        room: Entries to make room for at once; what grows leaves holes in the memory.
     """
 
-    def __init__(self) -> None:
-        self._hashes, self._values = array("Q"), array("Q")
-        self._slots = array("I", bytes(4 * _SMALLEST))  # number of the entry, from 1
+    def __init__(self, room: int = 0) -> None:
+        self._used = 0
+        self._hashes, self._values = (array("Q", [0]) * max(room, _SMALLEST) for _ in range(2))
+        slots = _SMALLEST
+        while slots * 2 < room * 3:
+            slots *= 2
+        self._slots = array("I", [0]) * slots  # number of the entry, from 1
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return self._used
 
     def __setitem__(self, key: Hashable, value: int) -> None:
         self.put(key, value)
@@ -60,11 +67,11 @@ class CompactMap:
 
     def entries(self) -> Iterator[tuple[int, int]]:
         """Hash and value of all entries, in the order in which their keys came."""
-        return zip(self._hashes, self._values, strict=True)
+        return islice(zip(self._hashes, self._values, strict=True), self._used)
 
     def values(self) -> Iterator[int]:
         """All values, in the order in which their keys came."""
-        return iter(self._values)
+        return islice(self._values, self._used)
 
     @staticmethod
     def code(key: Hashable) -> int:
@@ -73,17 +80,21 @@ class CompactMap:
 
     def _entry(self, key: Hashable, value: int) -> int:
         """The number of the key's entry; of a new one, with this value, where it has none."""
-        if len(self._hashes) * 3 >= len(self._slots) * 2:
+        if self._used * 3 >= len(self._slots) * 2:
             self._grow()
         code = hash(key) & _MASK
         slot = self._slot(code)
         entry = self._slots[slot] - 1
         if entry >= 0:
             return entry
-        self._values.append(value)
-        self._hashes.append(code)
-        self._slots[slot] = len(self._hashes)
-        return len(self._hashes) - 1
+        if self._used == len(self._hashes):
+            more = array("Q", [0]) * (self._used // 8)
+            self._hashes.extend(more)
+            self._values.extend(more)
+        self._hashes[self._used], self._values[self._used] = code, value
+        self._used += 1
+        self._slots[slot] = self._used
+        return self._used - 1
 
     def _slot(self, code: int) -> int:
         """The slot that the hash has, or would have."""
@@ -95,6 +106,6 @@ class CompactMap:
         return slot
 
     def _grow(self) -> None:
-        self._slots = array("I", bytes(4 * 2 * len(self._slots)))
-        for number, code in enumerate(self._hashes, start=1):
+        self._slots = array("I", [0]) * (2 * len(self._slots))
+        for number, code in enumerate(islice(self._hashes, self._used), start=1):
             self._slots[self._slot(code)] = number

@@ -23,14 +23,14 @@ class Ledger:
     def __init__(self, stored: Iterable[StoredLine], count: int) -> None:
         # By question: where its line starts, and in the lowest bit whether it is an answer that
         # no sample has taken.
-        self._lines = CompactMap()
+        self._lines = CompactMap(count)
         self.has_answers = False
         for line in stored:
             self.has_answers = self.has_answers or line.ok
             question = line.sample_id, line.request_key
             if line.ok or not (self._lines.get(question) or 0) & 1:
                 self._lines[question] = line.offset << 1 | line.ok
-        self._samples = array("I", bytes(4 * count))  # number of the line's entry, from 1
+        self._samples = array("I", [_OWED]) * count  # number of the line's entry, from 1
         self.settled = 0
 
     def settle(self, index: int, sample_id: str, request_key: str) -> int | None:
