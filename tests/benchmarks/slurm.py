@@ -31,6 +31,7 @@ LATENCY = {"latency_s": 0.3}
 PATIENCE_S = 240
 CLEARED_UP_S = 20
 UNDER_WAY_S = 20
+COUNTED = "so far: [1] "
 
 
 class Sweep:
@@ -74,10 +75,11 @@ class Sweep:
         self.said = output.read_text()
 
     def wait_until_under_way(self) -> None:
-        """Returns when each cell has some results, or none could have any by now."""
-        deadline = time.monotonic() + UNDER_WAY_S
+        """Returns when each cell has some results and this was told, or none could be by now."""
+        deadline, output = time.monotonic() + UNDER_WAY_S, self.root / "said"
         while time.monotonic() < deadline:
-            if min([*self.lines(), *[0] * CELLS][:CELLS]) >= SAMPLES // 10:
+            enough = min([*self.lines(), *[0] * CELLS][:CELLS]) >= SAMPLES // 10
+            if enough and COUNTED in output.read_text():
                 return
             time.sleep(0.2)
 
@@ -128,7 +130,7 @@ def part(
         first, kept, states = sweep.code, sum(sweep.lines()), [c["state"] for c in sweep.cells()]
         left, lost = sweep.jobs_left(), server.stats()["requests"] - kept
         clean = "Traceback" not in sweep.said + logs(sweep.root)
-        told = len(re.findall(r"job \d+_\d, log /", sweep.said)), sweep.said.count("so far: [1] ")
+        told = len(re.findall(r"job \d+_\d, log /", sweep.said)), sweep.said.count(COUNTED)
         sweep.run()
         books = server.stats()
     beyond = books["requests"] - CELLS * SAMPLES
