@@ -15,8 +15,8 @@ quickstart: $(VENV)/.installed  ## install, and answer the toy dataset with the 
 
 # MLflow's servers and clients keep every core busy for seconds; what measures time comes before them.
 test: $(VENV)/.installed-dev  ## run all tests
-	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/tracking --ignore tests/utils
-	$(BIN)/pytest -n 2 --dist worksteal tests/tracking tests/utils
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/tracking --ignore tests/pipeline
+	$(BIN)/pytest -n 2 --dist worksteal tests/tracking tests/pipeline
 
 check: $(VENV)/.installed-dev  ## lint, format check, types, import contracts
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         TestSample,
         TokenUsage,
     )
-    from lm_eval_so.runner.report import RunReport
+    from lm_eval_so.runner.run.report import RunReport
     from lm_eval_so.runner.store.results import read_results
 
 _HOMES = {
@@ -35,7 +35,7 @@ _HOMES = {
     "Message": "models",
     "RunConfig": "models",
     "RunError": "models",
-    "RunReport": "report",
+    "RunReport": "run.report",
     "RunRequest": "models",
     "RunResult": "models",
     "RunnerOptions": "config.schema",

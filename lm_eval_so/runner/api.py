@@ -2,7 +2,6 @@
 
 import asyncio
 import queue
-import signal
 import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -12,16 +11,17 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from lm_eval_so.runner import event_loop
 from lm_eval_so.runner.backends.base import ChatBackend, Send
 from lm_eval_so.runner.backends.function import backend_of
 from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan, TrackingConfig
 from lm_eval_so.runner.errors import RunningLoopError
-from lm_eval_so.runner.execute import Run
 from lm_eval_so.runner.models import RunConfig, RunResult
-from lm_eval_so.runner.observer import Silent
-from lm_eval_so.runner.report import RunReport
-from lm_eval_so.runner.signals import InterruptedRunError
+from lm_eval_so.runner.run import event_loop
+from lm_eval_so.runner.run.exit_code import ExitCode
+from lm_eval_so.runner.run.observer import NullObserver
+from lm_eval_so.runner.run.report import RunReport
+from lm_eval_so.runner.run.run import Run
+from lm_eval_so.runner.run.signals import InterruptedRunError
 
 if TYPE_CHECKING:
     from lm_eval_so.tracking.observer import MlflowTracking
@@ -32,7 +32,7 @@ _AHEAD = 1024
 _POLL = 0.05  # seconds, while a stream that was left comes to its end
 
 
-class How(TypedDict, total=False):
+class RunKeywords(TypedDict, total=False):
     """Keywords that all functions here take.
 
     Attributes:
@@ -61,13 +61,13 @@ class How(TypedDict, total=False):
     handle_signals: bool
 
 
-def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
+def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
     """Runs a config on a dataset; what an earlier call has answered is not asked again.
 
     Args:
         dataset: A directory with ``test.jsonl``, or a ``.jsonl`` or ``.jsonl.gz`` file.
         config: What decides the answers.
-        **how: See How.
+        **how: See RunKeywords.
 
     Returns:
         A report of the complete run. Failed samples are results, not exceptions.
@@ -80,7 +80,7 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunRepor
     return complete(carry_out(dataset, config, **how))
 
 
-def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
+def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
     """`run`, with a report also of what stopped it; `complete` raises that."""
     _refuse_in_a_loop()
     with _prepared(dataset, config, how) as (prepared, finish):
@@ -90,7 +90,9 @@ def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> Ru
         return report
 
 
-async def run_async(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> RunReport:
+async def run_async(
+    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+) -> RunReport:
     """`run`, in a running event loop.
 
     Signals are the program's: a Ctrl-C that cancels the task, as it does under `asyncio.run`, gives
@@ -103,7 +105,7 @@ async def run_async(dataset: DatasetPath, config: RunConfig, **how: Unpack[How])
 
 
 async def stream_async(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[How]
+    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
 ) -> AsyncGenerator[RunResult, None]:
     """`run`, yielding each result as soon as it is in the file, earlier ones included.
 
@@ -133,7 +135,9 @@ async def stream_async(
         complete(report)
 
 
-def stream(dataset: DatasetPath, config: RunConfig, **how: Unpack[How]) -> Iterator[RunResult]:
+def stream(
+    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+) -> Iterator[RunResult]:
     """`stream_async`, for a plain ``for`` loop; the run goes on in a thread of its own."""
     ahead: queue.Queue[RunResult | BaseException | None] = queue.Queue(_AHEAD)
     leave: list[Callable[[], object]] = []
@@ -183,7 +187,7 @@ def _refuse_in_a_loop() -> None:
     )
 
 
-class _Forward(Silent):
+class _Forward(NullObserver):
     """Puts every result into a queue."""
 
     def __init__(self, ahead: asyncio.Queue[RunResult | None]) -> None:
@@ -192,13 +196,13 @@ class _Forward(Silent):
     async def result(self, result: RunResult) -> None:
         await self._ahead.put(result)
 
-    async def kept(self, read: Callable[[], RunResult]) -> None:
+    async def answered_before(self, read: Callable[[], RunResult]) -> None:
         await self._ahead.put(read())
 
 
 @contextmanager
 def _prepared(
-    dataset: DatasetPath, config: RunConfig, how: How, *observers: Silent
+    dataset: DatasetPath, config: RunConfig, how: RunKeywords, *observers: NullObserver
 ) -> Iterator[tuple[Run, Callable[[RunReport], object]]]:
     """The run, and what is to be called with its report."""
     plan = _plan(dataset, config, how)
@@ -207,8 +211,8 @@ def _prepared(
         with Run(plan, backend, *observers, share_limits_in=plan.limits_folder()) as prepared:
             yield prepared, lambda _: None
         return
-    from lm_eval_so.tracking.feeder import Feeder  # noqa: PLC0415 - only if asked for
     from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - as above
+    from lm_eval_so.tracking.process import Feeder  # noqa: PLC0415 - only if asked for
 
     feeder = Feeder()
     tracking = tracking_of(plan, feeder)
@@ -223,11 +227,11 @@ def _prepared(
 
 def _finish(tracking: "MlflowTracking", report: RunReport) -> None:
     tracked = tracking.finish(hurry=report.summary is None)
-    if tracked is not None and tracked.complaint:
-        warnings.warn(tracked.complaint, stacklevel=2)
+    if tracked is not None and tracked.warning:
+        warnings.warn(tracked.warning, stacklevel=2)
 
 
-def _plan(dataset: DatasetPath, config: RunConfig, how: How) -> RunPlan:
+def _plan(dataset: DatasetPath, config: RunConfig, how: RunKeywords) -> RunPlan:
     metadata, output_dir = how.get("metadata"), how.get("output_dir")
     return RunPlan(
         dataset=DatasetConfig(
@@ -249,7 +253,7 @@ def complete(report: RunReport) -> RunReport:
     if isinstance(fault, InterruptedRunError):
         if fault.raised is not None:
             raise fault.raised
-        if fault.exit_code != 128 + signal.SIGINT:
+        if fault.exit_code != ExitCode.INTERRUPTED:
             raise SystemExit(fault.exit_code)
         raise KeyboardInterrupt
     if fault is not None:

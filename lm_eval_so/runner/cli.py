@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from lm_eval_so._version import __version__
-from lm_eval_so.runner import app
-from lm_eval_so.runner.composition import shipped
 from lm_eval_so.runner.errors import ConfigError
-from lm_eval_so.runner.output import keep_output, lasting_output
-from lm_eval_so.runner.signals import own_process
-from lm_eval_so.runner.typed import mask_secrets
+from lm_eval_so.runner.host.output import keep_output, lasting_output
+from lm_eval_so.runner.hydra_app import app
+from lm_eval_so.runner.hydra_app.composition import shipped
+from lm_eval_so.runner.hydra_app.typed import mask_secrets
+from lm_eval_so.runner.run.exit_code import ExitCode
+from lm_eval_so.runner.run.signals import own_process
 
 _PROGRAM = "lm-eval-runner"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@-]*")
@@ -48,8 +49,8 @@ def _main(arguments: list[str]) -> int:
     except ConfigError as error:
         return app.fail(error)
     except SystemExit as end:  # --help and --version
-        return end.code if isinstance(end.code, int) else app.NOT_CARRIED_OUT
-    return app.main(overrides, again=shlex.join([_PROGRAM, *mask_secrets(arguments)]))
+        return end.code if isinstance(end.code, int) else ExitCode.NOT_CARRIED_OUT
+    return app.main(overrides, resume_command=shlex.join([_PROGRAM, *mask_secrets(arguments)]))
 
 
 def script() -> NoReturn:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from typing_extensions import TypedDict
 
 from lm_eval_so.runner.masking.options import concealed
-from lm_eval_so.runner.wording import Told
+from lm_eval_so.runner.text.wording import Told
 
 SCHEMA_VERSION = 1
 """Version of the RunResult line; a reader can tell by it what to expect."""

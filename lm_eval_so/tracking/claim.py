@@ -14,7 +14,7 @@ import orjson
 from filelock import FileLock, Timeout
 
 from lm_eval_so.runner.errors import TrackingUnreachableError
-from lm_eval_so.runner.private import make_directory
+from lm_eval_so.runner.host.private import make_directory
 from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.tracking.address import shown
 

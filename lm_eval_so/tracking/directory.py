@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lm_eval_so.runner.errors import TrackingError
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.tracking.client import TrackingClient
 from lm_eval_so.tracking.names import PARAM_LENGTH, fit, same
 from lm_eval_so.tracking.record import (
     CONFIG,
@@ -21,7 +22,6 @@ from lm_eval_so.tracking.record import (
     results_table,
     tags_of,
 )
-from lm_eval_so.tracking.store import Store
 
 RESULTS_LIMIT = 20_000_000.0
 """Bytes of results that are logged as a whole, where nothing else is said."""
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     log: Callable[[str], object]
 
 
-def log_directory(store: Store, directory: Path) -> Callable[[str], None]:
+def log_directory(store: TrackingClient, directory: Path) -> Callable[[str], None]:
     """What logs a finished run directory as a whole, given the id of MLflow's run.
 
     Raises:
@@ -55,7 +55,7 @@ def log_directory(store: Store, directory: Path) -> Callable[[str], None]:
     return log
 
 
-def begun(store: Store, directory: Path, metadata: Metadata) -> Iterator[Entry]:
+def begun(store: TrackingClient, directory: Path, metadata: Metadata) -> Iterator[Entry]:
     """What is known when a run begins."""
     yield Entry("params", lambda run_id: _params(store, run_id, metadata))
     yield Entry("tags", lambda run_id: store.tags(run_id, tags_of(metadata, directory)))
@@ -63,12 +63,12 @@ def begun(store: Store, directory: Path, metadata: Metadata) -> Iterator[Entry]:
     yield Entry(CONFIG, lambda run_id: store.text(run_id, config_yaml(metadata), CONFIG))
 
 
-def ended(store: Store, metadata: Metadata) -> Iterator[Entry]:
+def ended(store: TrackingClient, metadata: Metadata) -> Iterator[Entry]:
     """What is known when it has ended."""
     yield Entry("summary", lambda run_id: _summary(store, run_id, metadata))
 
 
-def files(store: Store, directory: Path, limit: float) -> Iterator[Entry]:
+def files(store: TrackingClient, directory: Path, limit: float) -> Iterator[Entry]:
     """What it leaves; results of more than ``limit`` bytes stay where they are."""
     for path in artifacts_of(directory, limit):
         yield Entry(path.name, lambda run_id, path=path: store.artifact(run_id, path))  # type: ignore[misc]
@@ -76,7 +76,7 @@ def files(store: Store, directory: Path, limit: float) -> Iterator[Entry]:
             yield Entry(TABLE, lambda run_id, path=path: _table(store, run_id, path))  # type: ignore[misc]
 
 
-def _params(store: Store, run_id: str, metadata: Metadata) -> None:
+def _params(store: TrackingClient, run_id: str, metadata: Metadata) -> None:
     """A param stays what it was when the run began; what has changed since becomes a tag."""
     params = params_of(metadata)
     data = store.run(run_id).data
@@ -92,7 +92,7 @@ def _params(store: Store, run_id: str, metadata: Metadata) -> None:
     store.tags(run_id, changed)
 
 
-def _summary(store: Store, run_id: str, metadata: Metadata) -> None:
+def _summary(store: TrackingClient, run_id: str, metadata: Metadata) -> None:
     before = store.run(run_id).data.metrics
     metrics = metrics_of(metadata, before)
     new = {k: v for k, v in metrics.items() if k not in before or not same(before[k], v)}
@@ -100,7 +100,7 @@ def _summary(store: Store, run_id: str, metadata: Metadata) -> None:
     store.tags(run_id, ended_tags_of(metadata))
 
 
-def _table(store: Store, run_id: str, results: Path) -> None:
+def _table(store: TrackingClient, run_id: str, results: Path) -> None:
     with TemporaryDirectory(prefix="lm-eval-so-") as folder:
         path = Path(folder, TABLE)
         path.write_bytes(results_table(results))

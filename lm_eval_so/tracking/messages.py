@@ -84,18 +84,18 @@ class Report(Value):
 
     directory: Path
     final: bool = False
-    look: str = ""
+    link: str = ""
     missing: tuple[str, ...] = ()
     reason: str = ""
-    waits: bool = True
+    retryable: bool = True
 
     @property
-    def complaint(self) -> str:
+    def warning(self) -> str:
         """A sentence about what is missing; empty if nothing is."""
         if not self.missing:
             return ""
         reason = self.reason or "tracking.drain_timeout is over"
-        way_out = "; the same again sends it, and asks the model nothing" if self.waits else ""
+        way_out = "; the same again sends it, and asks the model nothing" if self.retryable else ""
         return f"MLflow lacks {', '.join(self.missing)} ({reason}){way_out}"
 
 

@@ -14,12 +14,12 @@ from lm_eval_so.runner.masking.options import secrets_in, shown
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.observer import Live, Silent, Started
+from lm_eval_so.runner.run.observer import Live, NullObserver, Started
 from lm_eval_so.runner.summary.summarise import distribution
 from lm_eval_so.tracking.address import tracking_uri
-from lm_eval_so.tracking.feeder import DEAD, FIRST_ANSWER, GRACE, Feeder
+from lm_eval_so.tracking.client import now_ms
 from lm_eval_so.tracking.messages import ALL, Begin, End, LiveMetrics, Report
-from lm_eval_so.tracking.store import now_ms
+from lm_eval_so.tracking.process import DEAD, FIRST_ANSWER, GRACE, Feeder
 
 _LOG = logging.getLogger(__name__)
 _LIVES = 2  # of the process, when the run ends
@@ -30,7 +30,7 @@ _OF_LATE = 1000
 """Answers that the live percentiles look back on."""
 
 
-class MlflowTracking(Silent):
+class MlflowTracking(NullObserver):
     """An observer of one run.
 
     Args:
@@ -94,7 +94,7 @@ class MlflowTracking(Silent):
         if result.cost_usd is not None:
             self._cost_usd += result.cost_usd
 
-    async def kept(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
+    async def answered_before(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
         """Counts."""
         self._done += 1
 

@@ -8,28 +8,29 @@ from typing import Any
 
 import orjson
 
-from lm_eval_so.runner.output import show
+from lm_eval_so.runner.host.output import show
+from lm_eval_so.runner.run.exit_code import ExitCode, by_signal
 from lm_eval_so.tracking.address import how_to_look, shown
 from lm_eval_so.tracking.claim import CLAIM, Claim
-from lm_eval_so.tracking.feeder import DEAD, Feeder
+from lm_eval_so.tracking.client import TrackingClient
 from lm_eval_so.tracking.messages import EndSweep, Report
-from lm_eval_so.tracking.store import Store
+from lm_eval_so.tracking.process import DEAD, Feeder
+from lm_eval_so.tracking.record import Status
 
 _LOG = logging.getLogger(__name__)
 RECORD = "sweep.json"
-_KILLED = 128  # and above: by a signal
 _TIMEOUT = 30.0  # seconds
 _ADDED_UP = ("ok", "failed", "owed", "input_tokens", "output_tokens", "cost_usd")
 
 
-def parent_run(store: Store, folder: Path, experiment_id: str) -> str:
+def parent_run(store: TrackingClient, folder: Path, experiment_id: str) -> str:
     """The sweep's run in this experiment, made by the first of its cells; in state RUNNING."""
     tags = {"mlflow.source.name": "lm-eval-so", "lm_eval_so.sweep_dir": folder.absolute()}
     run_id, _ = store.claimed_run(folder, experiment_id, f"sweep {folder.name}", tags)
     return run_id
 
 
-def end_sweep(store: Store, end: EndSweep) -> str:
+def end_sweep(store: TrackingClient, end: EndSweep) -> str:
     """Ends the sweep's runs with what became of the cells.
 
     Returns:
@@ -71,17 +72,17 @@ def tell_end(feeder: Callable[[], Feeder], folder: Path, uris: set[str], exit_co
         EndSweep(
             directory=folder.absolute(),
             uris=[*uris, *left],
-            status="FINISHED" if exit_code <= 1 else "KILLED" if exit_code >= _KILLED else "FAILED",
+            status=_status(exit_code),
             record=record.absolute() if record.is_file() else None,
             timeout=_TIMEOUT,
         )
     )
     if report is None:
         report = Report(directory=folder, missing=("the end of the sweep",), reason=DEAD)
-    if report.look:
-        show(f"mlflow    {report.look}")  # below the table of the cells
-    if report.complaint:
-        _LOG.warning(report.complaint)
+    if report.link:
+        show(f"mlflow    {report.link}")  # below the table of the cells
+    if report.warning:
+        _LOG.warning(report.warning)
 
 
 def _metrics(record: dict[str, Any]) -> dict[str, float]:
@@ -93,3 +94,9 @@ def _metrics(record: dict[str, Any]) -> dict[str, float]:
         **states,
         **{name: sum(found) for name, found in sums.items() if found},
     }
+
+
+def _status(exit_code: int) -> Status:
+    if by_signal(exit_code):
+        return "KILLED"
+    return "FINISHED" if exit_code <= ExitCode.SAMPLES_FAILED else "FAILED"

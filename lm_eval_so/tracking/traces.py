@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from lm_eval_so.tracking.store import Store
+from lm_eval_so.tracking.client import TrackingClient
 
 TRACE_TAG = "lm_eval_so.trace_id"
 _USAGE = "mlflow.chat.tokenUsage"  # where the UI looks for tokens
@@ -33,7 +33,7 @@ class Traces:
 
     def __init__(  # noqa: PLR0913 - each is needed, and none is a part of another
         self,
-        store: Store,
+        store: TrackingClient,
         experiment_id: str,
         run_id: str,
         results: Path,
@@ -117,7 +117,7 @@ class Traces:
                     result: Result = orjson.loads(line)
                 except orjson.JSONDecodeError:
                     return  # the file has just been put in order: `finish` reads it from the start
-                if _lot(f"{result['sample_id']} {result['repeat']}") < self._share:
+                if sampling_hash(f"{result['sample_id']} {result['repeat']}") < self._share:
                     yield result
 
     def _there(self) -> dict[str, str]:
@@ -192,7 +192,7 @@ class Traces:
         )
 
 
-def _lot(name: str) -> float:
+def sampling_hash(name: str) -> float:
     """A number from 0 up to 1 that is always the same for a name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
 

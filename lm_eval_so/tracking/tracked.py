@@ -10,12 +10,12 @@ from lm_eval_so.runner.errors import LmEvalError, TrackingError, TrackingUnreach
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.tracking.address import how_to_look
+from lm_eval_so.tracking.client import PARENT_TAG, TrackingClient
 from lm_eval_so.tracking.directory import Entry, begun, ended, files
 from lm_eval_so.tracking.messages import ALL, Begin, End, LiveMetrics, Report
 from lm_eval_so.tracking.names import cell_name
 from lm_eval_so.tracking.outbox import Outbox
 from lm_eval_so.tracking.record import Metadata, Status, status_of
-from lm_eval_so.tracking.store import PARENT_TAG, Store
 from lm_eval_so.tracking.sweep import parent_run
 from lm_eval_so.tracking.traces import Traces
 
@@ -32,7 +32,7 @@ class TrackedRun:
         self._begin = begin
         self._directory = begin.directory
         self._config = begin.tracking
-        self._store = Store(begin.uri)
+        self._store = TrackingClient(begin.uri)
         self._outbox = Outbox(self._store.probe)
         self._metadata = self._read()
         self._traces: Traces | None = None
@@ -98,10 +98,10 @@ class TrackedRun:
         return Report(
             directory=self._directory,
             final=final,
-            look=look,
+            link=look,
             missing=missing,
             reason=self._outbox.reason or self._refusal,
-            waits=len(self._outbox) > 0 or bool(traces),
+            retryable=len(self._outbox) > 0 or bool(traces),
         )
 
     def _start(self) -> None:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.errors import LmEvalError
+from lm_eval_so.tracking.client import TrackingClient
 from lm_eval_so.tracking.messages import (
     ALL,
     MESSAGES,
@@ -26,7 +27,6 @@ from lm_eval_so.tracking.messages import (
     Message,
     Report,
 )
-from lm_eval_so.tracking.store import Store
 from lm_eval_so.tracking.sweep import end_sweep
 from lm_eval_so.tracking.tracked import TrackedRun
 
@@ -87,10 +87,10 @@ class Worker:
 def _sweep_ended(message: EndSweep) -> Report:
     report = Report(directory=message.directory, final=True)
     for uri in message.uris:
-        store = Store(uri)
+        store = TrackingClient(uri)
         try:
             store.probe()
-            report = report.model_copy(update={"look": end_sweep(store, message)})
+            report = report.model_copy(update={"link": end_sweep(store, message)})
         except LmEvalError as error:
             lack = {"missing": ("the end of the sweep",), "reason": str(error)}
             report = report.model_copy(update=lack)
@@ -130,7 +130,7 @@ def main() -> None:
                     final=True,
                     reason=str(error),
                     missing=ALL,
-                    waits=False,
+                    retryable=False,
                 )
             )
         if messages.empty():

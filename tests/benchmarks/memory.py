@@ -72,7 +72,7 @@ def write(path: Path, count: int, prompt: str = "") -> None:
 def finish(path: Path, run: Path) -> None:
     """Gives a run of one sample the results of all."""
     from lm_eval_so import RunConfig  # noqa: PLC0415 - what is measured runs elsewhere
-    from lm_eval_so.runner.config.identity import RequestKeys  # noqa: PLC0415 - as above
+    from lm_eval_so.runner.request.key import RequestKeys  # noqa: PLC0415 - as above
 
     keys = RequestKeys(RunConfig(backend="simulated", model="m"), "simulated")
     results = run / "run_results.jsonl"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lm_eval_so.runner import app
+from lm_eval_so.runner.hydra_app import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from conftest import rows
 from lm_eval_so import __version__
-from lm_eval_so.runner import app, cli
-from lm_eval_so.runner.composition import register, shipped
+from lm_eval_so.runner import cli
 from lm_eval_so.runner.config.compose import plan_from
+from lm_eval_so.runner.hydra_app import app
+from lm_eval_so.runner.hydra_app.composition import register, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

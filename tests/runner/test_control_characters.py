@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.runner.api import carry_out
-from lm_eval_so.runner.app import main
-from lm_eval_so.runner.ending import explain
-from lm_eval_so.runner.log import run_log
+from lm_eval_so.runner.hydra_app.app import main
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
+from lm_eval_so.runner.progress.ending import explain
+from lm_eval_so.runner.run.log import run_log
 from support.fake_openai import FakeOpenAI, Received, Reply
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from lm_eval_so.runner.engine import Recorder, new_trace_id
 from lm_eval_so.runner.masking.names import is_secret_name
 from lm_eval_so.runner.models import (
     ChatResponse,
@@ -22,6 +21,8 @@ from lm_eval_so.runner.models import (
     TestSample,
     TokenUsage,
 )
+from lm_eval_so.runner.request.build import new_trace_id
+from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.strategy.retry import Outcome
 
 CONFIG = RunConfig(

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from conftest import rows
-from lm_eval_so.runner.app import main
+from lm_eval_so.runner.hydra_app.app import main
 from support.fake_openai import FakeOpenAI, Received, Reply
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from conftest import program
 from lm_eval_so import RunConfig, RunnerOptions, run_async
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.config.schema import RunPlan
-from lm_eval_so.runner.strategy.rate_limit import pace_for
+from lm_eval_so.runner.strategy.rate_limit.rate_limit import limiter_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lm_eval_so.runner.strategy.pace import Pace
+    from lm_eval_so.runner.strategy.rate_limit.limiter import RateLimiter
     from support.fake_openai import FakeOpenAI
 
 COUNT = 20
@@ -104,13 +104,13 @@ def test_who_names_another_scope_never_waits_for_the_first() -> None:
     """On a clock that stands still but for what is waited."""
     time = StandingTime()
     one, same, other = (
-        pace_for(scope, OPTIONS, clock=time.clock, sleep=time.sleep) for scope in ("a", "a", "b")
+        limiter_for(scope, OPTIONS, clock=time.clock, sleep=time.sleep) for scope in ("a", "a", "b")
     )
 
-    async def turns(pace: Pace) -> float:
+    async def turns(limiter: RateLimiter) -> float:
         began = time.now
         for _ in range(COUNT):
-            await pace.turn(0.0)
+            await limiter.acquire(0.0)
         return time.now - began
 
     async def main() -> None:
@@ -135,7 +135,7 @@ def test_an_option_says_who_shares(
         options=RunnerOptions(share_limits=share),
         output_root=tmp_path,
     )
-    assert bool(plan.limits_folder(together=True)) is beside_others
+    assert bool(plan.limits_folder(parallel=True)) is beside_others
     assert bool(plan.limits_folder()) is alone
 
 

@@ -10,20 +10,20 @@ import sys
 import time
 from pathlib import Path
 
-from lm_eval_so.runner.strategy.limit_file import LimitFile
-from lm_eval_so.runner.strategy.pace import Pace
-from lm_eval_so.runner.strategy.shared_limits import SharedLimits
+from lm_eval_so.runner.strategy.rate_limit.file import LimitFile
+from lm_eval_so.runner.strategy.rate_limit.limiter import RateLimiter
+from lm_eval_so.runner.strategy.rate_limit.shared import SharedLimits
 
 AT_ONCE = 16
 
 
 async def main(path: Path, rate: float, skew: float) -> None:
     limits = SharedLimits(LimitFile(path), wall=lambda: time.time() + skew)
-    pace = Pace(rate, limits=limits)
+    limiter = RateLimiter(rate, limits=limits)
 
     async def work() -> None:
         while True:
-            await pace.turn()
+            await limiter.acquire()
             print(time.monotonic(), flush=True)  # noqa: T201 - what the test reads
             await asyncio.sleep(0.02)
 

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from conftest import program, rows
 from lm_eval_so import RunConfig, TrackingConfig, run, run_async
 from lm_eval_so.runner.store.metadata import read_metadata
-from lm_eval_so.tracking.store import Store
+from lm_eval_so.tracking.client import TrackingClient
 from lm_eval_so.tracking.traces import Traces
 from support.fake_openai import FakeOpenAI, Received, Reply
 from support.mlflow_tree import MlflowServer, Node, tree
@@ -511,7 +511,7 @@ class TestTraces:
     ) -> None:
         monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
         report = run(make_dataset(10), TestFromPython.CONFIG)
-        store = Store(database)
+        store = TrackingClient(database)
         experiment_id = store.experiment("e")
         run_id = store.create_run(experiment_id, "r", {})
         made = Traces(store, experiment_id, run_id, report.results_path, 1.0, resumed=False)
@@ -524,7 +524,7 @@ class TestTraces:
         self, make_dataset: Callable[..., Path], database: str
     ) -> None:
         report = run(make_dataset(10), TestFromPython.CONFIG)
-        store = Store(database)
+        store = TrackingClient(database)
         experiment_id = store.experiment("e")
         run_id = store.create_run(experiment_id, "r", {})
         made = Traces(store, experiment_id, run_id, report.results_path, 0.0, resumed=False)

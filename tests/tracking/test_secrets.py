@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lm_eval_so.runner.app import main
+from lm_eval_so.runner.hydra_app.app import main
 from support.fake_openai import FakeOpenAI, Received, Reply
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError
 
+from lm_eval_so.runner.config.messages import invalid
 from lm_eval_so.runner.config.schema import Config
-from lm_eval_so.runner.config.sentences import invalid
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.masking.options import identity_options, with_plain_headers
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest

@@ -4,7 +4,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.config.sentences import nearest
+from lm_eval_so.runner.config.messages import nearest
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import RunConfig
 

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
+from lm_eval_so.runner.config.messages import invalid
 from lm_eval_so.runner.config.schema import ComposedConfig, RunPlan
-from lm_eval_so.runner.config.sentences import invalid
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import RunConfig
 

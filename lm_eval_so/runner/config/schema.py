@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from lm_eval_so.runner.models import RunConfig
-from lm_eval_so.runner.wording import Told
+from lm_eval_so.runner.text.wording import Told
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -255,11 +255,11 @@ class RunPlan(Config):
     sweep_name: str | None = None
     objective: str | None = None
 
-    def limits_folder(self, *, together: bool = False) -> Path | None:
+    def limits_folder(self, *, parallel: bool = False) -> Path | None:
         """Folder through which processes share the provider's limits, if they do.
 
         Args:
-            together: Whether this is a cell beside which others run.
+            parallel: Whether this is a cell beside which others run.
         """
         shared = self.options.share_limits
-        return self.output_root / ".limits" if (together if shared == "auto" else shared) else None
+        return self.output_root / ".limits" if (parallel if shared == "auto" else shared) else None

@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 
-from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.dataset import hints
 from lm_eval_so.runner.dataset.reader import (
     Checked,
@@ -16,7 +15,8 @@ from lm_eval_so.runner.dataset.reader import (
 )
 from lm_eval_so.runner.dataset.source import stamp_of
 from lm_eval_so.runner.errors import DatasetError
-from lm_eval_so.runner.log import OncePerKind
+from lm_eval_so.runner.hash_index import HashIndex
+from lm_eval_so.runner.text.once_per_kind import OncePerKind
 
 _LOG = logging.getLogger(__name__)
 _LOG.addFilter(OncePerKind())
@@ -31,7 +31,7 @@ def check(path: Path) -> Checked:
             or there is no sample at all.
     """
     digest = Digest()
-    first_lines = CompactMap()
+    first_lines = HashIndex()
     faults: list[str] = []
     with opened(path) as file:
         stamp = stamp_of(file)  # before: what changes while it is read is found out later
@@ -53,7 +53,7 @@ def check(path: Path) -> Checked:
     return Checked(count=len(first_lines), sha256=digest.hex(), stamp=stamp)
 
 
-def _fault(path: Path, line: Line, first_lines: CompactMap) -> str | None:
+def _fault(path: Path, line: Line, first_lines: HashIndex) -> str | None:
     try:
         sample = parse_sample(line)
     except ValueError as error:

@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 from pydantic import ValidationError
 
-from lm_eval_so.runner.config.sentences import explain
+from lm_eval_so.runner.config.messages import explain
 from lm_eval_so.runner.dataset import hints
 from lm_eval_so.runner.dataset.numbers import odd_number
 from lm_eval_so.runner.dataset.source import Stamp, open_samples, stamp_of

@@ -6,7 +6,7 @@ from itertools import islice
 from rich.cells import cell_len, set_cell_size
 
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.progress.words import cut
+from lm_eval_so.runner.progress.units import cut
 
 _SHOWN, _LOOKED_AT = 3, 100
 _LONGEST_ID = 16  # characters

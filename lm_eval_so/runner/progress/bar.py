@@ -8,9 +8,9 @@ from rich.live import Live as Screen
 from rich.text import Text
 
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.observer import Live, Started
 from lm_eval_so.runner.progress.line import status_line
 from lm_eval_so.runner.progress.tally import Tally
+from lm_eval_so.runner.run.observer import Live, Started
 
 _INTERVAL = 0.2  # seconds
 
@@ -43,7 +43,7 @@ class BarProgress:
         """Counts."""
         self._tally.add(result)
 
-    async def kept(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
+    async def answered_before(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
         """Counts."""
         self._tally.keep()
 

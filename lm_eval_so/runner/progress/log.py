@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.observer import Live, Started
 from lm_eval_so.runner.progress.tally import Tally
-from lm_eval_so.runner.progress.words import duration, number
+from lm_eval_so.runner.progress.units import duration, number
+from lm_eval_so.runner.run.observer import Live, Started
 
 _LOG = logging.getLogger(__name__)
 _INTERVAL = 10.0  # seconds
@@ -45,7 +45,7 @@ class LogProgress:
             self._failed(result)
         self._now_and_then()
 
-    async def kept(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
+    async def answered_before(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
         """Counts."""
         self._tally.keep()
         self._now_and_then()

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.progress.answers import first_answers
-from lm_eval_so.runner.progress.words import duration, milliseconds, number
-from lm_eval_so.runner.report import RunReport
+from lm_eval_so.runner.progress.units import duration, milliseconds, number
+from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.summary.summarise import Summary
 
 _INDENT = "  "

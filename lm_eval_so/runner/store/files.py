@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lm_eval_so.runner.errors import StoreError
-from lm_eval_so.runner.private import open_own
+from lm_eval_so.runner.host.private import open_own
 
 _SUFFIX = ".tmp"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -14,9 +14,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.errors import RunDirectoryBusyError
-from lm_eval_so.runner.private import file_mode
+from lm_eval_so.runner.host.clock import steady
+from lm_eval_so.runner.host.private import file_mode
 from lm_eval_so.runner.store.claim import Claim, claim_of_this_process, is_gone, named, parsed
 from lm_eval_so.runner.store.files import unwritable
 

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Iterable, Iterator
 
-from lm_eval_so.runner.compact import CompactMap
+from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.store.results import Place, StoredLine
 
 _OWED = 0
@@ -23,7 +23,7 @@ class Ledger:
     def __init__(self, stored: Iterable[StoredLine], count: int) -> None:
         # By question: where its line starts, and in the lowest bit whether it is an answer that
         # no sample has taken.
-        self._lines = CompactMap(count)
+        self._lines = HashIndex(count)
         self.has_answers = False
         for line in stored:
             self.has_answers = self.has_answers or line.ok
@@ -33,7 +33,7 @@ class Ledger:
         self._samples = array("I", [_OWED]) * count  # number of the line's entry, from 1
         self.settled = 0
 
-    def settle(self, index: int, sample_id: str, request_key: str) -> int | None:
+    def find(self, index: int, sample_id: str, request_key: str) -> int | None:
         """The offset of the stored answer to this sample, or None where it is owed."""
         entry = self._lines.find((sample_id, request_key))
         if entry is None:

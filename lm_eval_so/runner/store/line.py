@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from lm_eval_so.runner.errors import UnwritableResultError
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import RunError, RunResult, Status
-from lm_eval_so.runner.repair import whole_json
+from lm_eval_so.runner.text.sanitise import sanitise_json
 
 _LONGEST_REASON = 200  # characters
 _FOREIGN = {  # what servers, backends and datasets put into a result
@@ -70,7 +70,7 @@ _WHOLE = TypeAdapter(Whole).validator  # the adapter itself would take half as l
 def as_line(result: RunResult, redactor: Redactor) -> tuple[RunResult, bytes]:
     """The result as it is kept, and its line, without secrets.
 
-    What has no JSON form in it is repaired (see `whole_json`). Where even that does not help, the
+    What has no JSON form is repaired (see `sanitise_json`). Where even that does not help, the
     sample's result is an error that says so: no answer ends a run.
     """
     try:
@@ -127,11 +127,11 @@ def _without_secrets(error: RunError, redactor: Redactor) -> RunError:
 
 
 def _repaired(result: RunResult) -> RunResult:
-    update: dict[str, Any] = {"request_messages": whole_json(result.request_messages)}
+    update: dict[str, Any] = {"request_messages": sanitise_json(result.request_messages)}
     for name, fields in _FOREIGN.items():
         part = getattr(result, name)
         if part is not None:
-            whole = {field: whole_json(getattr(part, field)) for field in fields}
+            whole = {field: sanitise_json(getattr(part, field)) for field in fields}
             update[name] = part.model_copy(update=whole)
     return result.model_copy(update=update)
 

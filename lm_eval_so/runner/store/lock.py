@@ -6,7 +6,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from lm_eval_so.runner.private import file_mode, make_directory
+from lm_eval_so.runner.host.private import file_mode, make_directory
 from lm_eval_so.runner.store.files import unwritable
 from lm_eval_so.runner.store.holder import Holder, busy, holder_of
 

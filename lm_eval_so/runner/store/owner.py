@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.results import RESULTS, scan_lines
 
@@ -45,7 +45,7 @@ def is_same_file(directory: Path, asked: Asked) -> bool:
 
 def is_edited(directory: Path, asked: Asked) -> bool:
     """Whether the results are of a dataset that this one was made of, or that was made of it."""
-    ids, questions = CompactMap(), CompactMap()
+    ids, questions = HashIndex(), HashIndex()
     for line in scan_lines(directory / RESULTS):
         ids[line.sample_id] = 1
         questions[line.sample_id, line.request_key] = 1

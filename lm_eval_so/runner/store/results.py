@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.errors import LostLinesError, StoreError
+from lm_eval_so.runner.hash_index import HashIndex
+from lm_eval_so.runner.host.private import file_mode
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.private import file_mode
 from lm_eval_so.runner.store.files import reading, unsynced, unwritable
 from lm_eval_so.runner.store.line import Whole, read_line, read_whole
 
@@ -196,7 +196,7 @@ class ResultsFile:
 
 def mark_of(sample_id: object, request_key: object) -> int:
     """What tells the line of a question from others; of this process only."""
-    return CompactMap.code((sample_id, request_key))
+    return HashIndex.code((sample_id, request_key))
 
 
 def scan_lines(path: Path) -> Iterator[StoredLine]:

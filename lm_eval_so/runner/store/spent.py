@@ -9,10 +9,10 @@ from typing import Annotated
 import orjson
 from pydantic import Field, TypeAdapter
 
-from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.errors import StoreError
-from lm_eval_so.runner.private import open_own
+from lm_eval_so.runner.host.private import open_own
 from lm_eval_so.runner.store.files import unsynced, unwritable
+from lm_eval_so.runner.summary.amount import Amount
 
 _LOG = logging.getLogger(__name__)
 SPENT = "spent.json"

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
-from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import BudgetOptions
 from lm_eval_so.runner.errors import BudgetSpentError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.spending import Spending
+from lm_eval_so.runner.summary.amount import Amount
 
 _UNITS = ("requests", "tokens", "usd")
 

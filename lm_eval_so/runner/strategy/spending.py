@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import BackendError, EndpointUnreachableError
 from lm_eval_so.runner.models import ChatResponse, RunRequest, TokenUsage
-from lm_eval_so.runner.price import Price
-from lm_eval_so.runner.strategy.tokens import TokenEstimate
+from lm_eval_so.runner.strategy.price import Price
+from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
+from lm_eval_so.runner.summary.amount import Amount
 
 _FIRST_REFUSAL = 400  # of HTTP's status codes; what is refused is not billed
 _MOST_TOKENS = 10**12  # of one answer; a larger count is no count

@@ -13,25 +13,25 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import AutoConcurrency, RunnerOptions
 from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
-from lm_eval_so.runner.price import Price
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
-from lm_eval_so.runner.strategy.breaker import Breaker
+from lm_eval_so.runner.strategy.breaker.breaker import Breaker
+from lm_eval_so.runner.strategy.breaker.evidence import Evidence
+from lm_eval_so.runner.strategy.breaker.outage_guard import OutageGuard
 from lm_eval_so.runner.strategy.budget import Budget
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
-from lm_eval_so.runner.strategy.evidence import Evidence
 from lm_eval_so.runner.strategy.fault import contained
-from lm_eval_so.runner.strategy.outage_guard import OutageGuard
-from lm_eval_so.runner.strategy.pauses import Pauses
-from lm_eval_so.runner.strategy.rate_limit import pace_for, rate_limit
+from lm_eval_so.runner.strategy.price import Price
+from lm_eval_so.runner.strategy.rate_limit.pauses import Pauses
+from lm_eval_so.runner.strategy.rate_limit.rate_limit import limiter_for, rate_limit
+from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate, start_rate
+from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
 from lm_eval_so.runner.strategy.retry import Retry
 from lm_eval_so.runner.strategy.spending import Spending
-from lm_eval_so.runner.strategy.start_rate import StartRate, start_rate
 from lm_eval_so.runner.strategy.timeout import InFlight, timeout
-from lm_eval_so.runner.strategy.tokens import TokenEstimate
+from lm_eval_so.runner.summary.amount import Amount
 
 _SAMPLES_A_SLOT = 16
 _LEAST_START, _MOST_START = 8, 32
@@ -69,7 +69,7 @@ class Stack:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.in_flight = InFlight()
-        self.pace = pace_for(
+        self.limiter = limiter_for(
             backend.limit_scope, options, share_limits_in, clock=clock, sleep=sleep
         )
         self.start_rate = StartRate(clock=clock, sleep=sleep)
@@ -98,8 +98,8 @@ class Stack:
         send = outage.watch(send)
         send = outage.gate(breaker.gate(send))  # twice: for who waited for a slot, for the pace
         send = start_rate(send, self.start_rate)
-        pauses = Pauses(self.pace, options.longest_pause, give_up, clock=clock)
-        send = rate_limit(send, self.pace, pauses, TokenEstimate(parameters))
+        pauses = Pauses(self.limiter, options.longest_pause, give_up, clock=clock)
+        send = rate_limit(send, self.limiter, pauses, TokenEstimate(parameters))
         send = budget.wrap(send)
         send = outage.gate(send)
         send = concurrency(send, self.slots, self.adaptive, clock=clock)
@@ -113,7 +113,7 @@ class Stack:
         return {
             "concurrency": self.slots.limit,
             "concurrency_history": [change._asdict() for change in self.adaptive.history],
-            "limits_per_minute": self.pace.per_minute,
+            "limits_per_minute": self.limiter.per_minute,
             "starts_per_s": self.start_rate.per_second,
         }
 

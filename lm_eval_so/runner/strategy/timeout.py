@@ -6,18 +6,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from lm_eval_so.runner.backends.base import Send
-from lm_eval_so.runner.clock import steady
 from lm_eval_so.runner.errors import APITimeoutError
+from lm_eval_so.runner.host.clock import steady
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.deadline import Deadline
 
 
 class InFlight:
-    """The tasks whose request is on the wire now; ``left`` counts all that ever were."""
+    """The tasks whose request is on the wire now; ``sent`` counts all that ever were."""
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[object]] = set()
-        self.left = 0
+        self.sent = 0
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -43,7 +43,7 @@ def timeout(
         deadline = asyncio.get_running_loop().time() + seconds
         journal.left(datetime.now(UTC), steady())
         in_flight.tasks.add(task)
-        in_flight.left += 1
+        in_flight.sent += 1
         started = clock()
         try:
             async with Deadline(deadline):
@@ -52,7 +52,7 @@ def timeout(
             raise APITimeoutError(f"no answer within {seconds:g} s") from error
         finally:
             journal.latency_ms = round((clock() - started) * 1000, 3)
-            in_flight.left += journal.resent
+            in_flight.sent += journal.resent
             in_flight.tasks.discard(task)
 
     return bounded

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lm_eval_so.runner.errors import ConfigError, LmEvalError
-from lm_eval_so.runner.output import keep_output, tell
+from lm_eval_so.runner.host.output import keep_output, tell
+from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.store.files import replace_file
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.sweep.rows import find_runs, read_row, settings_of, varying
 from lm_eval_so.runner.sweep.side_by_side import side_by_side
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
-
-_NOT_CARRIED_OUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _compare(list(dict.fromkeys(find_runs(flags.directories))), flags)
     except LmEvalError as error:
         tell(f"error: {error}")
-        return _NOT_CARRIED_OUT
+        return ExitCode.NOT_CARRIED_OUT
     return 0
 
 

@@ -1,54 +1,62 @@
 """``sweep.json`` and ``sweep.csv``: which cells a sweep has, and what became of each."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
-from lm_eval_so.runner.cell import Ended
 from lm_eval_so.runner.config.compose import EncodedJson
 from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import ConfigError, StoreError
-from lm_eval_so.runner.planned import directories_of
-from lm_eval_so.runner.private import make_directory
+from lm_eval_so.runner.host.private import make_directory
+from lm_eval_so.runner.run.exit_code import ExitCode
+from lm_eval_so.runner.run.prepare import directories_of
 from lm_eval_so.runner.store.files import replace_file, unwritable
+from lm_eval_so.runner.sweep.cell import CellOutcome
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
-from lm_eval_so.runner.typed import mask_secrets
 
 RECORD, TABLE = "sweep.json", "sweep.csv"
 _SCHEMA_VERSION = 1
-_NOT_CARRIED_OUT = 2
 
 
 class PlannedCell(NamedTuple):
     """A cell before it runs.
 
     Attributes:
+        public_overrides: Without secrets, as they may be shown.
         directory: None where its backend or dataset cannot be used, which the cell itself will say.
     """
 
     overrides: list[str]
+    public_overrides: list[str]
     settings: Settings
     plan: RunPlan
     directory: Path | None
 
 
-def planned(cells: Sequence[tuple[str | None, list[str], RunPlan]]) -> list[PlannedCell]:
+def planned(
+    cells: Sequence[tuple[str | None, list[str], RunPlan]],
+    mask: Callable[[Sequence[str]], list[str]],
+) -> list[PlannedCell]:
     """Finds out where each cell's results go.
 
     Args:
         cells: Name, overrides and plan of each.
+        mask: Takes secrets out of overrides.
 
     Raises:
         ConfigError: Two cells would write into one directory.
     """
-    settings = varying([_settings(name, overrides) for name, overrides, _ in cells])
+    public = [mask(overrides) for _, overrides, _ in cells]
+    settings = varying(
+        [_settings(name, shown) for (name, _, _), shown in zip(cells, public, strict=True)]
+    )
     directories = directories_of([plan for _, _, plan in cells])
     found: dict[Path, int] = {}
     result = []
@@ -67,7 +75,7 @@ def planned(cells: Sequence[tuple[str | None, list[str], RunPlan]]) -> list[Plan
                     f"({_differing(settings[other], own)}) changes no answer; to keep them apart, "
                     "set variant, such as variant='${runner.max_concurrency}'"
                 )
-        result.append(PlannedCell(overrides, own, plan, directory))
+        result.append(PlannedCell(overrides, public[index], own, plan, directory))
     return result
 
 
@@ -76,15 +84,15 @@ class SweepRecord:
 
     Args:
         cells: All of them, or those of a search that are known; at least one without a ``folder``.
-        again: The command that goes on.
+        resume_command: The command that goes on.
         folder: Where it is kept; found by the cells if None.
     """
 
     def __init__(
-        self, cells: Sequence[PlannedCell], again: str, folder: Path | None = None
+        self, cells: Sequence[PlannedCell], resume_command: str, folder: Path | None = None
     ) -> None:
         self._cells = list(cells)
-        self._again = again
+        self._resume_command = resume_command
         self._started_at = datetime.now(UTC)
         self.path = folder or _folder(cells)
 
@@ -119,7 +127,7 @@ class SweepRecord:
             for cell in self._cells
         ]
 
-    def write(self, ended: Mapping[int, Ended] | None = None) -> list[Row]:
+    def write(self, ended: Mapping[int, CellOutcome] | None = None) -> list[Row]:
         """Writes what is known now.
 
         Args:
@@ -131,11 +139,11 @@ class SweepRecord:
         rows = [self._row(index, (ended or {}).get(index)) for index in range(len(self._cells))]
         content = {
             "schema_version": _SCHEMA_VERSION,
-            "command": self._again,
+            "command": self._resume_command,
             "started_at": self._started_at,
             "ended_at": None if ended is None else datetime.now(UTC),
             "cells": [
-                {"overrides": mask_secrets(cell.overrides), **row.model_dump(mode="json")}
+                {"overrides": cell.public_overrides, **row.model_dump(mode="json")}
                 for cell, row in zip(self._cells, rows, strict=True)
             ],
         }
@@ -148,7 +156,7 @@ class SweepRecord:
         replace_file(self.path / TABLE, [csv_text(rows).encode()])
         return rows
 
-    def finish(self, ended: Mapping[int, Ended]) -> int:
+    def finish(self, ended: Mapping[int, CellOutcome]) -> int:
         """Writes the record, prints the table and how to go on; returns 2 if it cannot be written.
 
         ``ended`` has the cells that were run, by number.
@@ -158,17 +166,17 @@ class SweepRecord:
             rows = self.write(ended)
         except StoreError as error:
             console_for(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
-            return _NOT_CARRIED_OUT
+            return ExitCode.NOT_CARRIED_OUT
         console.print()
         print_table(rows, console)
         console.print(f"sweep     {self.path}", soft_wrap=True, markup=False, highlight=False)
         if any(row.exit_code != 0 for row in rows):
             console.print(
-                f"go on with: {self._again}", soft_wrap=True, markup=False, highlight=False
+                f"go on with: {self._resume_command}", soft_wrap=True, markup=False, highlight=False
             )
         return 0
 
-    def _row(self, index: int, ended: Ended | None) -> Row:
+    def _row(self, index: int, ended: CellOutcome | None) -> Row:
         cell = self._cells[index]
         try:
             row = read_row(cell.directory, cell.settings)
@@ -176,8 +184,8 @@ class SweepRecord:
             row = Row(settings=cell.settings, state="damaged", error=str(error))
         if ended is None:
             return row
-        state = "failed" if ended.exit_code == _NOT_CARRIED_OUT and ended.error else row.state
-        state = ended.state or state
+        failed = ended.exit_code == ExitCode.NOT_CARRIED_OUT and ended.error
+        state = ended.state or ("failed" if failed else row.state)
         return row.model_copy(
             update={
                 "exit_code": ended.exit_code,
@@ -189,7 +197,7 @@ class SweepRecord:
 
 
 def _settings(name: str | None, overrides: Sequence[str]) -> Settings:
-    pairs = (override.lstrip("+~").partition("=") for override in mask_secrets(overrides))
+    pairs = (override.lstrip("+~").partition("=") for override in overrides)
     own = {} if name is None else {"cell": name}
     return {**own, **{key: _unquoted(value) for key, _, value in pairs}}
 

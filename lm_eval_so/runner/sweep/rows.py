@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.runner.compact import CompactMap
+from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 from lm_eval_so.runner.store.results import RESULTS, scan_lines
@@ -68,7 +68,7 @@ def read_row(directory: Path | None, settings: Settings) -> Row:
 
 def _counted(directory: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What the lines tell of a run that was ended before it could sum them up."""
-    outcomes = CompactMap()
+    outcomes = HashIndex()
     for line in scan_lines(directory / RESULTS):
         outcomes[line.sample_id, line.request_key] = int(line.ok)
     ok = sum(outcomes.values())

@@ -6,8 +6,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from lm_eval_so.runner.compact import CompactMap
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.store.results import RESULTS
 
 
@@ -50,8 +50,8 @@ def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
             file.close()
 
 
-def _places(file: BinaryIO) -> CompactMap:
-    places, offset = CompactMap(), 0
+def _places(file: BinaryIO) -> HashIndex:
+    places, offset = HashIndex(), 0
     for line in file:
         result = _read(line)
         places[_question(result)] = offset

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from lm_eval_so.runner.progress.words import milliseconds, number
+from lm_eval_so.runner.progress.units import milliseconds, number
 from lm_eval_so.runner.sweep.rows import Row
 
 _NUMBERS = [

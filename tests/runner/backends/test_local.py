@@ -15,9 +15,10 @@ import pytest
 
 from conftest import REPOSITORY, program, rows
 from lm_eval_so import RunConfig, run
-from lm_eval_so.runner import app, cli
+from lm_eval_so.runner import cli
 from lm_eval_so.runner.backends.local.model import check_name, find_model, model_digest
 from lm_eval_so.runner.errors import BackendSetupError, ConfigError
+from lm_eval_so.runner.hydra_app import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,7 +240,7 @@ def test_a_missing_wheel_is_one_sentence_with_the_command(
         "        found = (f.find_spec(name, path, target) for f in original)\n"
         "        return next((spec for spec in found if spec), None)\n"
         "sys.meta_path[:] = [Filter]\n"
-        "from lm_eval_so.runner.app import main\n"
+        "from lm_eval_so.runner.hydra_app.app import main\n"
         "raise SystemExit(main([]))\n"
     )
     done = subprocess.run(

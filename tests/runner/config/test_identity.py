@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.config.identity import (
-    RequestKeys,
     canonical_json,
     fingerprint,
     identity,
@@ -16,6 +15,7 @@ from lm_eval_so.runner.config.identity import (
 )
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.request.key import RequestKeys
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.models import Message

@@ -15,7 +15,7 @@ from conftest import rows
 from lm_eval_so import ChatResponse, RunConfig, RunReport
 from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan
 from lm_eval_so.runner.errors import DatasetError
-from lm_eval_so.runner.execute import Run
+from lm_eval_so.runner.run.run import Run
 from support.backends import Sends
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lm_eval_so.runner.config.identity import RequestKeys
 from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import DatasetError
-from lm_eval_so.runner.log import OncePerKind
 from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.request.key import RequestKeys
+from lm_eval_so.runner.text.once_per_kind import OncePerKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ import pytest
 from rich.cells import cell_len
 
 from lm_eval_so.runner.progress.answers import first_answers
-from lm_eval_so.runner.progress.words import cut
+from lm_eval_so.runner.progress.units import cut
 from support.results import result
 
 LONG = "The capital of France is Paris, which lies on the Seine. " * 5

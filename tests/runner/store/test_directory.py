@@ -60,7 +60,7 @@ def session(path: Path, asked: list[tuple[str, str]], answers: dict[str, str | N
     with opened(path, len(asked)) as directory:
         directory.write_metadata({"identity": IDENTITY})
         for index, (sample_id, key) in enumerate(asked):
-            if directory.ledger.settle(index, sample_id, key) is None:
+            if directory.ledger.find(index, sample_id, key) is None:
                 owed.append((index, sample_id, key))
         for index, sample_id, key in reversed(owed):
             if sample_id in answers:

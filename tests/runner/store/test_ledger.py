@@ -22,15 +22,15 @@ def leftovers(ledger: Ledger) -> list[int]:
 
 def test_nothing_stored_is_all_owed() -> None:
     ledger = Ledger([], 3)
-    assert [ledger.settle(n, f"s{n}", "k") for n in range(3)] == [None] * 3
+    assert [ledger.find(n, f"s{n}", "k") for n in range(3)] == [None] * 3
     assert ledger.settled == 0
     assert offsets(ledger) == []
 
 
 def test_an_answer_settles_its_sample() -> None:
     ledger = Ledger([stored(0, "a"), stored(100, "b")], 2)
-    assert ledger.settle(0, "b", "k") == 100
-    assert ledger.settle(1, "a", "k") == 0
+    assert ledger.find(0, "b", "k") == 100
+    assert ledger.find(1, "a", "k") == 0
     assert ledger.settled == 2
     assert offsets(ledger) == [100, 0]
     assert leftovers(ledger) == []
@@ -38,18 +38,18 @@ def test_an_answer_settles_its_sample() -> None:
 
 def test_another_question_of_the_same_sample_is_owed() -> None:
     ledger = Ledger([stored(0, "a", "old")], 1)
-    assert ledger.settle(0, "a", "new") is None
+    assert ledger.find(0, "a", "new") is None
     assert offsets(ledger) == []
     assert leftovers(ledger) == [0], "in case it is asked again"
 
 
 def test_the_same_question_of_another_sample_is_owed() -> None:
-    assert Ledger([stored(0, "a")], 1).settle(0, "b", "k") is None
+    assert Ledger([stored(0, "a")], 1).find(0, "b", "k") is None
 
 
 def test_a_failure_is_tried_again_and_kept_until_there_is_something_newer() -> None:
     ledger = Ledger([stored(50, "a", ok=False)], 1)
-    assert ledger.settle(0, "a", "k") is None
+    assert ledger.find(0, "a", "k") is None
     assert ledger.settled == 0
     assert offsets(ledger) == [50]
     ledger.add(0, stored(90, "a"))
@@ -60,23 +60,23 @@ def test_a_failure_is_tried_again_and_kept_until_there_is_something_newer() -> N
 
 def test_a_failure_of_another_question_is_no_leftover() -> None:
     ledger = Ledger([stored(50, "a", "old", ok=False)], 1)
-    assert ledger.settle(0, "a", "new") is None
+    assert ledger.find(0, "a", "new") is None
     assert leftovers(ledger) == []
 
 
 def test_of_two_answers_to_one_question_the_later_is_taken() -> None:
     ledger = Ledger([stored(0, "a"), stored(70, "a")], 1)
-    assert ledger.settle(0, "a", "k") == 70
+    assert ledger.find(0, "a", "k") == 70
 
 
 def test_a_later_answer_takes_the_place_of_a_failure() -> None:
     ledger = Ledger([stored(0, "a", ok=False), stored(70, "a")], 1)
-    assert ledger.settle(0, "a", "k") == 70
+    assert ledger.find(0, "a", "k") == 70
 
 
 def test_a_later_failure_does_not_take_the_place_of_an_answer() -> None:
     ledger = Ledger([stored(0, "a"), stored(70, "a", ok=False)], 1)
-    assert ledger.settle(0, "a", "k") == 0
+    assert ledger.find(0, "a", "k") == 0
 
 
 LINES = st.lists(
@@ -99,7 +99,7 @@ def test_owed_is_wanted_minus_kept(
     for index, sample_id in enumerate(wanted):
         key = data.draw(st.sampled_from("xyz"))
         at, ok = kept.get((sample_id, key), (None, False))
-        assert ledger.settle(index, sample_id, key) == (at if ok else None)
+        assert ledger.find(index, sample_id, key) == (at if ok else None)
         if not ok and data.draw(st.booleans()):
             end += 10
             at = end
@@ -114,8 +114,8 @@ def test_owed_is_wanted_minus_kept(
 
 def test_the_place_of_a_sample_tells_its_question() -> None:
     ledger = Ledger([stored(0, "a"), stored(70, "b", ok=False)], 3)
-    ledger.settle(0, "b", "k")
-    ledger.settle(1, "a", "k")
+    ledger.find(0, "b", "k")
+    ledger.find(1, "a", "k")
     ledger.add(2, stored(90, "c"))
     assert list(ledger.places()) == [
         Place(70, mark_of("b", "k")),
@@ -130,7 +130,7 @@ def test_a_hundred_thousand_samples_take_a_few_machine_words_each(*, resumed: bo
     lines = [stored(n * 10, str(n)) for n in range(count)]
     ledger = Ledger(lines if resumed else [], count)
     for n, line in enumerate(lines):
-        assert ledger.settle(n, str(n), "k") == (n * 10 if resumed else None)
+        assert ledger.find(n, str(n), "k") == (n * 10 if resumed else None)
         if not resumed:
             ledger.add(n, line)
     assert offsets(ledger) == list(range(0, count * 10, 10))

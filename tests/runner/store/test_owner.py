@@ -12,9 +12,9 @@ import pytest
 
 from conftest import rows
 from lm_eval_so import RunConfig, RunReport, run
-from lm_eval_so.runner import app
 from lm_eval_so.runner.config.directory import earlier_directory, run_directory
 from lm_eval_so.runner.errors import ForeignRunError
+from lm_eval_so.runner.hydra_app import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.store.spent import SpentFile
+from lm_eval_so.runner.summary.amount import Amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +171,7 @@ def test_what_cannot_be_read_or_written_is_told_by_name(path: Path) -> None:
 COUNT_UP = """
 import sys
 from pathlib import Path
-from lm_eval_so.runner.amount import Amount
+from lm_eval_so.runner.summary.amount import Amount
 from lm_eval_so.runner.store.spent import SpentFile
 
 file = SpentFile(Path(sys.argv[1]))

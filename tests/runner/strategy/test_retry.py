@@ -7,7 +7,6 @@ import pytest
 
 from lm_eval_so.runner import errors
 from lm_eval_so.runner.config.schema import RunnerOptions
-from lm_eval_so.runner.engine import Recorder
 from lm_eval_so.runner.errors import (
     APITimeoutError,
     BackendError,
@@ -19,6 +18,7 @@ from lm_eval_so.runner.errors import (
     error_class,
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.strategy.retry import Outcome, Retry, StoppedError
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from lm_eval_so.runner.amount import Amount
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import (
     APIConnectionError,
@@ -22,11 +21,12 @@ from lm_eval_so.runner.errors import (
     StoreError,
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
-from lm_eval_so.runner.price import Price
 from lm_eval_so.runner.store.spent import SpentFile
+from lm_eval_so.runner.strategy.price import Price
+from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
 from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.strategy.stack import Stack
-from lm_eval_so.runner.strategy.tokens import TokenEstimate
+from lm_eval_so.runner.summary.amount import Amount
 from support.backends import Sends
 
 if TYPE_CHECKING:

@@ -201,6 +201,6 @@ def test_the_stack_counts_every_request_that_left() -> None:
     async def main() -> int:
         stack = stack_of(send, backoff_initial=0)
         await asyncio.gather(*map(stack.settle, requests(10)))
-        return stack.in_flight.left
+        return stack.in_flight.sent
 
     assert asyncio.run(main()) == 15

@@ -69,7 +69,7 @@ def test_the_latency_is_measured_however_the_attempt_ends(
         with pytest.raises(error):
             asyncio.run(bounded(asked))  # type: ignore[arg-type]
     assert asked.journal.latency_ms == 1234.568
-    assert (len(in_flight), in_flight.left) == (0, 1)
+    assert (len(in_flight), in_flight.sent) == (0, 1)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 60.0])
@@ -130,6 +130,6 @@ def test_all_that_are_on_the_wire_are_known() -> None:
         assert in_flight.tasks == set(tasks)
         gate.set()
         await asyncio.gather(*tasks)
-        assert (len(in_flight), in_flight.left) == (0, 7)
+        assert (len(in_flight), in_flight.sent) == (0, 7)
 
     asyncio.run(main())

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.http.proxy import system_proxies
 from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
 from lm_eval_so.runner.backends.openai.environment import read_connection
@@ -29,7 +30,6 @@ from lm_eval_so.runner.errors import (
     ProxyAuthenticationError,
     QuotaExceededError,
 )
-from lm_eval_so.runner.wire_number import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from math import isfinite
 import orjson
 
 from lm_eval_so.runner.errors import InvalidResponseError, one_line
-from lm_eval_so.runner.repair import whole_json
+from lm_eval_so.runner.text.sanitise import sanitise_json
 
 _OK = 200
 _LONGEST_EXCERPT = 500  # characters
@@ -30,7 +30,7 @@ def read_json(body: bytes) -> object:
     except orjson.JSONDecodeError:
         pass
     try:
-        return whole_json(_read_leniently(body))
+        return sanitise_json(_read_leniently(body))
     except (ValueError, RecursionError) as error:
         text = body.decode(errors="replace")
         raise not_a_completion(_instead_of_json(text, error), text) from error
@@ -85,7 +85,7 @@ def _number(digits: str) -> float | str:
 
 def not_a_completion(reason: str, body: object) -> InvalidResponseError:
     """What to raise for a 200 with this body."""
-    excerpt = body if isinstance(body, str) else orjson.dumps(whole_json(body)).decode()
+    excerpt = body if isinstance(body, str) else orjson.dumps(sanitise_json(body)).decode()
     return InvalidResponseError(
         f"the answer is no completion: {reason}",
         status_code=_OK,

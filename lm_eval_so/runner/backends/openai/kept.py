@@ -1,4 +1,4 @@
-"""Kept connections: how long, and what to do about one that the server has just closed.
+"""Answered connections: how long, and what to do about one that the server has just closed.
 
 A server may close a connection at the moment a request is sent on it. The request is then lost
 before anybody read it, so that it can be sent again at no cost (RFC 9112, 9.3.1). It goes out on a

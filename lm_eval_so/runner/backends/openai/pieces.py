@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_eval_so.runner.wire_number import whole_number
+from lm_eval_so.runner.backends.http.numbers import whole_number
 
 _HIGHEST_INDEX = 1000
 """OpenAI allows 128 choices and as many tools; beyond this it is garbage."""

@@ -13,7 +13,7 @@ from lm_eval_so.runner.backends.openai.told import header_text, request_id
 from lm_eval_so.runner.backends.openai.waits import told_wait
 from lm_eval_so.runner.backends.openai.words import classify
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError, ProxyAuthenticationError
-from lm_eval_so.runner.repair import whole_json, whole_text
+from lm_eval_so.runner.text.sanitise import sanitise_json, sanitise_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,7 @@ def from_proxy(status_code: int, reason: str) -> BackendError:
 
 def from_event(fields: dict[str, Any], message: str) -> BackendError:
     """The error of ours for an error that came with a 200, in the body or within a stream."""
-    fields, message = whole_json(fields), whole_text(message)
+    fields, message = sanitise_json(fields), sanitise_text(message)
     status_code = status_by_code(fields)
     if status_code is None:
         return InvalidResponseError(message, status_code=_OK, details=fields)
@@ -123,9 +123,9 @@ def told_instead(body: object, stray: bytes, fault: InvalidResponseError) -> Bac
     if status_by_code(said.fields) is not None:
         return from_event(said.fields, said.message)
     return InvalidResponseError(
-        f"{fault.message}, but: {whole_text(said.message)}",
+        f"{fault.message}, but: {sanitise_text(said.message)}",
         status_code=_OK,
-        details=fault.details or whole_json(said.fields) or None,
+        details=fault.details or sanitise_json(said.fields) or None,
     )
 
 

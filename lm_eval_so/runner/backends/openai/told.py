@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lm_eval_so.runner.backends.http.numbers import number, whole_number
 from lm_eval_so.runner.models import TokenUsage
-from lm_eval_so.runner.wire_number import number, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from lm_eval_so.runner.log import OncePerKind
-from lm_eval_so.runner.wire_number import any_number
+from lm_eval_so.runner.backends.http.numbers import any_number
+from lm_eval_so.runner.text.once_per_kind import OncePerKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

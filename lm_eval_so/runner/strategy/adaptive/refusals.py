@@ -1,6 +1,6 @@
 """Tells a burst of refusals, which a server too full gives, from refusals by chance."""
 
-from lm_eval_so.runner.strategy.sent_share import SPAN, SentShare
+from lm_eval_so.runner.strategy.rate_limit.sent_share import SPAN, SentShare
 
 _BURST = 0.45
 """By how much the share lies above what is usual: of ten, 5% by chance reach it once in 20,000."""

@@ -11,10 +11,10 @@ import pytest
 
 from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
 from lm_eval_so.runner.config.schema import RunnerOptions
-from lm_eval_so.runner.engine import Recorder
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.store.line import as_line
 from lm_eval_so.runner.store.results import ResultsFile, read_results
 from lm_eval_so.runner.strategy.retry import Retry

@@ -15,9 +15,9 @@ from lm_eval_so.runner.backends.openai.told import (
     told_cost,
     whole_number,
 )
-from lm_eval_so.runner.engine import Recorder
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
-from lm_eval_so.runner.price import Price
+from lm_eval_so.runner.run.recorder import Recorder
+from lm_eval_so.runner.strategy.price import Price
 from lm_eval_so.runner.strategy.retry import Outcome
 
 FIVE = TokenUsage(input=3, output=2, total=5)

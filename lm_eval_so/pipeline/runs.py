@@ -1,0 +1,127 @@
+"""What MLflow is told of a pipeline: at once, or when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_so.pipeline.step import status_after
+from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
+from lm_eval_so.tracking.client import now_ms
+from lm_eval_so.tracking.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lm_eval_so.pipeline.tree import Node
+    from lm_eval_so.tracking.client import TrackingClient
+
+_PATIENCE = 10.0  # seconds that a server may be away in the middle of a pipeline
+
+
+class Runs:
+    """MLflow's runs of the nodes of one pipeline. May be used by several threads.
+
+    Args:
+        store: MLflow.
+        experiment: Name of the experiment.
+        patient: Whether calls wait for an MLflow that is away; else they raise.
+    """
+
+    def __init__(self, store: TrackingClient, experiment: str, *, patient: bool) -> None:
+        self.store = store
+        self.experiment_id = ""
+        self._experiment = experiment
+        self._outbox = Outbox(store.probe) if patient else None
+        self._lock = threading.Lock()
+        self._is_there = True
+        self._begun: list[Node] = []
+
+    def begin(self, node: Node, tags: Mapping[str, Any]) -> None:
+        """The node has a run from now on.
+
+        Raises:
+            TrackingError: As `call`.
+        """
+        started_at = now_ms()
+        self._begun.append(node)
+        try:
+            self.call(f"the run of {node.name}", lambda: self._create(node, tags, started_at))
+        except TrackingError:
+            self._begun.remove(node)
+            raise
+
+    def end(self, node: Node, error: BaseException | None) -> None:
+        """The node's run is over; ``error`` is what left it.
+
+        Raises:
+            TrackingError: As `call`; where there is an error already, that gets a note instead.
+        """
+        status, ended_at, store = status_after(error), now_ms(), self.store
+        calls = {"end": lambda: store.end(node.run_id, status, ended_at=ended_at)}
+        if error is not None and status != "FINISHED":
+            line = "".join(traceback.format_exception_only(error)).strip()
+            whole = "".join(traceback.format_exception(error))
+            calls["error"] = lambda: store.tags(node.run_id, {"error": line})
+            calls["traceback"] = lambda: store.text(node.run_id, whole, "traceback.txt")
+        for what, call in calls.items():
+            try:
+                self.call(f"the {what} of {node.name}", call)
+            except TrackingError as refusal:
+                if error is None:
+                    raise
+                error.add_note(f"the {what} of {node.name!r} is not in MLflow: {refusal}")
+        node.is_ended = True
+
+    def finish(self, root: Node, error: BaseException | None) -> str:
+        """The pipeline is over: ends what an interruption has left open.
+
+        Returns:
+            What MLflow lacks, in a few words.
+
+        Raises:
+            TrackingError: As `end`.
+        """
+        self.end(root, error)
+        for node in self._begun:  # Ctrl-C came while it began or ended
+            if not node.is_ended:
+                self.end(node, error or asyncio.CancelledError())
+        if self._outbox is None:
+            return ""
+        with self._lock:
+            self._outbox.flush(now=True)
+            missing, reason = self._outbox.missing(), self._outbox.reason
+        return ", ".join(missing) + (f" ({reason})" if reason else "")
+
+    def call(self, what: str, call: Callable[[], object]) -> None:
+        """Tells MLflow.
+
+        Raises:
+            TrackingUnreachableError: It is away, and that is not waited for.
+            TrackingError: It refuses.
+        """
+        if self._outbox is not None:
+            with self._lock:
+                self._outbox.send(what, call)
+            return
+        try:
+            self.store.wait(_PATIENCE if self._is_there else 0)
+        except TrackingUnreachableError:
+            self._is_there = False  # what comes yet, such as the end, does not wait again
+            raise
+        self._is_there = True
+        call()
+
+    def _create(self, node: Node, tags: Mapping[str, Any], started_at: int) -> None:
+        store = self.store
+        self.experiment_id = self.experiment_id or store.experiment(self._experiment)
+        folder = {"lm_eval_so.directory": node.folder.absolute()}
+        node.run_id = store.create_run(
+            self.experiment_id,
+            node.name,
+            {**store.context_tags(), **folder, **tags},
+            parent=node.parent.run_id if node.parent else None,
+            started_at=started_at,
+        )

@@ -1,0 +1,57 @@
+"""Who watches a run: a progress bar, a log, a stream of results, a tracker."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from lm_eval_so.runner.models import RunResult, Value
+
+
+class Started(Value):
+    """What is known when a run begins; ``directory`` has its ``run_metadata.json``."""
+
+    title: str
+    total: int
+    directory: Path
+
+
+class Live(Value):
+    """What goes on at this moment; ``requests`` counts those sent so far."""
+
+    in_flight: int
+    requests: int
+    concurrency: int
+    rate_limit: float | None
+    paused_s: float
+
+
+class Observer(Protocol):
+    """Told of a run as it goes on. A slow observer slows the run: its answers are awaited."""
+
+    def started(self, started: Started, live: Callable[[], Live]) -> None:
+        """The run begins; ``live`` tells at any time what goes on."""
+
+    async def result(self, result: RunResult) -> None:
+        """A result is in the file."""
+
+    async def answered_before(self, read: Callable[[], RunResult]) -> None:
+        """A sample has its answer from an earlier run; ``read`` gives it."""
+
+    def ended(self) -> None:
+        """Nothing more comes."""
+
+
+class NullObserver:
+    """An observer that looks away; the base of those that look at some of it."""
+
+    def started(self, started: Started, live: Callable[[], Live]) -> None:
+        """See Observer."""
+
+    async def result(self, result: RunResult) -> None:
+        """See Observer."""
+
+    async def answered_before(self, read: Callable[[], RunResult]) -> None:
+        """See Observer."""
+
+    def ended(self) -> None:
+        """See Observer."""

@@ -1,0 +1,87 @@
+"""The outcome of a request as a line of the results."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from lm_eval_so.runner.host.clock import steady
+from lm_eval_so.runner.masking.options import public_options, shown
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.models import (
+    ChatResponse,
+    RecordedConfig,
+    RequestContext,
+    RunConfig,
+    RunRequest,
+    RunResult,
+)
+from lm_eval_so.runner.strategy.price import Price
+from lm_eval_so.runner.strategy.retry import Outcome
+
+
+class Recorder:
+    """Makes RunResults; what all of them share is made once.
+
+    Args:
+        dataset_id: Id of the dataset.
+        configs: By repeat.
+        price: Of the model, where it is known.
+        redactor: Takes secrets out of the config that stands in every line.
+    """
+
+    def __init__(
+        self,
+        dataset_id: str,
+        configs: Sequence[RunConfig],
+        price: Price | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        public = (redactor or Redactor()).data
+        self._price = price
+        self._dataset_id = dataset_id
+        self._configs = [
+            RecordedConfig(
+                backend=config.backend,
+                model=config.model,
+                parameters=public(shown(config.parameters)),
+                backend_options=public(public_options(config.backend_options)),
+            )
+            for config in configs
+        ]
+
+    def record(self, request: RunRequest, outcome: Outcome) -> RunResult:
+        """The line that the outcome leaves."""
+        journal, sample = request.journal, request.sample
+        completed_at = journal.moment(steady()) or datetime.now(UTC)
+        failed = "timeout" if outcome.timed_out else "error"
+        config = self._configs[request.repeat]
+        return RunResult(
+            sample_id=sample.id,
+            repeat=request.repeat,
+            dataset_id=self._dataset_id,
+            backend=config.backend,
+            trace_id=request.trace_id,
+            status="ok" if outcome.error is None else failed,
+            attempts=journal.number,
+            latency_ms=journal.latency_ms,
+            started_at=journal.first_started_at or completed_at,
+            completed_at=completed_at,
+            request_key=request.request_key,
+            run_config=config,
+            request_messages=sample.messages,
+            request_context=RequestContext(
+                sample_tags=sample.tags,
+                sample_metadata=sample.metadata,
+                expected=sample.expected,
+            ),
+            response=outcome.response,
+            error=outcome.error,
+            cost_usd=self._cost(outcome.response),
+            attempt_log=tuple(journal.attempts) if journal.number > 1 else None,
+        )
+
+    def _cost(self, response: ChatResponse | None) -> float | None:
+        """US dollars, as the server tells them, else by the price list."""
+        if response is None or response.cost_usd is not None:
+            return None if response is None else response.cost_usd
+        usage = response.tokens
+        return self._price.of_usage(usage) if self._price and usage else None

@@ -1,0 +1,63 @@
+"""How a run ended: for the caller, and for ``run_metadata.json``."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from lm_eval_so.runner.errors import BudgetSpentError
+from lm_eval_so.runner.models import RunResult, Value
+from lm_eval_so.runner.run.exit_code import ExitCode
+from lm_eval_so.runner.run.signals import InterruptedRunError
+from lm_eval_so.runner.store.results import read_results
+from lm_eval_so.runner.summary.summarise import Summary
+
+State = Literal["running", "complete", "partial", "aborted"]
+
+
+class RunReport(Value):
+    """How a run ended.
+
+    Attributes:
+        state: ``complete``: every sample has an outcome; ``partial``: stopped on request;
+            ``aborted``: it could not go on.
+        summary: None when the run was stopped at once.
+        fault: Why the run is not complete.
+        exit_code: 0 all ok, 1 some samples failed, 2 aborted or the
+            budget is spent, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    state: State
+    run_dir: Path
+    results_path: Path
+    metadata_path: Path
+    summary: Summary | None
+    fault: BaseException | None
+    exit_code: int
+
+    def results(self) -> Iterator[RunResult]:
+        """The results, read one at a time."""
+        return read_results(self.results_path)
+
+
+def verdict(
+    summary: Summary | None, fault: BaseException | None, max_failures: int | None
+) -> tuple[State, int]:
+    """The state and the exit code."""
+    match fault:
+        case InterruptedRunError():
+            return "partial", fault.exit_code
+        case asyncio.CancelledError():
+            return "partial", ExitCode.INTERRUPTED
+        case BudgetSpentError():
+            return "partial", ExitCode.NOT_CARRIED_OUT
+        case None if summary is not None:
+            failed = summary.total - summary.status_counts.get("ok", 0)
+            tolerated = max_failures is None or failed <= max_failures
+            return "complete", 0 if tolerated else ExitCode.SAMPLES_FAILED
+        case _:
+            return "aborted", ExitCode.NOT_CARRIED_OUT

@@ -1,0 +1,249 @@
+"""Ctrl-C, SIGTERM and SIGHUP as requests to stop.
+
+The first is a request to the event loop: nothing more is sent, what is in flight is waited for. The
+second gives that up: another Ctrl-C, or any signal two seconds later, since a cluster's manager
+sends SIGTERM twice within a moment. A loop that takes no notice is blocked by a call, to a file
+say: the error is then raised in the place where it hangs. In a process of the command line the
+second signal is the end within seconds, whatever blocks.
+
+Runs of one loop share the handlers, which are put back after the last of them. A program that has
+a handler of its own still gets its signals.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_so.runner.run.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+_PATIENCE = 2.0
+"""Seconds that the event loop has to take notice; a cluster's manager kills some seconds later."""
+ONE_REQUEST = 2.0
+"""Seconds in which signals are one request; but for a second Ctrl-C, which a person pressed."""
+_LAST_WORDS = 4.0
+"""Seconds from the second signal to the end of the process: for the files, and for MLflow."""
+_WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
+_is_ours = False
+
+
+class InterruptedRunError(Exception):
+    """A signal ended the run.
+
+    Attributes:
+        exit_code: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+        raised: What the handler of the program raised that the run is a part of.
+    """
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(_WORDS[number.name])
+        self.exit_code = ExitCode.of_signal(number)
+        self.raised: BaseException | None = None
+
+
+def own_process() -> None:
+    """This process is the command line's: a second signal may end it, with all that is in it."""
+    global _is_ours  # noqa: PLW0603 - of this process, as the signals are
+    _is_ours = True
+
+
+@contextmanager
+def on_signal(
+    request: Callable[[InterruptedRunError], None], *, patience: float = _PATIENCE
+) -> Iterator[None]:
+    """Calls ``request`` in the running event loop for each signal, instead of an exception.
+
+    In a thread other than the main one, where Python delivers no signals, it does nothing.
+
+    Args:
+        request: Takes note of a signal.
+        patience: Seconds that the loop has for it.
+
+    Raises:
+        InterruptedRunError: In the place where the loop is blocked; the second time, what no
+            ``except Exception`` catches: KeyboardInterrupt, or SystemExit.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    listener = _Listener(asyncio.get_running_loop(), request, patience)
+    _HANDLERS.add(listener)
+    try:
+        yield
+    finally:
+        _HANDLERS.remove(listener)
+
+
+def _stopping() -> list[signal.Signals]:
+    """The signals that ask for an end; ``nohup`` has SIGHUP ignored, and so it stays."""
+    hang_up: signal.Signals | None = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, hang_up]
+
+
+class _Listener:
+    """A run, as far as signals concern it."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        request: Callable[[InterruptedRunError], None],
+        patience: float,
+    ) -> None:
+        self.loop = loop
+        self.patience = patience
+        self.received = 0
+        self._request = request
+
+    def tell(self, error: InterruptedRunError, heard: threading.Event) -> None:
+        """Asks the loop for its turn."""
+        self.received += 1
+        self.loop.call_soon_threadsafe(self._take, error, heard)
+
+    def _take(self, error: InterruptedRunError, heard: threading.Event) -> None:
+        heard.set()
+        self._request(error)
+
+
+class _Handlers:
+    """Passes signals on to all that listen, and insists where they are not heard.
+
+    They stand while anybody listens. One that somebody puts back after that, since they found it
+    in place, puts back the program's own.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[_Listener] = []
+        self._before: dict[signal.Signals, Any] = {}
+        self._overdue: BaseException | None = None
+        self._first: tuple[int, float] | None = None
+
+    def add(self, listener: _Listener) -> None:
+        """Installs the handlers for the first."""
+        self._listeners.append(listener)
+        if len(self._listeners) == 1:
+            self._first = None
+            self._before = {number: signal.signal(number, self._handle) for number in _stopping()}
+
+    def remove(self, listener: _Listener) -> None:
+        """Puts back what was there before the first, after the last."""
+        others = [one for one in self._open() if one is not listener]
+        if not others:
+            if listener.received and _is_ours:
+                self._before[signal.SIGINT] = _interrupt_for_good  # what follows may block too
+            self._put_back()
+        self._listeners = others
+
+    def _open(self) -> list[_Listener]:
+        """Those whose loop has not been closed under them."""
+        return [one for one in self._listeners if not one.loop.is_closed()]
+
+    def _put_back(self) -> None:
+        for number, handler in self._before.items():
+            if signal.getsignal(number) == self._handle:  # else it is somebody else's by now
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        overdue, self._overdue = self._overdue, None
+        if overdue is not None:
+            raise overdue
+        self._listeners = self._open()
+        if not self._listeners:
+            self._put_back()
+            signal.raise_signal(number)
+            return
+        if self._is_the_same_request(number):
+            self._hand_on(number, frame)
+            return
+        error, heard = InterruptedRunError(signal.Signals(number)), threading.Event()
+        for listener in self._listeners:
+            listener.tell(error, heard)
+        again = any(listener.received > 1 for listener in self._listeners)
+        if again and _is_ours:
+            _end_soon(error.exit_code)
+        _in_thread(self._insist, number, _for_good(error) if again else error, heard)
+        error.raised = self._hand_on(number, frame)
+
+    def _is_the_same_request(self, number: int) -> bool:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = number, now
+            return False
+        first, at = self._first
+        return now - at < ONE_REQUEST and not number == first == signal.SIGINT
+
+    def _hand_on(self, number: int, frame: FrameType | None) -> BaseException | None:
+        """Calls the program's own handler; what it raises must wait for the end of the run."""
+        handler = self._before.get(signal.Signals(number))
+        if not callable(handler) or _is_pythons_own(handler):
+            return None
+        try:
+            handler(number, frame)
+        except BaseException as error:  # noqa: BLE001 - raised again by who ran the run
+            return error
+        return None
+
+    def _insist(self, number: int, overdue: BaseException, heard: threading.Event) -> None:
+        patience = min((listener.patience for listener in self._listeners), default=0.0)
+        if heard.wait(patience) or not self._listeners:
+            return
+        self._overdue = overdue
+        _to_main_thread(number)
+
+
+_HANDLERS = _Handlers()
+
+
+def _is_pythons_own(handler: Callable[..., Any]) -> bool:
+    """Whether it only raises KeyboardInterrupt, or cancels the task that the run is part of."""
+    import asyncio  # noqa: PLC0415 - not for --help
+
+    runner = getattr(getattr(handler, "func", None), "__self__", None)
+    ours = (signal.default_int_handler, _interrupt_for_good)
+    return handler in ours or isinstance(runner, asyncio.Runner)
+
+
+def _for_good(error: InterruptedRunError) -> BaseException:
+    if error.exit_code == ExitCode.INTERRUPTED:
+        return KeyboardInterrupt()
+    return SystemExit(error.exit_code)
+
+
+def _to_main_thread(number: int) -> None:
+    """Delivers a signal there, so that a system call that waits there returns."""
+    ident = threading.main_thread().ident
+    if ident is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(ident, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
+
+
+def _interrupt_for_good(number: int, _: object) -> None:
+    """SIGINT after the run, which has been asked to stop before."""
+    _end_soon(ExitCode.of_signal(number))
+    raise KeyboardInterrupt
+
+
+def _end_soon(exit_code: int) -> None:
+    def end() -> None:
+        time.sleep(_LAST_WORDS)
+        os._exit(exit_code)
+
+    _in_thread(end)
+
+
+def _in_thread(work: Callable[..., object], *arguments: Any) -> None:  # noqa: ANN401 - the work's own
+    threading.Thread(target=work, args=arguments, daemon=True).start()

@@ -1,0 +1,126 @@
+"""What a provider tells of its limits in the headers of its answers."""
+
+import logging
+import re
+from collections.abc import Mapping
+from math import isfinite, isnan
+from typing import NamedTuple
+
+from lm_eval_so.runner.backends.http.numbers import any_number
+from lm_eval_so.runner.text.once_per_kind import OncePerKind
+
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(OncePerKind())
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WINDOW = re.compile(r";\s*w=(\d+)")
+_MINUTE, _HOUR = 60.0, 3600.0
+_LONGEST_WINDOW = 31 * 86400.0  # seconds; quotas by the month are the longest that are sold
+_POINT_IN_TIME = 1e9  # seconds; from here on a reset is no duration, and clocks disagree about it
+_HIGHEST = 1e19  # some send the largest 64-bit integer where there is no limit
+
+_SLOWEST = {"requests": 1 / _HOUR, "tokens": 1000 / _HOUR}
+"""Units a second below which no header takes the rate: one question an hour.
+
+The smallest free tiers give some 25 questions a day. What is slower is a header that was read
+wrongly, or a limit under which no run can be carried out; the provider's 429 then tells the wait.
+"""
+
+_LITELLM = "llm_provider-"
+"""LiteLLM puts this before the names of what the provider behind it sent."""
+
+
+class HeaderLimit(NamedTuple):
+    """A limit as one answer tells it.
+
+    Attributes:
+        per_second: How fast the allowance comes back.
+        remaining: Units left when the answer was made.
+    """
+
+    per_second: float
+    remaining: float
+
+
+class _Names(NamedTuple):
+    limit: str
+    remaining: str
+    reset: str
+    policy: str
+
+    @classmethod
+    def of(cls, form: str) -> "_Names":
+        """The names that a form with ``{}`` in the place of ``limit``, ... stands for."""
+        return cls(*(form.format(field) for field in cls._fields))
+
+
+def _forms(unit: str) -> list[_Names]:
+    forms = [
+        f"x-ratelimit-{{}}-{unit}",  # OpenAI, Groq, Azure, ...
+        f"x-ratelimit-api_key-{{}}-{unit}",  # LiteLLM's own limits, by its key
+        f"x-ratelimit-model_per_key-{{}}-{unit}",
+        f"{_LITELLM}x-ratelimit-{{}}-{unit}",
+        f"anthropic-ratelimit-{unit}-{{}}",
+        f"{_LITELLM}anthropic-ratelimit-{unit}-{{}}",
+    ]
+    if unit == "requests":  # draft-ietf-httpapi-ratelimit-headers counts requests
+        forms += ["x-ratelimit-{}", "ratelimit-{}"]
+    return [_Names.of(form) for form in forms]
+
+
+_FORMS = {unit: _forms(unit) for unit in _SLOWEST}
+"""By unit, the most trusted first."""
+
+
+def read_limits(headers: Mapping[str, str]) -> dict[str, HeaderLimit]:
+    """The limits on ``requests`` and ``tokens``, as far as the headers tell them.
+
+    What makes no sense is told once in the log and counts as absent.
+    """
+    found = {}
+    for unit, forms in _FORMS.items():
+        for names in forms:
+            if names.remaining in headers and (told := _told(headers, names, unit)):
+                found[unit] = told
+                break
+    return found
+
+
+def _told(headers: Mapping[str, str], names: _Names, unit: str) -> HeaderLimit | None:
+    limit_text = headers.get(names.limit, "")
+    limit = any_number(limit_text.partition(",")[0].partition(";")[0])
+    remaining = any_number(headers[names.remaining])
+    if limit is None or remaining is None:
+        return None
+    if not 1 <= limit < _HIGHEST or isnan(remaining):
+        _LOG.warning("a limit that makes no sense is ignored (%s: %.40r)", names.limit, limit_text)
+        return None
+    remaining = min(max(0.0, remaining), limit)
+    per_second = _rate(headers, names, limit, remaining)
+    return HeaderLimit(max(per_second, _SLOWEST[unit]), remaining)
+
+
+def _rate(headers: Mapping[str, str], names: _Names, limit: float, remaining: float) -> float:
+    """Units that come back a second; limits are by the minute where nothing else is said."""
+    window = _WINDOW.search(headers.get(names.policy) or headers[names.limit])
+    if window:
+        seconds = float(window[1])
+        return limit / max(1.0, seconds) if seconds <= _LONGEST_WINDOW else limit / _MINUTE
+    reset = _seconds(headers.get(names.reset, ""), names.reset)
+    if reset and remaining < limit:
+        # Some count by the day: then the time to fill up again tells a lower rate.
+        return min(limit / _MINUTE, (limit - remaining) / reset)
+    return limit / _MINUTE
+
+
+def _seconds(text: str, name: str) -> float | None:
+    """``6m0s``, ``20ms``, ``1.5`` (seconds); None for a point in time."""
+    seconds = any_number(text)
+    if seconds is None:
+        parts = _DURATION.findall(text)
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not isfinite(seconds) or _LONGEST_WINDOW < seconds < _POINT_IN_TIME:
+        _LOG.warning("a reset that makes no sense is ignored (%s: %.40r)", name, text)
+        return None
+    return seconds if 0 < seconds <= _LONGEST_WINDOW else None

@@ -1,0 +1,169 @@
+"""When the next request of a run may start."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from lm_eval_so.runner.strategy.rate_limit.bucket import Bucket
+from lm_eval_so.runner.strategy.rate_limit.headers import HeaderLimit, read_limits
+from lm_eval_so.runner.strategy.rate_limit.limits import Limits, Want
+from lm_eval_so.runner.strategy.rate_limit.schedule import Schedule
+
+_MINUTE = 60
+_LONGEST_SLEEP = 1.0  # seconds after which one looks again, since what is waited for can change
+
+
+class Grant(NamedTuple):
+    """A start that was granted.
+
+    Attributes:
+        began: When, on the pace's clock.
+        waited: Seconds; exactly 0 for one who did not have to sleep.
+        tokens: Taken, by estimate; 0 where no limit on tokens is known.
+        marks: What `Bucket.take` returned, by unit.
+    """
+
+    began: float
+    waited: float
+    tokens: float
+    marks: Mapping[str, float]
+
+
+class RateLimiter:
+    """When the next request of a run may start; who comes first goes first.
+
+    Args:
+        rate: Requests per second, evenly spaced; None for no such limit.
+        per_minute: Limits on ``requests`` and ``tokens``; one that is None is learned.
+        limits: Shared with other runs; they bring their own clock.
+        clock: Seconds; never goes back.
+    """
+
+    def __init__(
+        self,
+        rate: float | None = None,
+        *,
+        per_minute: Mapping[str, float | None] | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._interval = 1 / rate if rate else 0.0
+        self._limits = limits or Limits(clock)
+        self._clock = self._limits.clock
+        self._sleep = sleep
+        self._turnstile = asyncio.Lock()
+        self._waiting: deque[Want] = deque()
+        for unit, limit in (per_minute or {}).items():
+            self._limits.change(partial(_configure, unit=unit, limit=limit, now=self._clock()))
+
+    @property
+    def per_minute(self) -> dict[str, float]:
+        """The limits in force, by unit."""
+        buckets = self._limits.schedule.buckets.items()
+        return {unit: round(bucket.per_second * _MINUTE, 1) for unit, bucket in buckets}
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether a limit on tokens is known."""
+        return "tokens" in self._limits.schedule.buckets
+
+    async def acquire(self, tokens: float = 0.0) -> Grant:
+        """Returns when the caller may start.
+
+        Args:
+            tokens: What it will take of the limit on tokens, by estimate.
+
+        Raises:
+            StoreError: The file through which processes share the limits cannot be written.
+        """
+        want = Want(self._clock(), {"requests": 1.0, "tokens": tokens})
+        if not self._waiting and self._wait(want) <= 0:
+            return self._start(want, slept=False)
+        self._waiting.append(want)
+        try:
+            return await self._queue(want)
+        finally:
+            self._waiting.remove(want)
+
+    def correct(self, grant: Grant, tokens: float | None) -> None:
+        """Exchanges the estimate for what the answer took.
+
+        What a provider tells counts that already.
+        """
+        if "tokens" not in grant.marks or tokens is None:
+            return
+        self._limits.change(partial(_correct, tokens=grant.tokens - tokens))
+
+    def learn(self, grant: Grant, headers: Mapping[str, str]) -> None:
+        """Takes over the limits that an answer tells, where none is configured."""
+        found = read_limits(headers)
+        if found:
+            self._limits.change(partial(_learn, found=found, grant=grant, now=self._clock()))
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds of pause still to come."""
+        return max(0.0, self._limits.paused_until - self._clock())
+
+    def pause(self, seconds: float) -> None:
+        """Nobody starts within the next ``seconds``; the longest pause asked for holds."""
+        self._limits.pause(self._clock() + seconds)
+
+    async def _queue(self, want: Want) -> Grant:
+        slept = self._turnstile.locked()
+        async with self._turnstile:
+            slept |= await self._limits.prepare(self._usable(), self._interval)
+            while (wait := self._wait(want)) > 0:
+                await self._sleep(min(wait, _LONGEST_SLEEP))
+                await self._limits.prepare(self._usable(), self._interval)
+                slept = True
+            return self._start(want, slept=slept)
+
+    def _usable(self) -> Collection[Want]:
+        """Those for whom a start may be fetched now, the next one first."""
+        return self._waiting
+
+    def _wait(self, want: Want) -> float:
+        """Seconds until ``want`` may start or should ask again; each reason to wait stands here."""
+        return self._limits.wait(want)
+
+    def _start(self, want: Want, *, slept: bool) -> Grant:
+        slot = self._limits.start(want, self._interval)
+        now = self._clock()
+        waited = now - want.since if slept else 0.0
+        return Grant(now, waited, want.amounts["tokens"], slot.marks)
+
+
+def _configure(
+    schedule: Schedule, offset: float, *, unit: str, limit: float | None, now: float
+) -> None:
+    """The latest run's limits hold for all that share them; what was learned stays."""
+    known = schedule.buckets.get(unit)
+    if limit is None:
+        if known and not known.learned:
+            del schedule.buckets[unit]
+    elif known is None or known.learned or known.per_second != limit / _MINUTE:
+        schedule.buckets[unit] = Bucket(limit / _MINUTE, now + offset)
+
+
+def _correct(schedule: Schedule, _offset: float, *, tokens: float) -> None:
+    bucket = schedule.buckets.get("tokens")
+    if bucket and not bucket.learned:
+        bucket.give_back(tokens)
+
+
+def _learn(
+    schedule: Schedule, offset: float, *, found: Mapping[str, HeaderLimit], grant: Grant, now: float
+) -> None:
+    for unit, told in found.items():
+        bucket = schedule.buckets.get(unit)
+        if bucket is None:
+            bucket = Bucket(told.per_second, now + offset, learned=True)
+            schedule.buckets[unit] = bucket
+        if bucket.learned:
+            mark = grant.marks.get(unit, 0.0)
+            bucket.learn(*told, mark=mark, began=grant.began + offset, now=now + offset)
