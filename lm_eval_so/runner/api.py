@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from lm_eval_so.runner.backends.base import ChatBackend, Send
 from lm_eval_so.runner.backends.function import backend_of
-from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan, TrackingConfig
+from lm_eval_so.runner.config.schema import (
+    DatasetConfig,
+    EngineConfig,
+    RunnerOptions,
+    RunPlan,
+    TrackingConfig,
+)
 from lm_eval_so.runner.errors import RunningLoopError
 from lm_eval_so.runner.models import RunConfig, RunResult
 from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.observer import NullObserver
+from lm_eval_so.runner.run.prepare import prepare
 from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.run.run import Run
 from lm_eval_so.runner.run.signals import InterruptedRunError
@@ -42,6 +49,7 @@ class RunKeywords(TypedDict, total=False):
         metadata: ``metadata.json``, where it does not stand beside the samples.
         variant: Sets the run apart from others of the same config.
         repeats: Times that each sample is asked; 1 if not given.
+        engine: Kind of the engine that drives the requests; ``sync`` if not given.
         output_root: Run directories are made in it; ``outputs`` if not given.
         output_dir: Names the run directory itself.
         tracking: ``TrackingConfig(kind="mlflow")`` tells MLflow of the run.
@@ -55,6 +63,7 @@ class RunKeywords(TypedDict, total=False):
     metadata: DatasetPath
     variant: str
     repeats: int
+    engine: str
     output_root: DatasetPath
     output_dir: DatasetPath
     tracking: TrackingConfig
@@ -208,7 +217,9 @@ def _prepared(
     plan = _plan(dataset, config, how)
     backend = backend_of(how.get("backend"), config)
     if plan.tracking.kind == "none":
-        with Run(plan, backend, *observers, share_limits_in=plan.limits_folder()) as prepared:
+        with Run(
+            prepare(plan, backend), *observers, share_limits_in=plan.limits_folder()
+        ) as prepared:
             yield prepared, lambda _: None
         return
     from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - as above
@@ -218,7 +229,7 @@ def _prepared(
     tracking = tracking_of(plan, feeder)
     try:
         with Run(
-            plan, backend, *observers, tracking, share_limits_in=plan.limits_folder()
+            prepare(plan, backend), *observers, tracking, share_limits_in=plan.limits_folder()
         ) as prepared:
             yield prepared, partial(_finish, tracking)
     finally:
@@ -241,6 +252,7 @@ def _plan(dataset: DatasetPath, config: RunConfig, how: RunKeywords) -> RunPlan:
         variant=how.get("variant"),
         repeats=how.get("repeats", 1),
         options=how.get("options", RunnerOptions()),
+        engine=EngineConfig(kind=how.get("engine", "sync")),
         output_root=Path(how.get("output_root", "outputs")),
         output_dir=None if output_dir is None else Path(output_dir),
         tracking=how.get("tracking", TrackingConfig()),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal, Required
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Required
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from lm_eval_so.runner.errors import APITimeoutError, BackendError
 from lm_eval_so.runner.masking.options import concealed
 from lm_eval_so.runner.text.wording import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SCHEMA_VERSION = 1
 """Version of the RunResult line; a reader can tell by it what to expect."""
@@ -176,6 +180,27 @@ class RunError(Value):
     details: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request; exactly one of ``response`` and ``error`` is set."""
+
+    response: ChatResponse | None = None
+    error: RunError | None = None
+    timed_out: bool = False
+
+    @classmethod
+    def of_error(cls, error: BackendError) -> Outcome:
+        """The failure, as data."""
+        data = RunError(
+            error_type=error.error_type,
+            message=error.message,
+            status_code=error.status_code,
+            retryable=error.retryable,
+            details=None if error.details is None else dict(error.details),
+        )
+        return cls(error=data, timed_out=isinstance(error, APITimeoutError))
+
+
 class Attempt(Value):
     """One request on the wire.
 
@@ -322,13 +347,16 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """One sample made ready to send.
+    """One question made ready to send.
 
     Attributes:
+        sample: Where the question comes from; results keep its tags and what it expects.
         index: The sample's place in the dataset, from 0.
         run_config: The model, its parameters and the backend's options.
         request_key: SHA-256 of what is sent, in hex; equal keys are the same question.
         trace_id: Unique in this run; backends send it as a header.
+        messages: The whole conversation that is sent, in order.
+        parameters: Sent with this question, in the place of the config's of the same name.
         repeat: 0 for the first time that the sample is asked.
         attempt: 1 for the first.
         deadline: Monotonic time at which the attempt times out; None for never.
@@ -339,6 +367,8 @@ class RunRequest:
     run_config: RunConfig
     request_key: str
     trace_id: str
+    messages: list[Message]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     repeat: int = 0
     attempt: int = 1
     deadline: float | None = None
@@ -355,6 +385,8 @@ class RunRequest:
             self.run_config,
             self.request_key,
             self.trace_id,
+            self.messages,
+            self.parameters,
             self.repeat,
             self.attempt if attempt is None else attempt,
             self.deadline if deadline is None else deadline,
@@ -365,8 +397,3 @@ class RunRequest:
     def sample_id(self) -> str:
         """The sample's id."""
         return self.sample.id
-
-    @property
-    def messages(self) -> list[Message]:
-        """The whole conversation, in order."""
-        return self.sample.messages

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lm_eval_so.runner.config.schema import RunPlan, TrackingConfig
+from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.masking.options import secrets_in, shown
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.run.observer import Live, NullObserver, Started
+from lm_eval_so.runner.run.observer import NullObserver, Started
 from lm_eval_so.runner.summary.summarise import distribution
 from lm_eval_so.tracking.address import tracking_uri
 from lm_eval_so.tracking.client import now_ms

@@ -14,16 +14,16 @@ from lm_eval_so.runner.masking.names import is_secret_name
 from lm_eval_so.runner.models import (
     ChatResponse,
     Journal,
+    Outcome,
     RunConfig,
     RunError,
-    RunRequest,
     RunResult,
     TestSample,
     TokenUsage,
 )
 from lm_eval_so.runner.request.build import new_trace_id
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.strategy.retry import Outcome
+from support.requests import request_of
 
 CONFIG = RunConfig(
     backend="openai",
@@ -63,7 +63,7 @@ def line(outcome: Outcome, *, attempts: int = 1) -> dict[str, Any]:
         journal.close(status_code=200)
         if len(journal.attempts) < attempts:
             journal.begin()
-    request = RunRequest(SAMPLE, 0, CONFIG, "f" * 64, "t-한국어 1-0123abcd", journal=journal)
+    request = request_of(SAMPLE, 0, CONFIG, "f" * 64, "t-한국어 1-0123abcd", journal=journal)
     result = Recorder("d", [CONFIG]).record(request, outcome)
     text = result.model_dump_json()
     assert "\n" not in text
@@ -168,7 +168,7 @@ def test_a_config_conceals_its_secrets_wherever_it_is_shown() -> None:
     for shown in (repr(config), str(config), f"{config.backend_options}", config.model_dump_json()):
         assert "hidden" not in shown
     assert config.backend_options["api_key"].get_secret_value() == "hidden-1"
-    request = RunRequest(SAMPLE, 0, config, "key", "trace")
+    request = request_of(SAMPLE, 0, config, "key", "trace")
     assert "hidden" not in repr(request)
 
 

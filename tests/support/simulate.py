@@ -13,6 +13,7 @@ from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
 from support import virtual_time
 from support.backends import Sends
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +131,7 @@ async def _simulate(
         for number in numbers:
             sample = TestSample(id=f"s{number}", messages=[{"role": "user", "content": "q"}])
             try:
-                outcome = await stack.settle(RunRequest(sample, number, CONFIG, "key", "t"))
+                outcome = await stack.settle(request_of(sample, number, CONFIG, "key", "t"))
             except StoppedError:
                 seen.owed += 1
                 return

@@ -179,9 +179,9 @@ class RunnerOptions(Config):
 
 
 class EngineConfig(Config):
-    """Who does the work."""
+    """Who drives the requests: ``sync``, or the name of an installed package's engine."""
 
-    kind: Literal["sync"] = "sync"
+    kind: Annotated[str, Field(min_length=1)] = "sync"
 
 
 class TrackingConfig(Config):

@@ -1,124 +1,123 @@
-"""The ``sync`` engine: one process, a fixed pool of workers over a lazy iterator."""
+"""The ``sync`` engine: one process, a fixed pool of workers that share a feed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any
 
-from lm_eval_so.runner.models import (
-    RunRequest,
-    RunResult,
-)
-from lm_eval_so.runner.run.recorder import Recorder
+from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
+from lm_eval_so.runner.store.files import reading
+from lm_eval_so.runner.strategy.breaker.away import LEAST_ROUND
+from lm_eval_so.runner.strategy.breaker.evidence import MOST_HELD
 from lm_eval_so.runner.strategy.deadline import Deadline
 from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
 
-
-class Answered(NamedTuple):
-    """A sample that has its answer already: the line at ``offset`` of the results file."""
-
-    offset: int
-
-
-Deliver = Callable[[RunRequest, RunResult], Awaitable[None]]
-Keep = Callable[[Answered], Awaitable[None]]
-
-
-class Stop:
-    """The one way to end a run early: the first reason holds."""
-
-    def __init__(self) -> None:
-        self.reason: BaseException | None = None
-        self.at_once = False
-        self._changed = asyncio.Event()
-
-    def __bool__(self) -> bool:
-        return self.reason is not None
-
-    def request(self, reason: BaseException, *, at_once: bool = False) -> None:
-        """Asks for the end: nothing more is sent; ``at_once``, what is in flight is given up."""
-        self.reason = self.reason or reason
-        self.at_once = self.at_once or at_once
-        self._changed.set()
-
-    async def wait(self) -> None:
-        """Returns at the next request."""
-        await self._changed.wait()
-        self._changed.clear()
+_WORKERS_PER_SLOT = 2
+"""While one worker backs off without a slot, another uses it."""
+_LEAST_WORKERS = MOST_HELD + LEAST_ROUND
+"""With few slots too, refusals that are held back leave enough workers to tell an outage."""
 
 
 class SyncEngine:
-    """Sends what is owed and delivers each result as it comes.
+    """Sends each request through the strategies around the backend.
 
     Args:
-        stack: The strategies around the backend.
-        recorder: Makes results of outcomes.
-        deliver: Takes a result; once it returns, the result is safe.
-        keep: Is told of each sample that has its answer.
-        stop: Ends the run early; a fault in the backend or in ``deliver`` requests it too.
+        setup: What the run gives it.
+        workers: Samples under way at once, those that back off included; by the options if None.
+        stack: The strategies; made of the setup if None.
     """
 
     def __init__(
-        self, stack: Stack, recorder: Recorder, deliver: Deliver, keep: Keep, stop: Stop
+        self, setup: EngineSetup, *, workers: int | None = None, stack: Stack | None = None
     ) -> None:
-        self._stack = stack
-        self._recorder = recorder
-        self._deliver = deliver
-        self._keep = keep
-        self._stop = stop
+        self._setup = setup
+        self._stop = setup.stop
+        enough = max(setup.options.most_at_once * _WORKERS_PER_SLOT, _LEAST_WORKERS)
+        self._workers = workers or min(enough, setup.samples)
+        self._stack = stack or _stack(setup)
+        self._has_begun = False
 
-    async def run(
-        self, items: Iterator[RunRequest | Answered], *, workers: int, drain_timeout: float
-    ) -> None:
-        """Returns when all is delivered, or the stop has been carried out.
-
-        Args:
-            items: All samples, in dataset order; read as far as there are free workers.
-            workers: Samples under way at once, those that back off included.
-            drain_timeout: Seconds that a stop waits for what is in flight.
-        """
-        self._stack.evidence.watch(workers)
-        async with asyncio.TaskGroup() as group:
+    async def run(self, feed: Feed, deliver: Deliver) -> None:
+        """See Engine. The feed is asked as far as there are free workers."""
+        if not self._has_begun:
+            self._take_up()
+        self._stack.evidence.watch(self._workers)
+        async with self._setup.backend, asyncio.TaskGroup() as group:
             pool: set[asyncio.Task[None]] = set()
-            for number in range(workers):
-                pool.add(group.create_task(self._work(items)))
+            for number in range(self._workers):
+                pool.add(group.create_task(self._work(feed, deliver)))
                 if number < self._stack.slots.limit:
                     # Requests that leave together come back together, wave upon wave, and the last
                     # of a wave waits for all others; a turn of the loop keeps them apart.
                     await asyncio.sleep(0)
-            watcher = group.create_task(self._watch(pool, drain_timeout))
+            watcher = group.create_task(self._watch(pool))
             await asyncio.wait(pool)
             watcher.cancel()
 
-    async def _work(self, items: Iterator[RunRequest | Answered]) -> None:
+    def live(self) -> Live:
+        """See Engine."""
+        stack = self._stack
+        return Live(
+            in_flight=len(stack.in_flight),
+            requests=stack.in_flight.sent,
+            concurrency=stack.slots.limit,
+            rate_limit=self._setup.options.rate_limit or stack.start_rate.per_second,
+            paused_s=stack.limiter.paused_s,
+        )
+
+    def findings(self) -> dict[str, Any]:
+        """See Engine."""
+        return self._stack.record()
+
+    def _take_up(self) -> None:
+        """Goes on with what earlier commands took and found."""
+        self._has_begun = True
+        if self._setup.answered_before():
+            self._stack.evidence.answered_before()
+        spent, results = self._setup.spent, self._setup.results
+        if spent is not None and (earlier := spent.read()) is not None:
+            self._stack.spending.begin(earlier)
+        elif results is not None:
+            with reading(results), results.open("rb") as lines:
+                self._stack.spending.begin_from_lines(lines)
+
+    async def _work(self, feed: Feed, deliver: Deliver) -> None:
         try:
-            for item in items:
-                if self._stop:
-                    return
-                if isinstance(item, Answered):
-                    await self._keep(item)
-                    continue
-                await self._ask(item)
-            self._stack.evidence.no_more()
+            while (request := await feed.next()) is not None:
+                outcome = await self._stack.settle(request)
+                # No pause before this: the answer is written before the next request leaves, so
+                # that a kill costs no more answers than there were requests in flight.
+                await deliver(request, outcome)
+            if not self._stop:
+                self._stack.evidence.no_more()
         except StoppedError:
             return
         except Exception as fault:  # noqa: BLE001 - raised again once what is in flight is safe
             self._stop.request(fault)
 
-    async def _ask(self, request: RunRequest) -> None:
-        outcome = await self._stack.settle(request)
-        # No pause before this: the answer is written before the next request leaves, so that a kill
-        # costs no more answers than there were requests in flight.
-        await self._deliver(request, self._recorder.record(request, outcome))
-
-    async def _watch(self, pool: set[asyncio.Task[None]], drain_timeout: float) -> None:
+    async def _watch(self, pool: set[asyncio.Task[None]]) -> None:
         await self._stop.wait()
         for worker in pool - self._stack.in_flight.tasks:
             worker.cancel()
+        drained_by = asyncio.get_running_loop().time() + self._setup.options.drain_timeout
         with suppress(TimeoutError):
-            async with Deadline(asyncio.get_running_loop().time() + drain_timeout):
+            async with Deadline(drained_by):
                 while not self._stop.at_once:
                     await self._stop.wait()
         for worker in pool:
             worker.cancel()
+
+
+def _stack(setup: EngineSetup) -> Stack:
+    stop, spent = setup.stop, setup.spent
+    return Stack(
+        setup.backend,
+        setup.options,
+        stopping=lambda: bool(stop),
+        give_up=stop.request,
+        price=setup.price,
+        keep_spent=spent.write if spent else lambda _: None,
+        keep_spent_soon=spent.write_soon if spent else lambda _: None,
+        share_limits_in=setup.share_limits_in,
+        samples=setup.samples,
+    )

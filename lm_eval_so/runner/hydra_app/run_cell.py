@@ -19,6 +19,7 @@ from lm_eval_so.runner.progress.table import one_line, print_report
 from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.log import show_log
+from lm_eval_so.runner.run.prepare import prepare
 from lm_eval_so.runner.run.run import Run
 from lm_eval_so.runner.sweep.cell import CellOutcome, CellPlace
 from lm_eval_so.runner.sweep.objective import check_objective, objective_of
@@ -61,7 +62,7 @@ def run_cell(
         if tracking is not None:
             observers.append(tracking)
         with (
-            Run(plan, None, *observers, share_limits_in=limits) as run,
+            Run(prepare(plan), *observers, share_limits_in=limits) as run,
             show_log(plan.options.log_level, run.redactor, quiet=parallel),
         ):
             if place is not None and not parallel:

@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.live import Live as Screen
 from rich.text import Text
 
+from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.progress.line import status_line
 from lm_eval_so.runner.progress.tally import Tally
-from lm_eval_so.runner.run.observer import Live, Started
+from lm_eval_so.runner.run.observer import Started
 
 _INTERVAL = 0.2  # seconds
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 from rich.text import Text
 
+from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.progress.tally import Tally
 from lm_eval_so.runner.progress.units import duration, number
-from lm_eval_so.runner.run.observer import Live
 
 _GAP = "  "
 _SHARE, _LONGEST = 8, 24  # an eighth of the line is the bar, up to so many characters

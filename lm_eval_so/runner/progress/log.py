@@ -5,10 +5,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.progress.tally import Tally
 from lm_eval_so.runner.progress.units import duration, number
-from lm_eval_so.runner.run.observer import Live, Started
+from lm_eval_so.runner.run.observer import Started
 
 _LOG = logging.getLogger(__name__)
 _INTERVAL = 10.0  # seconds

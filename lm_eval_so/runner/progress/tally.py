@@ -4,8 +4,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.run.observer import Live
 
 _WINDOW = 30.0  # seconds that a rate looks back
 

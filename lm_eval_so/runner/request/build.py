@@ -1,13 +1,76 @@
-"""Makes requests of samples: their key, their trace id, and the config of each repeat."""
+"""Makes the requests of a run: sample and config to a RunRequest, with its key and trace id."""
 
+from collections.abc import Mapping
 from random import Random
+from typing import Any
 
-from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.models import RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.request.key import RequestKeys
 
 _UNIQUE = Random()  # noqa: S311 - tells runs apart, and is no secret
 
 
-def repeated(config: RunConfig, repeats: int) -> list[RunConfig]:
+class RequestBuilder:
+    """Makes requests of samples; what all of them share is made once.
+
+    Args:
+        config: The model and its parameters.
+        endpoint: Where the backend's answers come from.
+        defaults: Parameters that the backend sends where the config names none.
+        repeats: Times that each sample is asked.
+        trace_prefix: Begins each trace id.
+
+    Attributes:
+        configs: The config of each repeat.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        *,
+        endpoint: str = "",
+        defaults: Mapping[str, Any] | None = None,
+        repeats: int = 1,
+        trace_prefix: str = "run",
+    ) -> None:
+        self.configs = configs_of_repeats(config, repeats)
+        self._keys = [
+            RequestKeys(config, endpoint, defaults, repeat)
+            for repeat, config in enumerate(self.configs)
+        ]
+        self._prefix = trace_prefix
+
+    @property
+    def repeats(self) -> int:
+        """Times that each sample is asked."""
+        return len(self.configs)
+
+    def key(self, sample: TestSample, repeat: int = 0) -> str:
+        """The request key of a sample: SHA-256 of what is sent, in hex."""
+        return self._keys[repeat].key(sample.messages, sample.parameters)
+
+    def build(self, sample: TestSample, index: int, repeat: int, key: str) -> RunRequest:
+        """The request of a sample.
+
+        Args:
+            sample: The sample.
+            index: The request's place among those of the run, from 0.
+            repeat: From 0.
+            key: What `key` gave.
+        """
+        return RunRequest(
+            sample,
+            index,
+            self.configs[repeat],
+            key,
+            new_trace_id(self._prefix, sample.id, repeat if self.repeats > 1 else None),
+            sample.messages,
+            sample.parameters,
+            repeat,
+        )
+
+
+def configs_of_repeats(config: RunConfig, repeats: int) -> list[RunConfig]:
     """The config of each repeat: the same, but for a seed, which is counted up."""
     seed = config.parameters.get("seed")
     if not isinstance(seed, int):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.models import RunResult, Value
 
 
@@ -13,16 +14,6 @@ class Started(Value):
     title: str
     total: int
     directory: Path
-
-
-class Live(Value):
-    """What goes on at this moment; ``requests`` counts those sent so far."""
-
-    in_flight: int
-    requests: int
-    concurrency: int
-    rate_limit: float | None
-    paused_s: float
 
 
 class Observer(Protocol):

@@ -8,6 +8,7 @@ from lm_eval_so.runner.masking.options import public_options, shown
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import (
     ChatResponse,
+    Outcome,
     RecordedConfig,
     RequestContext,
     RunConfig,
@@ -15,7 +16,6 @@ from lm_eval_so.runner.models import (
     RunResult,
 )
 from lm_eval_so.runner.strategy.price import Price
-from lm_eval_so.runner.strategy.retry import Outcome
 
 
 class Recorder:
@@ -67,7 +67,7 @@ class Recorder:
             completed_at=completed_at,
             request_key=request.request_key,
             run_config=config,
-            request_messages=sample.messages,
+            request_messages=request.messages,
             request_context=RequestContext(
                 sample_tags=sample.tags,
                 sample_metadata=sample.metadata,

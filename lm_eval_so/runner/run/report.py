@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import ConfigDict
 
-from lm_eval_so.runner.errors import BudgetSpentError
+from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
+from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import RunResult, Value
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import InterruptedRunError
@@ -61,3 +62,12 @@ def verdict(
             return "complete", 0 if tolerated else ExitCode.SAMPLES_FAILED
         case _:
             return "aborted", ExitCode.NOT_CARRIED_OUT
+
+
+def public_fault(fault: BaseException | None, redactor: Redactor) -> BaseException | None:
+    """The fault as a caller may show it: what a server said may hold a secret."""
+    if not isinstance(fault, BackendUnusableError):
+        return fault
+    public = BackendUnusableError(redactor.text(str(fault)))
+    public.__cause__ = fault.__cause__
+    return public

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from tenacity import (
     AsyncRetrying,
@@ -14,8 +13,8 @@ from tenacity import (
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import RunnerOptions
-from lm_eval_so.runner.errors import APITimeoutError, BackendError, EndpointUnreachableError
-from lm_eval_so.runner.models import ChatResponse, RunError, RunRequest
+from lm_eval_so.runner.errors import BackendError, EndpointUnreachableError
+from lm_eval_so.runner.models import ChatResponse, Outcome, RunRequest
 
 _REFUSALS = 10
 """Refusals for want of room that a sample may meet for each of its retries."""
@@ -23,15 +22,6 @@ _REFUSALS = 10
 
 class StoppedError(Exception):
     """The run is stopping, and this sample would have been tried again: it stays owed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a request; exactly one of ``response`` and ``error`` is set."""
-
-    response: ChatResponse | None = None
-    error: RunError | None = None
-    timed_out: bool = False
 
 
 def wait_as_asked(initial: float, longest: float) -> Callable[[RetryCallState], float]:
@@ -83,7 +73,7 @@ class Retry:
         try:
             return Outcome(response=await self._answer(request))
         except BackendError as error:
-            return Outcome(error=_as_data(error), timed_out=isinstance(error, APITimeoutError))
+            return Outcome.of_error(error)
 
     async def _answer(self, request: RunRequest) -> ChatResponse:
         """The first attempt is made without tenacity, which costs more than all else together."""
@@ -133,13 +123,3 @@ def _used_up(retries: int) -> Callable[[RetryCallState], bool]:
 
 def _worth_another(error: BaseException) -> bool:
     return isinstance(error, BackendError) and error.retryable
-
-
-def _as_data(error: BackendError) -> RunError:
-    return RunError(
-        error_type=error.error_type,
-        message=error.message,
-        status_code=error.status_code,
-        retryable=error.retryable,
-        details=None if error.details is None else dict(error.details),
-    )

@@ -15,7 +15,7 @@ from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import ConfigError, StoreError
 from lm_eval_so.runner.host.private import make_directory
 from lm_eval_so.runner.run.exit_code import ExitCode
-from lm_eval_so.runner.run.prepare import directories_of
+from lm_eval_so.runner.run.placement import directories_of
 from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.runner.sweep.cell import CellOutcome
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying

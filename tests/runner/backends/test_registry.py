@@ -12,7 +12,8 @@ from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend, known_kinds
 from lm_eval_so.runner.backends.simulated import SimulatedBackend
 from lm_eval_so.runner.errors import ConfigError
-from lm_eval_so.runner.models import RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import RunConfig, TestSample
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ def test_a_backend_of_an_installed_package_is_found_by_its_entry_point() -> None
     backend = create_backend(config("shouting", mark="!"))
     assert isinstance(backend, ChatBackend)
     sample = TestSample(id="s", messages=[{"role": "user", "content": "hello"}])
-    answer = backend.send(RunRequest(sample, 0, backend.config, "key", "trace"))
+    answer = backend.send(request_of(sample, 0, backend.config, "key", "trace"))
     assert asyncio.run(answer).text == "HELLO!"  # type: ignore[arg-type]
 
 

@@ -21,6 +21,7 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
 from lm_eval_so.runner.strategy.timeout import InFlight, timeout
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ class Bench:
         sample = TestSample.model_validate(
             {"id": name, "messages": [{"role": "user", "content": content}]}
         )
-        return RunRequest(sample, 0, self.backend.config, "0123456789abcdef", "trace", attempt)
+        return request_of(sample, 0, self.backend.config, "0123456789abcdef", "trace", attempt)
 
     async def outcome(self, asked: RunRequest) -> str:
         try:

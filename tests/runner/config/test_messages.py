@@ -72,7 +72,7 @@ def test_a_sentence_names_the_key_the_bound_and_the_value(
         ),
         pytest.param({"qqqqqqqq": 4}, "unknown key 'qqqqqqqq'", id="nothing-near"),
         pytest.param(
-            {"engine": {"kind": "ray"}}, "engine.kind must be 'sync', got 'ray'", id="one-choice"
+            {"engine": {"kind": ""}}, "engine.kind must be a non-empty string, got ''", id="engine"
         ),
     ],
 )

@@ -15,6 +15,7 @@ from conftest import rows
 from lm_eval_so import ChatResponse, RunConfig, RunReport
 from lm_eval_so.runner.config.schema import DatasetConfig, RunnerOptions, RunPlan
 from lm_eval_so.runner.errors import DatasetError
+from lm_eval_so.runner.run.prepare import prepare
 from lm_eval_so.runner.run.run import Run
 from support.backends import Sends
 
@@ -91,7 +92,7 @@ def carry_out(
         options=RunnerOptions(max_concurrency=2),
         output_dir=path.with_name("run"),
     )
-    with Run(plan, Sends(send)) as run:
+    with Run(prepare(plan, Sends(send))) as run:
         if before and not at:
             before(path)
         return asyncio.run(run.carry_out()), asked

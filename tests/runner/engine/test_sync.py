@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.runner.config.schema import RunnerOptions
-from lm_eval_so.runner.engine.sync import Answered, Stop, SyncEngine
+from lm_eval_so.runner.engine.base import EngineSetup, Stop
+from lm_eval_so.runner.engine.sync import SyncEngine
 from lm_eval_so.runner.errors import BadRequestError, InternalServerError, StoreError
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, RunResult, TestSample
+from lm_eval_so.runner.models import (
+    ChatResponse,
+    Outcome,
+    RunConfig,
+    RunRequest,
+    RunResult,
+    TestSample,
+)
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.strategy.stack import Stack
 from support.backends import Sends
+from support.requests import FeedOf, request_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -31,46 +39,36 @@ class Scene:
         self.read = 0
         self.sent: list[str] = []
         self.delivered: list[RunResult] = []
-        self.kept: list[int] = []
+        self.recorder = Recorder("d", [CONFIG])
 
-    def items(self, count: int, kept: int = 0) -> Iterator[RunRequest | Answered]:
+    def items(self, count: int) -> Iterator[RunRequest]:
         for number in range(count):
             self.read += 1
-            if number < kept:
-                yield Answered(number * 100)
-                continue
             sample = TestSample(id=f"s{number}", messages=[{"role": "user", "content": "q"}])
-            yield RunRequest(sample, number, CONFIG, "key", "trace")
+            yield request_of(sample, number, CONFIG, "key", "trace")
 
     async def _send(self, request: RunRequest) -> ChatResponse:
         self.sent.append(request.sample_id)
         return await self.send(request)
 
-    async def deliver(self, _: RunRequest, result: RunResult) -> None:
-        self.delivered.append(result)
-
-    async def _keep(self, kept: Answered) -> None:
-        self.kept.append(kept.offset)
+    async def deliver(self, request: RunRequest, outcome: Outcome) -> None:
+        self.delivered.append(self.recorder.record(request, outcome))
 
     async def go(
         self,
         count: int,
         *,
-        kept: int = 0,
         drain_timeout: float = 30,
         meanwhile: Callable[[], Awaitable[None]] | None = None,
     ) -> Stop:
         self.stop = Stop()
-        stack = Stack(
-            Sends(self._send),
-            self.options,
-            stopping=lambda: bool(self.stop),
-            give_up=self.stop.request,
+        setup = EngineSetup(
+            backend=Sends(self._send),
+            options=self.options.model_copy(update={"drain_timeout": drain_timeout}),
+            stop=self.stop,
         )
-        engine = SyncEngine(stack, Recorder("d", [CONFIG]), self.deliver, self._keep, self.stop)
-        running = engine.run(
-            self.items(count, kept), workers=self.workers, drain_timeout=drain_timeout
-        )
+        engine = SyncEngine(setup, workers=self.workers)
+        running = engine.run(FeedOf(self.items(count), self.stop), self.deliver)
         await asyncio.wait_for(asyncio.gather(running, *([meanwhile()] if meanwhile else [])), 10)
         assert len(asyncio.all_tasks()) == 1, "nothing is left running"
         return self.stop
@@ -84,12 +82,11 @@ async def at_once(_: RunRequest) -> ChatResponse:
     return ChatResponse(text="fine")
 
 
-def test_everything_owed_is_delivered_and_everything_kept_is_told() -> None:
+def test_everything_owed_is_delivered() -> None:
     scene = Scene(at_once)
-    stop = asyncio.run(scene.go(50, kept=20))
+    stop = asyncio.run(scene.go(50))
     assert not stop
-    assert sorted(scene.ids) == sorted(f"s{n}" for n in range(20, 50))
-    assert sorted(scene.kept) == [n * 100 for n in range(20)]
+    assert sorted(scene.ids) == sorted(f"s{n}" for n in range(50))
 
 
 def test_a_failed_sample_is_delivered_like_any_other() -> None:
@@ -150,10 +147,10 @@ def test_a_fault_in_delivery_ends_the_run() -> None:
     fault = StoreError("disk full")
 
     class Full(Scene):
-        async def deliver(self, request: RunRequest, result: RunResult) -> None:
+        async def deliver(self, request: RunRequest, outcome: Outcome) -> None:
             if len(self.delivered) == 10:
                 raise fault
-            await super().deliver(request, result)
+            await super().deliver(request, outcome)
 
     scene = Full(at_once)
     stop = asyncio.run(scene.go(1000))
@@ -164,8 +161,8 @@ def test_a_fault_in_delivery_ends_the_run() -> None:
 
 def test_a_fault_in_the_dataset_ends_the_run() -> None:
     class Torn(Scene):
-        def items(self, count: int, kept: int = 0) -> Iterator[RunRequest | Answered]:
-            yield from super().items(count, kept)
+        def items(self, count: int) -> Iterator[RunRequest]:
+            yield from super().items(count)
             raise OSError("gone")
 
     scene = Torn(at_once)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.cells import cell_len
 
+from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.progress.line import status_line
 from lm_eval_so.runner.progress.tally import Tally
-from lm_eval_so.runner.run.observer import Live
 from support.results import Clock, result
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.progress.bar import BarProgress
 from lm_eval_so.runner.progress.log import LogProgress
 from lm_eval_so.runner.progress.tally import Tally
 from lm_eval_so.runner.progress.units import duration, milliseconds, number
-from lm_eval_so.runner.run.observer import Live, Started
+from lm_eval_so.runner.run.observer import Started
 from support.results import Clock, result
 
 if TYPE_CHECKING:

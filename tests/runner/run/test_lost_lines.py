@@ -19,6 +19,7 @@ from lm_eval_so.runner.backends.function import backend_of
 from lm_eval_so.runner.config.schema import DatasetConfig, RunPlan
 from lm_eval_so.runner.errors import LostLinesError
 from lm_eval_so.runner.run.observer import NullObserver
+from lm_eval_so.runner.run.prepare import prepare
 from lm_eval_so.runner.run.run import Run
 
 if TYPE_CHECKING:
@@ -220,8 +221,8 @@ def test_a_loss_that_nobody_can_make_good_any_more_is_no_complete_run(
     run(dataset, CONFIG, backend=backend.send, output_dir=directory)
     plan = RunPlan(dataset=DatasetConfig(path=dataset), run_config=CONFIG, output_dir=directory)
     observer = CutsWhileItLooks(directory / "run_results.jsonl")
-    with Run(plan, backend_of(backend.send, CONFIG), observer) as prepared:
-        report = asyncio.run(prepared.carry_out())
+    with Run(prepare(plan, backend_of(backend.send, CONFIG)), observer) as opened:
+        report = asyncio.run(opened.carry_out())
     assert (report.exit_code, report.state) == (2, "aborted")
     assert isinstance(report.fault, LostLinesError)
     again = run(dataset, CONFIG, backend=backend.send, output_dir=directory)

@@ -22,6 +22,7 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
 from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+from support.requests import request_of
 from support.slots import fixed
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 def request(name: str = "s", *, attempt: int = 1) -> RunRequest:
     sample = TestSample(id=name, messages=[{"role": "user", "content": "q"}])
-    asked = RunRequest(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
+    asked = request_of(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
     return replace(asked, attempt=attempt)
 
 

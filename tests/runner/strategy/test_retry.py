@@ -17,9 +17,10 @@ from lm_eval_so.runner.errors import (
     RateLimitError,
     error_class,
 )
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.strategy.retry import Outcome, Retry, StoppedError
+from lm_eval_so.runner.strategy.retry import Retry, StoppedError
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ OUTAGE = InternalServerError("down", status_code=500)
 
 def request() -> RunRequest:
     sample = TestSample(id="s", messages=[{"role": "user", "content": "q"}])
-    return RunRequest(sample, 0, CONFIG, "key", "trace")
+    return request_of(sample, 0, CONFIG, "key", "trace")
 
 
 class Script:

@@ -28,6 +28,7 @@ from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.strategy.stack import Stack
 from lm_eval_so.runner.summary.amount import Amount
 from support.backends import Sends
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -45,7 +46,7 @@ def requests(number: int = 1) -> list[RunRequest]:
     samples = [
         TestSample(id=f"s{n}", messages=[{"role": "user", "content": "q"}]) for n in range(number)
     ]
-    return [RunRequest(sample, n, config, "key", "t") for n, sample in enumerate(samples)]
+    return [request_of(sample, n, config, "key", "t") for n, sample in enumerate(samples)]
 
 
 def spending_of(

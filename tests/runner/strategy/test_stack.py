@@ -8,11 +8,12 @@ import pytest
 
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import InternalServerError, RateLimitError
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
-from lm_eval_so.runner.strategy.retry import Outcome, Retry, StoppedError
+from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.strategy.retry import Retry, StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
 from support import virtual_time
 from support.backends import Sends
+from support.requests import request_of
 from support.slots import fixed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def requests(number: int) -> list[RunRequest]:
     samples = [
         TestSample(id=f"s{n}", messages=[{"role": "user", "content": "q"}]) for n in range(number)
     ]
-    return [RunRequest(sample, n, config, "key", "t") for n, sample in enumerate(samples)]
+    return [request_of(sample, n, config, "key", "t") for n, sample in enumerate(samples)]
 
 
 def settled(send: Send, asked: list[RunRequest], **options: float) -> list[Outcome]:

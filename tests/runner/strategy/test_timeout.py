@@ -10,6 +10,7 @@ from lm_eval_so.runner.errors import APITimeoutError, BackendError, InternalServ
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.timeout import InFlight, timeout
 from support import virtual_time
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def request() -> RunRequest:
     sample = TestSample(id="s", messages=[{"role": "user", "content": "q"}])
-    return RunRequest(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
+    return request_of(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
 
 
 async def answer(_: RunRequest) -> ChatResponse:

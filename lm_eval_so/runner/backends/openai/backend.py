@@ -156,7 +156,7 @@ class OpenAIBackend(ChatBackend):
         fixed = self._fixed
         if request.repeat:  # its seed is another
             fixed = {**fixed, **sent(request.run_config.parameters)}
-        body = orjson.dumps({**fixed, **request.sample.parameters, "messages": request.messages})
+        body = orjson.dumps({**fixed, **request.parameters, "messages": request.messages})
         headers = {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
         count_resends(request.journal.left_again)
         if self._streams:

@@ -13,10 +13,10 @@ from math import inf
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import BackendError
-from lm_eval_so.runner.models import ChatResponse, RunRequest
+from lm_eval_so.runner.models import ChatResponse, Outcome, RunRequest
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
 from lm_eval_so.runner.strategy.breaker.refusals import Kind, kind_of
-from lm_eval_so.runner.strategy.retry import Outcome, StoppedError
+from lm_eval_so.runner.strategy.retry import StoppedError
 
 ENOUGH = 10
 """Different samples refused alike that end a run.

@@ -29,7 +29,7 @@ class TokenEstimate:
     def size(request: RunRequest) -> int:
         """Bytes of the messages and of the tools that the sample brings, as JSON."""
         size = len(orjson.dumps(request.messages))
-        own = request.sample.parameters
+        own = request.parameters
         return size + len(orjson.dumps(own)) if own else size
 
     def of(self, size: int) -> float:

@@ -9,8 +9,9 @@ import pytest
 
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.errors import AuthenticationError, ConfigError
-from lm_eval_so.runner.models import RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import RunConfig, TestSample
 from support.fake_openai import Reply
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from support.fake_openai import FakeOpenAI, Received
@@ -29,7 +30,7 @@ def ask(asked: OpenAIBackend) -> None:
 
     async def main() -> None:
         async with asked:
-            await asked.send(RunRequest(sample, 0, asked.config, "key", "trace"))
+            await asked.send(request_of(sample, 0, asked.config, "key", "trace"))
 
     asyncio.run(main())
 

@@ -17,8 +17,9 @@ import pytest
 from conftest import program, rows
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.errors import AnswerTooLongError, BackendError
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
 from support.fake_openai import FakeOpenAI, Reply
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -65,7 +66,7 @@ def ask(server: Server, bound: int = BOUND, **parameters: Any) -> ChatResponse: 
             backend = OpenAIBackend(config)
             backend.longest_answer = bound
             async with backend:
-                return await backend.send(RunRequest(sample, 0, config, "key", "trace"))
+                return await backend.send(request_of(sample, 0, config, "key", "trace"))
 
     return asyncio.run(main())
 

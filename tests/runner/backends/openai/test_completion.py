@@ -18,8 +18,9 @@ from lm_eval_so.runner.errors import (
     InvalidResponseError,
     RateLimitError,
 )
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
+from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample, TokenUsage
 from support.fake_openai import FakeOpenAI, Reply
+from support.requests import request_of
 
 
 def ask(server: FakeOpenAI, reply: Reply, **parameters: object) -> ChatResponse:
@@ -35,7 +36,7 @@ def ask(server: FakeOpenAI, reply: Reply, **parameters: object) -> ChatResponse:
 
     async def main() -> ChatResponse:
         async with backend:
-            return await backend.send(RunRequest(sample, 0, config, "key", "trace"))
+            return await backend.send(request_of(sample, 0, config, "key", "trace"))
 
     return asyncio.run(main())
 

@@ -11,7 +11,8 @@ from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.backends.openai.environment import read_connection
 from lm_eval_so.runner.backends.openai.options import OpenAIOptions
 from lm_eval_so.runner.errors import BackendSetupError, ConfigError, LmEvalError
-from lm_eval_so.runner.models import RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import RunConfig, TestSample
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def ask(**options: object) -> None:
 
     async def main() -> None:
         async with asked:
-            await asked.send(RunRequest(sample, 0, asked.config, "key", "trace"))
+            await asked.send(request_of(sample, 0, asked.config, "key", "trace"))
 
     asyncio.run(main())
 
@@ -163,7 +164,7 @@ def test_the_environment_given_is_the_only_one_that_counts(
 
     async def main() -> None:
         async with asked:
-            await asked.send(RunRequest(sample, 0, asked.config, "key", "trace"))
+            await asked.send(request_of(sample, 0, asked.config, "key", "trace"))
 
     asyncio.run(main())
     names = {name.lower() for name in server.requests[0].headers}

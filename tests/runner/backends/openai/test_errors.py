@@ -16,8 +16,9 @@ from lm_eval_so.runner import errors
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.backends.openai.waits import retry_after
 from lm_eval_so.runner.errors import BackendError
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
 from support.fake_openai import FakeOpenAI, Reply
+from support.requests import request_of
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ async def send(address: str, **parameters: object) -> ChatResponse:
     config = RunConfig(backend="openai", model="m", parameters=parameters, backend_options=reached)
     sample = TestSample(id="s0", messages=[{"role": "user", "content": "q"}])
     async with OpenAIBackend(config) as backend:
-        return await backend.send(RunRequest(sample, 0, config, "key", "trace"))
+        return await backend.send(request_of(sample, 0, config, "key", "trace"))
 
 
 def failure(server: FakeOpenAI, reply: Reply) -> BackendError:

@@ -20,6 +20,7 @@ from lm_eval_so.runner.models import RunConfig, RunRequest, TestSample
 from support.certificates import Certificate, make
 from support.fake_openai import FakeOpenAI, Reply
 from support.fake_proxy import FakeProxy
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -68,7 +69,7 @@ def backend(address: str, **parameters: object) -> OpenAIBackend:
 
 def request(asked: OpenAIBackend) -> RunRequest:
     sample = TestSample.model_validate({"id": "s", "messages": [{"role": "user", "content": "q"}]})
-    return RunRequest(sample, 0, asked.config, "key", "trace")
+    return request_of(sample, 0, asked.config, "key", "trace")
 
 
 def ask(address: str, **parameters: object) -> str:

@@ -15,7 +15,8 @@ import pytest
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket
 from lm_eval_so.runner.errors import APIConnectionError
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,7 @@ def ask(
                 backend="openai", model="m", parameters=parameters, backend_options=options
             )
             sample = TestSample(id="s0", messages=[{"role": "user", "content": "q"}])
-            request = RunRequest(sample, 0, config, "key", "trace")
+            request = request_of(sample, 0, config, "key", "trace")
             found: list[ChatResponse | BaseException] = []
             async with OpenAIBackend(config) as backend:
                 for _ in range(times // at_once):

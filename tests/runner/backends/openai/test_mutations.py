@@ -19,6 +19,7 @@ from lm_eval_so.runner.store.line import as_line
 from lm_eval_so.runner.store.results import ResultsFile, read_results
 from lm_eval_so.runner.strategy.retry import Retry
 from support.mutate import Answer, change_bytes, change_part, cut, in_pieces, valid
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,7 @@ def test_20000_spoiled_answers_are_20000_lines_and_no_cut_one_is_an_answer(tmp_p
             chance = Random(seed)
             answer, way = valid(chance), chance.choice(WAYS)
             sample = TestSample(id=f"s{seed}", messages=[{"role": "user", "content": "q"}])
-            request = RunRequest(sample, seed, CONFIG, "key", "trace")
+            request = request_of(sample, seed, CONFIG, "key", "trace")
             made[sample.id] = chance, answer, way(chance, answer)
             outcome = await settle(request)
             kept, line = as_line(recorder.record(request, outcome), redactor)

@@ -13,7 +13,8 @@ import pytest
 
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.errors import BackendError
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ def ask(server: Server, times: int = 1, **parameters: Any) -> list[ChatResponse]
                 backend="openai", model="m", parameters=parameters, backend_options=reached
             )
             sample = TestSample(id="s0", messages=[{"role": "user", "content": "q"}])
-            request = RunRequest(sample, 0, config, "key", "trace")
+            request = request_of(sample, 0, config, "key", "trace")
             async with OpenAIBackend(config) as backend:
                 return [await backend.send(request) for _ in range(times)]
 

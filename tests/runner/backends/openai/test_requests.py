@@ -15,8 +15,9 @@ from lm_eval_so.runner.errors import (
     MethodNotAllowedError,
     ProxyAuthenticationError,
 )
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
 from support.fake_openai import FakeOpenAI, Received, Reply
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ def ask(
     times: int = 1,
 ) -> list[ChatResponse]:
     sample = TestSample.model_validate({"id": "s0", "messages": messages or QUESTION})
-    request = RunRequest(sample, 0, asked.config, "key", trace_id)
+    request = request_of(sample, 0, asked.config, "key", trace_id)
 
     async def main() -> list[ChatResponse]:
         async with asked:
@@ -254,7 +255,7 @@ def test_300_in_flight_open_at_most_300_connections_and_use_them_again() -> None
     with FakeOpenAI(lambda _received, _nth: Reply(latency=0.3)) as server:
         asked = backend(server.base_url)
         sample = TestSample.model_validate({"id": "s0", "messages": QUESTION})
-        request = RunRequest(sample, 0, asked.config, "key", "trace")
+        request = request_of(sample, 0, asked.config, "key", "trace")
 
         async def main() -> None:
             async with asked:

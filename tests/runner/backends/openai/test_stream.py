@@ -8,8 +8,9 @@ import pytest
 
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError, RateLimitError
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
+from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample, TokenUsage
 from support.fake_openai import FakeOpenAI, Reply
+from support.requests import request_of
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m-2026"}
 STOP = {"delta": {}, "finish_reason": "stop"}
@@ -28,7 +29,7 @@ def ask(server: FakeOpenAI, reply: Reply, **parameters: object) -> ChatResponse:
 
     async def main() -> ChatResponse:
         async with backend:
-            return await backend.send(RunRequest(sample, 0, config, "key", "trace"))
+            return await backend.send(request_of(sample, 0, config, "key", "trace"))
 
     return asyncio.run(main())
 

@@ -15,10 +15,16 @@ from lm_eval_so.runner.backends.openai.told import (
     told_cost,
     whole_number,
 )
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
+from lm_eval_so.runner.models import (
+    ChatResponse,
+    Outcome,
+    RunConfig,
+    TestSample,
+    TokenUsage,
+)
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.strategy.price import Price
-from lm_eval_so.runner.strategy.retry import Outcome
+from support.requests import request_of
 
 FIVE = TokenUsage(input=3, output=2, total=5)
 
@@ -137,6 +143,6 @@ def test_the_cost_of_a_result_is_the_told_one_before_the_price_list(
     sample = TestSample(id="s0", messages=[{"role": "user", "content": "q"}])
     outcome = Outcome(response=ChatResponse(text="a", **answer))
     recorder = Recorder("d", [config], Price(1, 2))
-    result = recorder.record(RunRequest(sample, 0, config, "key", "trace"), outcome)
+    result = recorder.record(request_of(sample, 0, config, "key", "trace"), outcome)
     assert result.cost_usd == (None if cost is None else pytest.approx(cost))
     assert result.model_dump_json().count("cost_usd") == (cost is not None)

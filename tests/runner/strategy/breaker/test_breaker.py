@@ -9,12 +9,13 @@ from lm_eval_so.runner.errors import AuthenticationError, BackendError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
 from lm_eval_so.runner.strategy.retry import StoppedError
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.errors import BackendUnusableError
 
 SAMPLE = TestSample(id="s", messages=[{"role": "user", "content": "q"}])
-REQUEST = RunRequest(SAMPLE, 0, RunConfig(backend="b", model="m"), "key", "trace")
+REQUEST = request_of(SAMPLE, 0, RunConfig(backend="b", model="m"), "key", "trace")
 REFUSED = AuthenticationError("no", status_code=401)
 
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.config.schema import RunnerOptions
-from lm_eval_so.runner.engine.sync import Stop, SyncEngine
+from lm_eval_so.runner.engine.base import EngineSetup, Stop
+from lm_eval_so.runner.engine.sync import SyncEngine
 from lm_eval_so.runner.errors import (
     APITimeoutError,
     AuthenticationError,
@@ -26,11 +27,19 @@ from lm_eval_so.runner.errors import (
     TLSError,
     UnprocessableEntityError,
 )
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, RunResult, TestSample
+from lm_eval_so.runner.models import (
+    ChatResponse,
+    Outcome,
+    RunConfig,
+    RunRequest,
+    RunResult,
+    TestSample,
+)
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.strategy.breaker.evidence import ENOUGH, MOST_HELD
 from lm_eval_so.runner.strategy.stack import Stack
 from support.backends import Sends
+from support.requests import FeedOf, request_of
 from support.virtual_time import run as run_virtually
 
 if TYPE_CHECKING:
@@ -82,6 +91,7 @@ class Scene:
         )
         self.sent = 0
         self.lines: list[RunResult] = []
+        self.recorder = Recorder("d", [CONFIG] * repeats)
 
     async def _send(self, request: RunRequest) -> ChatResponse:
         self.sent += 1
@@ -96,29 +106,29 @@ class Scene:
             sample = TestSample(id=f"s{number}", messages=[{"role": "user", "content": "q"}])
             for repeat in range(self.repeats):
                 index = number * self.repeats + repeat
-                yield RunRequest(sample, index, CONFIG, "key", "trace", repeat)
+                yield request_of(sample, index, CONFIG, "key", "trace", repeat)
 
-    async def _deliver(self, _: RunRequest, result: RunResult) -> None:
-        self.lines.append(result)
-
-    async def _keep(self, _: object) -> None:
-        raise AssertionError
+    async def _deliver(self, request: RunRequest, outcome: Outcome) -> None:
+        self.lines.append(self.recorder.record(request, outcome))
 
     async def go(self, count: int, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
         self.stop = Stop()
+        setup = EngineSetup(
+            backend=Sends(self._send),
+            options=self.options.model_copy(update={"drain_timeout": 3}),
+            stop=self.stop,
+            answered_before=lambda: self.answered_before,
+        )
         stack = Stack(
-            Sends(self._send),
+            setup.backend,
             self.options,
             stopping=lambda: bool(self.stop),
             give_up=self.stop.request,
             clock=asyncio.get_running_loop().time,
         )
-        if self.answered_before:
-            stack.evidence.answered_before()
-        recorder = Recorder("d", [CONFIG] * self.repeats)
-        engine = SyncEngine(stack, recorder, self._deliver, self._keep, self.stop)  # type: ignore[arg-type]
+        engine = SyncEngine(setup, workers=self.workers, stack=stack)
         before = asyncio.all_tasks()
-        running = engine.run(self.items(count), workers=self.workers, drain_timeout=3)
+        running = engine.run(FeedOf(self.items(count), self.stop), self._deliver)
         await asyncio.gather(running, *([meanwhile()] if meanwhile else []))
         assert asyncio.all_tasks() <= {*before, asyncio.current_task()}, "nothing is left running"
 

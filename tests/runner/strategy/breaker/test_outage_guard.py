@@ -21,11 +21,12 @@ from lm_eval_so.runner.errors import (
     NotFoundError,
     RateLimitError,
 )
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
 from lm_eval_so.runner.strategy.breaker.outage_guard import OutageGuard
 from lm_eval_so.runner.strategy.concurrency import Slots
-from lm_eval_so.runner.strategy.retry import Outcome, Retry, StoppedError
+from lm_eval_so.runner.strategy.retry import Retry, StoppedError
+from support.requests import request_of
 from support.slots import fixed
 from support.virtual_time import run as run_virtually
 
@@ -51,7 +52,7 @@ def requests(count: int) -> list[RunRequest]:
     samples = [
         TestSample(id=f"s{n}", messages=[{"role": "user", "content": "q"}]) for n in range(count)
     ]
-    return [RunRequest(sample, n, config, "key", "trace") for n, sample in enumerate(samples)]
+    return [request_of(sample, n, config, "key", "trace") for n, sample in enumerate(samples)]
 
 
 class Scene:

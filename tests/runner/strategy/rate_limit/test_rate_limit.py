@@ -14,6 +14,7 @@ from lm_eval_so.runner.strategy.rate_limit.limiter import RateLimiter
 from lm_eval_so.runner.strategy.rate_limit.pauses import Pauses
 from lm_eval_so.runner.strategy.rate_limit.rate_limit import rate_limit
 from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
+from support.requests import request_of
 from support.stepped_time import Time
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def test_who_does_not_sleep_has_waited_exactly_nothing(rate: float | None) -> No
 
 def request() -> RunRequest:
     sample = TestSample(id="s", messages=[{"role": "user", "content": "q"}])
-    return RunRequest(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
+    return request_of(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
 
 
 def failing(error: BackendError | None) -> Callable[[RunRequest], Awaitable[ChatResponse]]:

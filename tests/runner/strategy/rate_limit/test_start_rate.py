@@ -13,6 +13,7 @@ from lm_eval_so.runner.errors import InternalServerError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate, start_rate
 from support import virtual_time
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ class Scene:
 
             async def one(index: int) -> None:
                 sample = TestSample(id=f"s{index}", messages=[{"role": "user", "content": "q"}])
-                request = RunRequest(sample, index, RunConfig(backend="b", model="m"), "k", "t")
+                request = request_of(sample, index, RunConfig(backend="b", model="m"), "k", "t")
                 try:
                     await send(request)
                 except (RateLimitError, InternalServerError):

@@ -4,11 +4,12 @@ import pytest
 
 from lm_eval_so.runner.models import RunConfig, RunRequest, TestSample, TokenUsage
 from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
+from support.requests import request_of
 
 
 def request(text: str) -> RunRequest:
     sample = TestSample(id="s", messages=[{"role": "user", "content": text}])
-    return RunRequest(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
+    return request_of(sample, 0, RunConfig(backend="b", model="m"), "key", "trace")
 
 
 def test_before_any_answer_the_most_that_can_be_answered_counts() -> None:
@@ -37,6 +38,6 @@ def test_the_tools_that_a_sample_brings_are_counted() -> None:
     plain = request("hello")
     tool = {"type": "function", "function": {"name": "f", "description": "x" * 1000}}
     own = TestSample.model_validate({**plain.sample.model_dump(), "tools": [tool]})
-    asked = RunRequest(own, 0, plain.run_config, "key", "trace")
+    asked = request_of(own, 0, plain.run_config, "key", "trace")
     more = TokenEstimate.size(asked) - TokenEstimate.size(plain)
     assert 1000 < more < 1200
