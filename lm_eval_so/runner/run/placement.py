@@ -19,7 +19,7 @@ from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.masking.options import secrets_in, shown
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
-from lm_eval_so.runner.request.key import RequestKeys
+from lm_eval_so.runner.request.build import RequestBuilder
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.owner import Asked, Question, find_own, is_same_file
 
@@ -74,11 +74,11 @@ def planned(
         backend: What answers it.
         sha256: Digest of the dataset, where it is known; else it is read when it is needed.
     """
-    keys = RequestKeys(plan.run_config, backend.endpoint, backend.defaults)
+    requests = RequestBuilder(plan.run_config, endpoint=backend.endpoint, defaults=backend.defaults)
 
     def questions() -> Iterator[Question]:
         for sample in read_samples(source.path):
-            yield sample.id, keys.key(sample.messages, sample.parameters)
+            yield sample.id, requests.key(sample)
 
     digest = cache(lambda: sha256 or check(source.path).sha256)
     asked = Asked(source.location, digest, questions)
