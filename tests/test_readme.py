@@ -1,4 +1,4 @@
-"""Every command, program and config line of the README does what it says."""
+"""Every command, program, link and config line of the README does what it says, in Korean too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,42 @@ if TYPE_CHECKING:
 
     from support.fake_openai import FakeOpenAI
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    name: (REPOSITORY / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/README.ko.md")
+}
+README, KOREAN = PAGES.values()
 BIN = Path(sys.executable).parent
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
 
-COMMANDS = [line for block in blocks("bash") for line in block.splitlines()]
+def wants(page: str) -> list[list[str]]:
+    """The rows of the first table: "I want", "I type"."""
+    first = re.search(r"(?:^\|.*\n)+", page, re.MULTILINE)
+    assert first is not None
+    _titles, _rule, *lines = first.group().splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def typed(page: str) -> list[str]:
+    """The commands of that table: what is set as code, has a space and is no call."""
+    code = [span for _, cell in wants(page) for span in re.findall(r"`([^`]+)`", cell)]
+    return [span for span in code if " " in span and not span.startswith("run(")]
+
+
+def commands(page: str) -> list[str]:
+    lines = [line for block in blocks("bash", page) for line in block.splitlines()]
+    return list(dict.fromkeys([*lines, *typed(page)]))
+
+
+COMMANDS = commands(README)
 NOT_HERE = {"make check", "make test"}  # this test is a part of them
+SLURM = "submitit_slurm"
+ADDRESS = "http://localhost:8000/v1"
+SIDE_BY_SIDE = "python -m lm_eval_so.runner.sweep "
 
 
 @pytest.fixture
@@ -56,9 +83,9 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("line", [line for line in COMMANDS if line not in NOT_HERE])
-def test_each_command_works_as_it_stands(line: str, checkout: Path, server: FakeOpenAI) -> None:
-    environment = {
+@pytest.fixture
+def environment(server: FakeOpenAI) -> dict[str, str]:
+    return {
         **os.environ,
         **server.env,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -67,25 +94,62 @@ def test_each_command_works_as_it_stands(line: str, checkout: Path, server: Fake
         "PIP_NO_INDEX": "1",
         "PIP_NO_BUILD_ISOLATION": "0",
     }
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line not in NOT_HERE])
+def test_each_command_works_as_it_stands(
+    line: str, checkout: Path, environment: dict[str, str], server: FakeOpenAI
+) -> None:
     if line.startswith("source "):
         (BIN / "activate").stat()
         return
-    done = subprocess.run(
+    if line.startswith(SIDE_BY_SIDE):  # there has to be something to look at
+        earlier = bash("lm-eval-so -m backend=simulated model=one,two", checkout, environment)
+        assert earlier.returncode == 0, earlier.stderr
+    done = bash(here(line, server), checkout, environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if re.search(r"backend[= ]openai", line):
+        cells = cells_of(line)
+        assert len(server.requests) == 3 * cells
+        assert f"{3 * cells} ok" in done.stdout or told_ok(done.stdout) == cells
+    if line == "make quickstart":
+        assert "3 ok" in done.stdout
+
+
+def here(line: str, server: FakeOpenAI) -> str:
+    """The command for this machine: its own server, and no cluster."""
+    return line.replace(ADDRESS, server.base_url).replace(SLURM, "submitit_local")
+
+
+def cells_of(line: str) -> int:
+    if not line.startswith("lm-eval-so -m "):
+        return 1
+    return prod(word.partition("=")[2].count(",") + 1 for word in line.split())
+
+
+def told_ok(output: str) -> int:
+    """Cells that are told to be ok: as lines of their own, else as rows of the table."""
+    return output.count("3 ok") or len(re.findall(r"^.* complete +3 +0 +0 ", output, re.MULTILINE))
+
+
+def bash(line: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["bash", "-c", line],
-        cwd=checkout,
-        env=environment,
+        cwd=folder,
+        env=env,
         capture_output=True,
         text=True,
         check=False,
         timeout=110,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    if "backend=openai" in line or "--backend openai" in line:
-        cells = 4 if line.startswith("lm-eval-so -m") else 1
-        assert len(server.requests) == 3 * cells
-        assert f"{3 * cells} ok" in done.stdout or done.stdout.count("3 ok") == cells
-    if line == "make quickstart":
-        assert "3 ok" in done.stdout
+
+
+def test_the_tab_key_completes_in_bash(checkout: Path, environment: dict[str, str]) -> None:
+    (install,) = (line for line in COMMANDS if " -sc " in line)
+    complete = "hydra_bash_completion; echo ${COMPREPLY[@]}"
+    words = 'COMP_LINE="lm-eval-so backend=o" COMP_POINT=20 COMP_CWORD=1'
+    done = bash(f"{install}; {words}; {complete}", checkout, environment)
+    assert done.stdout.split() == ["backend=openai"], done.stderr
 
 
 @pytest.mark.parametrize("program", blocks("python"), ids=["run", "pipeline", "backend"])
@@ -108,13 +172,54 @@ def server_asked(program: str) -> int:
     return 3 if 'backend="openai"' in program else 0  # the second time nothing is sent
 
 
+def test_the_korean_page_has_nothing_to_run_that_the_readme_has_not() -> None:
+    assert commands(KOREAN)
+    assert set(commands(KOREAN)) <= set(COMMANDS)
+    languages = set(re.findall(r"^```(\w*)$", KOREAN, re.MULTILINE)) - {""}
+    for language in languages - {"bash"}:
+        assert set(blocks(language, KOREAN)) <= set(blocks(language))
+
+
+def test_the_korean_table_has_the_rows_of_the_readme_in_the_same_order() -> None:
+    assert len(wants(KOREAN)) == len(wants(README))
+    assert typed(KOREAN) == typed(README)
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_each_row_says_what_to_type_or_where_it_is_explained(page: str) -> None:
+    for want, answer in wants(page):
+        assert want
+        assert re.search(r"`[^`]+`|\]\(", answer), want
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_link_leads_somewhere(name: str) -> None:
+    page = re.sub(r"^```.*?^```$", "", PAGES[name], flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert links
+    for link in links:
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (REPOSITORY / name).parent / path if path else REPOSITORY / name
+        assert target.is_file(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def anchors(page: str) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_the_sample_shown_is_a_sample() -> None:
     (shown,) = blocks("json")
     assert TestSample.model_validate_json(shown).model_extra == {}
 
 
 def config_table() -> dict[str, str]:
-    config = README.partition("## Config")[2].partition("## What is left")[0]
+    config = README.partition("## Config")[2].partition("## Results")[0]
     mlflow = README.partition("## MLflow")[2].partition("## Limits")[0]
     table = config + mlflow
     rows = re.findall(r"^\| `([^`]+)` \| (?:`([^`]*)`)?", table, re.MULTILINE)
