@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_so.runner.backends.openai.calls import ToolCalls
 from lm_eval_so.runner.backends.openai.pieces import append, replace
+from lm_eval_so.runner.backends.openai.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

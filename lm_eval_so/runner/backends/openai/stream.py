@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lm_eval_so.runner.backends.openai.choice import Choice
+from lm_eval_so.runner.backends.openai.error_in_answer import error_within
 from lm_eval_so.runner.backends.openai.pieces import replace, told_index
-from lm_eval_so.runner.backends.openai.refusal import error_within
 from lm_eval_so.runner.errors import InvalidResponseError
 
 _OK = 200

@@ -7,7 +7,8 @@ They are looked for in the message of an error and in its code and type (``code:
 
 from typing import NamedTuple
 
-from lm_eval_so.runner.errors import BackendError, QuotaExceededError, error_class
+from lm_eval_so.runner.backends.http.status import error_class
+from lm_eval_so.runner.errors import BackendError, QuotaExceededError
 
 _TOO_LONG = (
     "context_length_exceeded",  # OpenAI, Groq: a code

@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.openai.completion import parse_completion
-from lm_eval_so.runner.backends.openai.refusal import from_status
-from lm_eval_so.runner.backends.openai.told import (
-    header_text,
-    request_id,
-    token_usage,
-    told_cost,
-    whole_number,
-)
+from lm_eval_so.runner.backends.openai.usage import token_usage, told_cost
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.strategy.price import Price
@@ -65,33 +59,6 @@ def test_no_count_can_break_a_run(value: object) -> None:
 def test_the_usage_of_a_choice_counts_where_the_answer_has_none() -> None:
     choice = {"message": {"content": "a"}, "finish_reason": "stop", "usage": usage(3, 2, 5)}
     assert parse_completion({"choices": [choice]}, 200, {}).tokens == FIVE
-
-
-@pytest.mark.parametrize(
-    ("headers", "found"),
-    [
-        ({"x-request-id": "a", "x-litellm-call-id": "b"}, "a"),
-        ({"x-litellm-call-id": "b"}, "b"),
-        ({"x-request-id": "", "x-litellm-call-id": "b"}, "b"),
-        ({"x-request-id": "r\udce9"}, "r\u00e9"),
-        ({"x-litellm-call-id": "요청"}, "요청"),
-        ({}, None),
-    ],
-    ids=["both", "gateway", "empty", "latin-1", "utf-8", "none"],
-)
-def test_the_request_id_is_that_of_the_provider_or_the_gateway(
-    headers: dict[str, str], found: str | None
-) -> None:
-    assert request_id(headers) == found
-    body = {"choices": [{"message": {"content": "a"}}]}
-    assert parse_completion(body, 200, headers).request_id == found
-    details = from_status(500, headers, b"{}").details or {}
-    assert details.get("request_id") == found
-
-
-@given(st.binary(max_size=20))
-def test_every_header_can_be_written(raw: bytes) -> None:
-    assert isinstance(header_text(raw.decode(errors="surrogateescape")).encode(), bytes)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lm_eval_so.runner.backends.http.keep_alive import KEPT_S, Sending, new_socket
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket
 from lm_eval_so.runner.errors import APIConnectionError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 

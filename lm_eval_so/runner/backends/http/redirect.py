@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lm_eval_so.runner.backends.openai.told import header_text
+from lm_eval_so.runner.backends.http.header import header_text
 from lm_eval_so.runner.masking.values import without_userinfo
 
 if TYPE_CHECKING:

@@ -27,20 +27,7 @@ _AT_ONCE_S = 5.0
 """Seconds. A connection that breaks later was alive: the server was at work on the question, and to
 ask again would be paid again."""
 
-_on_resend: ContextVar[Callable[[], None]] = ContextVar("_on_resend", default=lambda: None)
-"""The transport knows no sample, so that who counts is named by the task."""
-
 _current: ContextVar[Sending | None] = ContextVar("_current", default=None)
-
-
-def count_resends(count: Callable[[], None]) -> None:
-    """Has ``count`` called for each request of this task that is sent again."""
-    _on_resend.set(count)
-
-
-def resending() -> None:
-    """A request is sent again now."""
-    _on_resend.get()()
 
 
 class Sending:
