@@ -47,13 +47,15 @@ def from_error_object(fields: dict[str, Any], message: str) -> BackendError:
     return _refused(status_code, ErrorBody(message, fields, str(fields)), {}, fields)
 
 
-def without_an_answer(body: object, stray: bytes, fault: InvalidResponseError) -> BackendError:
+def without_an_answer(
+    fault: InvalidResponseError, body: object, stray: bytes = b""
+) -> BackendError:
     """What to raise for a 200 without an answer: the server's words, where it has some.
 
     Args:
-        body: What came in the place of an answer.
+        fault: What is raised where it has none.
+        body: What came in the place of an answer, as JSON data.
         stray: A line that stands between the events of a stream; it is looked at first.
-        fault: What is wrong with it, as far as it is known.
     """
     said = read_error_body(stray) if stray else error_in_json(body)
     if not said.message or isinstance(said.fields.get("message"), dict):  # of another API

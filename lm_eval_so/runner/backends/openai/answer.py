@@ -84,7 +84,7 @@ class AnswerReader:
             with _as_invalid():
                 return self._assembly.completion(ended=self.done)
         except InvalidResponseError as cut:
-            raise without_an_answer(self._assembly.head, self._events.stray, cut) from cut
+            raise without_an_answer(cut, self._assembly.head, self._events.stray) from cut
 
     def _take_shape(self) -> None:
         if is_event_stream(self._start):

@@ -24,7 +24,7 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
         BackendError: The body is an error, as some gateways send with a 200.
     """
     if not isinstance(body, dict):
-        raise without_an_answer(body, b"", not_a_completion("no JSON object", body))
+        raise without_an_answer(not_a_completion("no JSON object", body), body)
     if error := error_within(body):
         raise error
     choice = _first_choice(body)
@@ -52,7 +52,7 @@ def not_a_completion(reason: str, body: object) -> InvalidResponseError:
 def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices):
-        raise without_an_answer(body, b"", not_a_completion("no choices", body))
+        raise without_an_answer(not_a_completion("no choices", body), body)
     for choice in choices:
         if isinstance(choice, dict) and (error := error_within(choice) or failed_finish(choice)):
             raise error
