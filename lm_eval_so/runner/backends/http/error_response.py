@@ -1,4 +1,4 @@
-"""An answer that is no 2xx, or an error within one, to the error of ours that stands for it."""
+"""Turns an answer that is no 2xx, or an error that came with a 200, into an error of ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOULD_RETRY = {"true": True, "false": False}
 
 
 def from_status(status_code: int, headers: Mapping[str, str], body: bytes) -> BackendError:
-    """The error of ours that stands for an answer that is no 2xx."""
+    """The error of ours for an answer that is no 2xx."""
     said = read_error_body(body)
     details = said.details
     if told := request_id(headers):

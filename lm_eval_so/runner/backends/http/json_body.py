@@ -1,4 +1,4 @@
-"""A body as JSON, however badly it is written, and the error for one that is none."""
+"""Reads a body as JSON, repairs what is damaged, and says what else it is."""
 
 import json
 from math import isfinite

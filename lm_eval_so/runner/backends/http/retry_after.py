@@ -1,4 +1,4 @@
-"""How long a server asks to wait: in headers, else in the body of its answer."""
+"""Reads how long a server asks to wait: from ``Retry-After`` and its like, else from the body."""
 
 from __future__ import annotations
 

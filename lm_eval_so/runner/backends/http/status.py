@@ -1,4 +1,4 @@
-"""HTTP statuses to the errors of ours that stand for them."""
+"""The error class of each HTTP status."""
 
 from lm_eval_so.runner.errors import (
     AuthenticationError,

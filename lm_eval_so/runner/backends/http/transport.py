@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from lm_eval_so.runner.backends.base import LONGEST_ANSWER
-from lm_eval_so.runner.backends.http.keep_alive import KEPT_S, Sending, new_socket
+from lm_eval_so.runner.backends.http.keep_alive import KEEP_ALIVE_S, Sending, new_socket
 from lm_eval_so.runner.backends.http.redirect import moved_to
 from lm_eval_so.runner.backends.http.response_body import Answer, Stream
 from lm_eval_so.runner.backends.http.tls import default_trust
@@ -78,7 +78,7 @@ class Transport:
         self._target = URL(self._connection.url(self._path))
         tls = self._trust()
         self._session = self._opened(
-            Connector(limit=0, ssl=tls, keepalive_timeout=KEPT_S, socket_factory=new_socket)
+            Connector(limit=0, ssl=tls, keepalive_timeout=KEEP_ALIVE_S, socket_factory=new_socket)
         )
         self._once = self._opened(Connector(limit=0, ssl=tls, force_close=True))
         self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError)

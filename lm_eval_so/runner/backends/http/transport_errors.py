@@ -1,4 +1,4 @@
-"""What failed below HTTP, to the error of ours that stands for it."""
+"""Failures below HTTP (connection, TLS, proxy) to errors of ours."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _CUT_SHORT = (*_GONE, ConnectionResetError, BrokenPipeError)
 
 
 class TransportErrors:
-    """Tells faults of TLS and of a proxy from a server that is away.
+    """Tells failures of TLS and of a proxy from a server that is away.
 
-    They are the setting's until the server has answered once, and then told at once; the same
-    fault later is an outage, after which the same request may succeed.
+    Before the first answer such a failure means a wrong setting, and is not retried. After it, the
+    same failure means an outage, and is retried.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Web pages in the place of an answer: which bodies are one, and the sentence that each becomes."""
+"""Web pages that come instead of an answer: recognises them, and quotes them in a sentence."""
 
 import re
 from html import unescape

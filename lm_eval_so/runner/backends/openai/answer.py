@@ -1,4 +1,4 @@
-"""The bytes of an answer to a completion, whichever of the two shapes they have.
+"""Reads the bytes of an answer as a completion, streamed or not.
 
 Servers answer in one piece where a stream was asked for, and the reverse; what comes decides.
 """

@@ -6,9 +6,9 @@ from typing import Any
 from lm_eval_so.runner.backends.http.error_response import without_an_answer
 from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body
-from lm_eval_so.runner.backends.openai.choice import is_part, told_finish_reason
+from lm_eval_so.runner.backends.openai.choice import finish_reason_of, is_part
 from lm_eval_so.runner.backends.openai.error_in_answer import error_within, failed_finish
-from lm_eval_so.runner.backends.openai.usage import token_usage, told_cost
+from lm_eval_so.runner.backends.openai.usage import reported_cost, token_usage
 from lm_eval_so.runner.errors import InvalidResponseError
 from lm_eval_so.runner.models import ChatResponse
 
@@ -29,7 +29,7 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
         raise error
     choice = _first_choice(body)
     message = choice["message"]
-    model, finish_reason = body.get("model"), told_finish_reason(choice)
+    model, finish_reason = body.get("model"), finish_reason_of(choice)
     usage = body.get("usage") or choice.get("usage")  # Moonshot's streams
     return ChatResponse(
         text=_text(message),
@@ -39,7 +39,7 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
         model=model if isinstance(model, str) else None,
         request_id=request_id(headers),
         headers=headers,
-        cost_usd=told_cost(headers, usage),
+        cost_usd=reported_cost(headers, usage),
         raw=body,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.http.error_response import from_error_object
-from lm_eval_so.runner.backends.openai.choice import told_finish_reason
+from lm_eval_so.runner.backends.openai.choice import finish_reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def error_within(part: Mapping[str, Any]) -> BackendError | None:
 
 def failed_finish(choice: Mapping[str, Any]) -> BackendError | None:
     """The error that a choice's finish reason stands for; None where it stands for none."""
-    reason = told_finish_reason(choice)
+    reason = finish_reason_of(choice)
     if not isinstance(reason, str) or reason.lower() not in _FAILED:
         return None
     message = f"the answer was given up by the server (finish_reason {reason!r})"

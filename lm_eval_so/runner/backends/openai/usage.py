@@ -1,4 +1,4 @@
-"""What an answer took: tokens, and what they cost."""
+"""Tokens and cost, as the server reports them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def token_usage(usage: object) -> TokenUsage | None:
     return TokenUsage(input=asked, output=answered, total=total)
 
 
-def told_cost(headers: Mapping[str, str], usage: object) -> float | None:
+def reported_cost(headers: Mapping[str, str], usage: object) -> float | None:
     """US dollars by ``usage.cost`` (OpenRouter) or a header (LiteLLM); None where nobody tells."""
     cost = number(usage.get("cost")) if isinstance(usage, dict) else None
     if cost is None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.openai.completion import parse_completion
-from lm_eval_so.runner.backends.openai.usage import token_usage, told_cost
+from lm_eval_so.runner.backends.openai.usage import reported_cost, token_usage
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.strategy.price import Price
@@ -82,7 +82,7 @@ def test_the_cost_is_what_the_usage_tells_or_else_a_gateway(
     header: str | None, told: object, cost: float | None
 ) -> None:
     headers = {} if header is None else {"x-litellm-response-cost": header}
-    assert told_cost(headers, told) == cost
+    assert reported_cost(headers, told) == cost
     body = {"choices": [{"message": {"content": "a"}}], "usage": told}
     assert parse_completion(body, 200, headers).cost_usd == cost
 
