@@ -286,38 +286,3 @@ class UnwritableResultError(BackendError):
 
 REFUSALS = frozenset({429, 503, 529})
 """Statuses of a server that has no room now; 529 is Anthropic's and others' "overloaded"."""
-
-_BY_STATUS: dict[int, type[BackendError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    402: QuotaExceededError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    405: MethodNotAllowedError,
-    407: ProxyAuthenticationError,
-    408: RequestTimeoutError,
-    409: ConflictError,
-    422: UnprocessableEntityError,
-    424: TransientError,
-    425: TransientError,
-    429: RateLimitError,
-    498: TransientError,
-    499: TransientError,
-}
-_REDIRECTS, _SERVER_ERRORS = range(300, 400), 500
-
-
-def error_class(status_code: int) -> type[BackendError]:
-    """The class that stands for an HTTP status."""
-    if status_code >= _SERVER_ERRORS:
-        return InternalServerError
-    if status_code in _REDIRECTS:
-        return RedirectError
-    return _BY_STATUS.get(status_code, BackendError)
-
-
-def one_line(message: str, longest: int) -> str:
-    """A message on one line of at most so many characters, without what moves a cursor."""
-    visible = "".join(mark if mark.isprintable() else " " for mark in message[: 4 * longest])
-    line = " ".join(visible.split())
-    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"

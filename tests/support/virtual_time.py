@@ -15,7 +15,8 @@ import selectors
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lm_eval_so.runner.errors import BackendError, RateLimitError, error_class
+from lm_eval_so.runner.backends.http.status import error_class
+from lm_eval_so.runner.errors import BackendError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, TokenUsage
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from lm_eval_so.runner.errors import one_line
+from lm_eval_so.runner.text.one_line import one_line
 
 _LONGEST_MESSAGE = 200  # characters
 _MOST_MESSAGES = 100

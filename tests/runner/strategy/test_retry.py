@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.runner import errors
+from lm_eval_so.runner.backends.http.status import error_class
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import (
     APITimeoutError,
@@ -15,7 +16,6 @@ from lm_eval_so.runner.errors import (
     InternalServerError,
     QuotaExceededError,
     RateLimitError,
-    error_class,
 )
 from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.run.recorder import Recorder

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 _SCHEMES = ("http", "https")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
-_ADDED = "/chat/completions"
 _OF_SECRETS = "@?="  # userinfo, or a query with a key
 
 
@@ -27,12 +26,12 @@ def address_fault(address: str) -> str | None:
     return _parts_fault(address)
 
 
-def endpoint_fault(address: str) -> str | None:
+def endpoint_fault(address: str, path: str) -> str | None:
     """The same for the address of a server, to which the path is added."""
     if fault := address_fault(address):
         return fault
-    if urlsplit(address).path.rstrip("/").endswith(_ADDED):
-        return f"must end before {_ADDED}, which is added to it"
+    if urlsplit(address).path.rstrip("/").endswith(path):
+        return f"must end before {path}, which is added to it"
     return None
 
 

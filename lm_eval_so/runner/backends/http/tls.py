@@ -66,6 +66,13 @@ def trusted(environ: Mapping[str, str]) -> ssl.SSLContext | None:
     return context
 
 
+def default_trust() -> ssl.SSLContext:
+    """That of httpx, which knows where systems keep certificates."""
+    from httpx2 import create_ssl_context  # noqa: PLC0415 - only where TLS is spoken
+
+    return create_ssl_context(trust_env=False)
+
+
 def check_key_log(environ: Mapping[str, str]) -> None:
     """Looks at the file to which OpenSSL writes keys, of each context that is made.
 

@@ -1,4 +1,4 @@
-"""The bytes of an answer to a completion, whichever of the two shapes they have.
+"""Reads the bytes of an answer as a completion, streamed or not.
 
 Servers answer in one piece where a stream was asked for, and the reverse; what comes decides.
 """
@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_so.runner.backends.openai.body import not_a_completion, read_json, read_piece
-from lm_eval_so.runner.backends.openai.completion import parse_completion
-from lm_eval_so.runner.backends.openai.refusal import from_event, told_instead
-from lm_eval_so.runner.backends.openai.sse import Event, EventReader, is_event_stream
+from lm_eval_so.runner.backends.http.error_response import from_error_object, without_an_answer
+from lm_eval_so.runner.backends.http.json_body import read_json, read_piece
+from lm_eval_so.runner.backends.http.sse import Event, EventReader, is_event_stream
+from lm_eval_so.runner.backends.openai.completion import (
+    NO_COMPLETION,
+    not_a_completion,
+    parse_completion,
+)
 from lm_eval_so.runner.backends.openai.stream import Assembly
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError
 
@@ -72,14 +76,15 @@ class AnswerReader:
             InvalidResponseError: It was cut, or is no answer.
         """
         if self._events is None:
-            return read_json(self._start if self._whole is None else b"".join(self._whole))
+            body = self._start if self._whole is None else b"".join(self._whole)
+            return read_json(body, NO_COMPLETION)
         if not self.done:
             self._take(self._events.rest())
         try:
             with _as_invalid():
                 return self._assembly.completion(ended=self.done)
         except InvalidResponseError as cut:
-            raise told_instead(self._assembly.head, self._events.stray, cut) from cut
+            raise without_an_answer(cut, self._assembly.head, self._events.stray) from cut
 
     def _take_shape(self) -> None:
         if is_event_stream(self._start):
@@ -114,7 +119,7 @@ def read_answer(
         reader.feed(body, 0.0)
         completion = reader.completion()
     else:
-        completion = read_json(body)
+        completion = read_json(body, NO_COMPLETION)
     return as_response(completion, status_code, headers)
 
 
@@ -165,7 +170,7 @@ def _named_error(data: bytes) -> BackendError:
     if isinstance(said, dict):
         said = said.get("error") or said
     fields = said if isinstance(said, dict) else {"message": str(said)}
-    return from_event(fields, str(fields.get("message") or fields))
+    return from_error_object(fields, str(fields.get("message") or fields))
 
 
 @contextmanager

@@ -12,14 +12,14 @@ from urllib.parse import quote
 import orjson
 
 from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.backends.http.error_response import from_status
 from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.http.proxy import system_proxies
+from lm_eval_so.runner.backends.http.transport import Transport
 from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
-from lm_eval_so.runner.backends.openai.environment import read_connection
-from lm_eval_so.runner.backends.openai.kept import count_resends
-from lm_eval_so.runner.backends.openai.options import OpenAIOptions
-from lm_eval_so.runner.backends.openai.refusal import from_status
-from lm_eval_so.runner.backends.openai.transport import Transport
+from lm_eval_so.runner.backends.openai.environment import read_account, read_connection
+from lm_eval_so.runner.backends.openai.model_names import model_names
+from lm_eval_so.runner.backends.openai.options import PATH, OpenAIOptions
 from lm_eval_so.runner.config.identity import sent
 from lm_eval_so.runner.errors import (
     AuthenticationError,
@@ -32,12 +32,11 @@ from lm_eval_so.runner.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
-_PATH = "/chat/completions"
 _MOST_NAMED = 5  # models
 _TRACE_HEADER = "X-Client-Request-Id"
 """OpenAI writes this header into its logs: https://platform.openai.com/docs/api-reference."""
@@ -63,9 +62,11 @@ class OpenAIBackend(ChatBackend):
     def __init__(self, config: RunConfig, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(config)
         if environ is None:
-            self._connection = read_connection(self.options, os.environ, system_proxies)
+            environ = os.environ
+            self._connection = read_connection(self.options, environ, system_proxies)
         else:
             self._connection = read_connection(self.options, environ)
+        self._account = read_account(self.options, environ)
         self._fixed = {
             "model": config.model,
             **sent(self.options.request_defaults),
@@ -87,7 +88,7 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def limit_scope(self) -> str:
-        by = self._connection
+        by = self._account
         parts = (by.credential, self.endpoint, self.config.model, by.organization, by.project)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -97,15 +98,15 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def secrets(self) -> list[str]:
-        return self._connection.secrets
+        return [*self._account.secrets, *self._connection.secrets]
 
     async def __aenter__(self) -> Self:
         from lm_eval_so.runner.backends.openai.client import (  # noqa: PLC0415 - a second of CPU
-            sdk_client,
+            with_sdk_headers,
         )
 
-        sdk = sdk_client(self._connection)
-        transport = Transport(sdk, _PATH, self._connection, longest=self.longest_answer)
+        connection = with_sdk_headers(self._connection, self._account)
+        transport = Transport(connection, PATH, longest=self.longest_answer)
         self._transport = await transport.__aenter__()
         return self
 
@@ -133,7 +134,7 @@ class OpenAIBackend(ChatBackend):
                     "put a user name and a password into the variable HTTPS_PROXY or HTTP_PROXY, "
                     "or the server's name into NO_PROXY"
                 )
-            case AuthenticationError() if self._connection.by_userinfo:
+            case AuthenticationError() if self._account.by_userinfo:
                 found = f"check the user name and the password in the address of {self.endpoint}"
             case AuthenticationError() if options.api_key:
                 found = "check backend.options.api_key"
@@ -146,7 +147,7 @@ class OpenAIBackend(ChatBackend):
         return found
 
     async def _models_there_are(self) -> str:
-        names = await self._transport.model_names()
+        names = await model_names(self._transport)
         if not names or self.config.model in names:
             return f"check model and backend.options.base_url ({self.endpoint})"
         near = get_close_matches(self.config.model, names, n=_MOST_NAMED, cutoff=0)
@@ -158,18 +159,20 @@ class OpenAIBackend(ChatBackend):
             fixed = {**fixed, **sent(request.run_config.parameters)}
         body = orjson.dumps({**fixed, **request.parameters, "messages": request.messages})
         headers = {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
-        count_resends(request.journal.left_again)
+        resent = request.journal.left_again
         if self._streams:
-            return await self._stream(body, headers)
-        answer = await self._transport.post(body, headers)
+            return await self._stream(body, headers, resent)
+        answer = await self._transport.post(body, headers, resent)
         if not answer.ok:
             raise from_status(*answer)
         return read_answer(answer.body, answer.status, answer.headers, self._choices)
 
-    async def _stream(self, body: bytes, headers: dict[str, str]) -> ChatResponse:
+    async def _stream(
+        self, body: bytes, headers: dict[str, str], resent: Callable[[], None]
+    ) -> ChatResponse:
         started = perf_counter()
         reader = AnswerReader(self._choices)
-        async with self._transport.stream(body, headers) as stream:
+        async with self._transport.stream(body, headers, resent) as stream:
             if not stream.ok:
                 raise from_status(*await stream.whole())
             async for piece in stream.pieces():

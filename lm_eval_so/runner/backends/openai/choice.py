@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_so.runner.backends.openai.calls import ToolCalls
 from lm_eval_so.runner.backends.openai.pieces import append, replace
+from lm_eval_so.runner.backends.openai.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ _STRUNG = ("logprobs", "token_ids")  # lists in them go on from chunk to chunk
 _APART = {*_STRUNG, "index", "delta", "message"}
 
 
-def told_finish_reason(choice: Mapping[str, Any]) -> Any:  # noqa: ANN401 - SGLang's is an object
+def finish_reason_of(choice: Mapping[str, Any]) -> Any:  # noqa: ANN401 - SGLang's is an object
     """The finish reason; None where the choice goes on, or does not say."""
     reason = choice.get("finish_reason")
     if isinstance(reason, dict):
@@ -46,7 +46,7 @@ class Choice:
     @property
     def finished(self) -> bool:
         """Whether it has its finish reason."""
-        return bool(told_finish_reason(self._rest))
+        return bool(finish_reason_of(self._rest))
 
     def add(self, piece: dict[str, Any]) -> bool:
         """Takes in a piece, and returns whether it says something.

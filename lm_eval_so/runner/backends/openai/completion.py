@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lm_eval_so.runner.backends.openai.body import not_a_completion
-from lm_eval_so.runner.backends.openai.choice import is_part, told_finish_reason
-from lm_eval_so.runner.backends.openai.refusal import error_within, failed_finish, told_instead
-from lm_eval_so.runner.backends.openai.told import request_id, token_usage, told_cost
+from lm_eval_so.runner.backends.http.error_response import without_an_answer
+from lm_eval_so.runner.backends.http.header import request_id
+from lm_eval_so.runner.backends.http.json_body import invalid_body
+from lm_eval_so.runner.backends.openai.choice import finish_reason_of, is_part
+from lm_eval_so.runner.backends.openai.error_in_answer import error_within, failed_finish
+from lm_eval_so.runner.backends.openai.usage import reported_cost, token_usage
+from lm_eval_so.runner.errors import InvalidResponseError
 from lm_eval_so.runner.models import ChatResponse
+
+NO_COMPLETION = "the answer is no completion"
+"""How the message of each error begins that is about the shape of an answer."""
 
 
 def parse_completion(body: object, status_code: int, headers: Mapping[str, str]) -> ChatResponse:
@@ -18,12 +24,12 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
         BackendError: The body is an error, as some gateways send with a 200.
     """
     if not isinstance(body, dict):
-        raise told_instead(body, b"", not_a_completion("no JSON object", body))
+        raise without_an_answer(not_a_completion("no JSON object", body), body)
     if error := error_within(body):
         raise error
     choice = _first_choice(body)
     message = choice["message"]
-    model, finish_reason = body.get("model"), told_finish_reason(choice)
+    model, finish_reason = body.get("model"), finish_reason_of(choice)
     usage = body.get("usage") or choice.get("usage")  # Moonshot's streams
     return ChatResponse(
         text=_text(message),
@@ -33,15 +39,20 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
         model=model if isinstance(model, str) else None,
         request_id=request_id(headers),
         headers=headers,
-        cost_usd=told_cost(headers, usage),
+        cost_usd=reported_cost(headers, usage),
         raw=body,
     )
+
+
+def not_a_completion(reason: str, body: object) -> InvalidResponseError:
+    """What to raise for a 200 with this body."""
+    return invalid_body(f"{NO_COMPLETION}: {reason}", body)
 
 
 def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices):
-        raise told_instead(body, b"", not_a_completion("no choices", body))
+        raise without_an_answer(not_a_completion("no choices", body), body)
     for choice in choices:
         if isinstance(choice, dict) and (error := error_within(choice) or failed_finish(choice)):
             raise error

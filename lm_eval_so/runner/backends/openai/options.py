@@ -9,6 +9,9 @@ from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.masking.options import opened
 from lm_eval_so.runner.masking.values import is_no_variable
 
+PATH = "/chat/completions"
+"""Behind the base URL."""
+
 
 def _as_sent(value: object) -> object:
     """``true`` and ``false``, as the SDK writes them into a query."""
@@ -64,6 +67,6 @@ class OpenAIOptions(Config):
         if value is None:
             return None
         value = value.strip()
-        if fault := endpoint_fault(value):
+        if fault := endpoint_fault(value, PATH):
             raise ValueError(f"{fault}{shown(value)}")
         return value

@@ -1,4 +1,4 @@
-"""How the pieces of a streamed answer are joined."""
+"""Joins the pieces of a streamed answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMES = frozenset({"role", "id", "type", "name"})
 """Strings that come whole, and again in some servers' every chunk."""
 
 
-def told_index(piece: dict[str, Any]) -> int | None:
+def index_of(piece: dict[str, Any]) -> int | None:
     """The index in a piece; None where it is null or not there.
 
     Raises:

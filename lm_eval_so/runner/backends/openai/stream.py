@@ -1,12 +1,12 @@
-"""Chunks to the completion they spell out."""
+"""Puts the chunks of a stream together to a completion."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lm_eval_so.runner.backends.openai.choice import Choice
-from lm_eval_so.runner.backends.openai.pieces import replace, told_index
-from lm_eval_so.runner.backends.openai.refusal import error_within
+from lm_eval_so.runner.backends.openai.error_in_answer import error_within
+from lm_eval_so.runner.backends.openai.pieces import index_of, replace
 from lm_eval_so.runner.errors import InvalidResponseError
 
 _OK = 200
@@ -55,7 +55,7 @@ class Assembly:
         pieces = chunk.get("choices") or ()
         for position, piece in enumerate(pieces):
             if piece is not None:
-                index = told_index(piece)
+                index = index_of(piece)
                 if index is None and len(pieces) < self._asked:
                     raise TypeError("nothing tells which choice it belongs to")
                 choice = self._choice(position if index is None else index)

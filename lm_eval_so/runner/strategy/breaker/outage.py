@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 
-from lm_eval_so.runner.errors import BackendError, one_line
+from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.models import Journal
 from lm_eval_so.runner.strategy.breaker.away import in_words, looks_away
+from lm_eval_so.runner.text.one_line import one_line
 
 _FIRST_PROBE, _LONGEST_PROBE = 0.1, 2.0  # seconds between two probes; doubles each time
 _LONGEST_WORDS = 200  # characters of what the server said: a gateway says it with a page

@@ -5,6 +5,7 @@ from yarl import URL
 
 from lm_eval_so.runner.backends.http.address import address_fault, endpoint_fault, shown
 
+PATH = "/chat/completions"
 FINE = [
     "http://127.0.0.1:8000/v1",
     "https://api.openai.com/v1",
@@ -73,8 +74,8 @@ def test_an_address_that_cannot_be_sent_to_is_told_why(address: str) -> None:
 @pytest.mark.parametrize("end", ["", "/", "?api-version=2024-10-21"])
 @pytest.mark.parametrize("base", ["http://host/v1", "https://x/openai/deployments/d"])
 def test_an_address_that_holds_the_path_already_is_told(base: str, end: str) -> None:
-    assert endpoint_fault(f"{base}{end}") is None
-    fault = endpoint_fault(f"{base}/chat/completions{end}")
+    assert endpoint_fault(f"{base}{end}", PATH) is None
+    fault = endpoint_fault(f"{base}{PATH}{end}", PATH)
     assert fault == "must end before /chat/completions, which is added to it"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
+from lm_eval_so.runner.backends.openai.model_names import model_names
 from lm_eval_so.runner.errors import AuthenticationError, ConfigError
 from lm_eval_so.runner.models import RunConfig, TestSample
 from support.fake_openai import Reply
@@ -137,7 +138,7 @@ def test_the_models_there_are_are_looked_up_with_the_query(server: FakeOpenAI) -
 
     async def main() -> list[str]:
         async with asked:
-            return await asked._transport.model_names()
+            return await model_names(asked._transport)
 
     assert asyncio.run(main()) == server.models
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_eval_so.runner.backends.http.json_body import read_json
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.backends.openai.body import read_json
 from lm_eval_so.runner.backends.openai.completion import parse_completion
 from lm_eval_so.runner.errors import (
     BackendError,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.backends.openai.environment import read_connection
+from lm_eval_so.runner.backends.openai.environment import read_account
 from lm_eval_so.runner.backends.openai.options import OpenAIOptions
 from lm_eval_so.runner.errors import BackendSetupError, ConfigError, LmEvalError
 from lm_eval_so.runner.models import RunConfig, TestSample
@@ -24,10 +24,15 @@ SECRET = "hunter2-hunter2"  # noqa: S105 - of nobody
 TEXTS = ["OPENAI_ORG_ID", "OPENAI_PROJECT_ID"]
 
 
+def asked(environ: dict[str, str], **options: object) -> OpenAIBackend:
+    config = RunConfig(backend="openai", model="m", backend_options=options)
+    return OpenAIBackend(config, environ)
+
+
 def read(environ: dict[str, str], **options: object) -> str:
     """The sentence that reading ends with."""
     with pytest.raises(LmEvalError) as raised:
-        read_connection(OpenAIOptions.model_validate(options), environ)
+        asked(environ, **options)
     sentence = str(raised.value)
     assert "\n" not in sentence
     assert SECRET not in sentence
@@ -203,7 +208,7 @@ def test_a_key_that_was_copied_with_more_is_told(key: str, why: str) -> None:
 
 @pytest.mark.parametrize("key", ["no key needed", "none", "a"])
 def test_any_text_is_a_key_for_a_server_that_asks_for_none(key: str) -> None:
-    assert read_connection(OpenAIOptions(), {"OPENAI_API_KEY": key}).credential == key
+    assert read_account(OpenAIOptions(), {"OPENAI_API_KEY": key}).credential == key
 
 
 def test_a_file_for_tls_keys_that_cannot_be_written_names_its_variable(tmp_path: Path) -> None:
@@ -212,7 +217,7 @@ def test_a_file_for_tls_keys_that_cannot_be_written_names_its_variable(tmp_path:
     assert sentence.startswith("the variable SSLKEYLOGFILE names ")
     assert sentence.endswith("which cannot be written: No such file or directory")
     environ["SSLKEYLOGFILE"] = str(tmp_path / "keys")
-    assert read_connection(OpenAIOptions(), environ).credential == KEY
+    assert asked(environ).secrets == [KEY]
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/chat/completions/"])

@@ -2,25 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-import aiohttp
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lm_eval_so.runner import errors
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.backends.openai.waits import retry_after
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
 from support.fake_openai import FakeOpenAI, Reply
 from support.requests import request_of
-
-NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
 
 async def send(address: str, **parameters: object) -> ChatResponse:
@@ -124,60 +117,6 @@ def test_a_date_on_the_wire_is_a_wait(server: FakeOpenAI) -> None:
     found = failure(server, Reply(status=503, headers={"Retry-After": later}))
     assert found.retry_after is not None
     assert 90 < found.retry_after <= 100
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "Sun, 01 Nov 2026 12:00:30 GMT"}, 30),
-        ({"retry-after": "Sun, 01 Nov 2026 11:00:00 GMT"}, 0),
-        ({"retry-after": "Sunday, 01-Nov-26 12:00:30 GMT"}, 30),
-        ({"retry-after": "Sun Nov  1 12:00:30 2026"}, 30),
-        ({"retry-after": "Sun, 01 Nov 2026 13:00:00 +0100"}, 0),
-        ({"retry-after": "-5"}, 0),
-        ({"retry-after": ""}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "1e999"}, None),
-        ({"retry-after": "Sun, 99 Nov 2026 12:00:00 GMT"}, None),
-        ({"retry-after": "Sun, 01 Nov 99999999999999999999 12:00:00 GMT"}, None),
-        ({"retry-after-ms": "-1"}, 0),
-        ({"retry-after-ms": "x", "retry-after": "3"}, 3),
-        ({"retry-after-ms": "nan", "retry-after": "3"}, 3),
-        ({"retry-after-ms": "inf", "retry-after": "3"}, 3),
-    ],
-    ids=lambda value: "+".join(value.values()) if isinstance(value, dict) else None,
-)
-def test_every_form_of_retry_after_is_understood_or_counts_as_absent(
-    headers: dict[str, str], seconds: float | None
-) -> None:
-    assert retry_after(headers, NOW) == seconds
-
-
-@given(st.fixed_dictionaries({}, optional={"retry-after": st.text(), "retry-after-ms": st.text()}))
-def test_no_retry_after_can_break_a_run(headers: dict[str, str]) -> None:
-    seconds = retry_after(headers, NOW)
-    assert seconds is None or 0 <= seconds < float("inf")
-
-
-def wire_errors() -> list[type[Exception]]:
-    """What aiohttp can raise while a request is made or its answer is read."""
-    modules = (aiohttp.client_exceptions, aiohttp.http_exceptions)
-    roots = (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError)
-    kinds = [kind for module in modules for kind in vars(module).values() if isinstance(kind, type)]
-    return sorted(
-        {kind for kind in kinds if issubclass(kind, roots)}, key=lambda kind: kind.__name__
-    )
-
-
-@pytest.mark.parametrize("kind", [*wire_errors(), OSError, zlib.error, ConnectionResetError])
-def test_every_exception_of_the_wire_has_a_counterpart_of_ours(kind: type[Exception]) -> None:
-    async def main() -> None:
-        config = RunConfig(backend="openai", model="m", backend_options={"api_key": "sk-01234567"})
-        async with OpenAIBackend(config) as backend:
-            assert issubclass(kind, backend._transport._broken)
-
-    asyncio.run(main())
 
 
 def wire(answer: bytes, **parameters: object) -> BackendError:

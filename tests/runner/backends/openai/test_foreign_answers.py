@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
-from lm_eval_so.runner.backends.openai.received import _unpacking
 from lm_eval_so.runner.errors import BackendError
 
 if TYPE_CHECKING:
@@ -175,14 +173,3 @@ def test_comments_ids_and_retries_are_no_words() -> None:
 def test_a_200_that_is_no_json_is_told_by_its_words(body: bytes, words: str) -> None:
     found = failure(body)
     assert found.message.startswith(f"the answer is no completion: {words}")
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_gzip_whose_header_was_dropped_is_unpacked(size: int) -> None:
-    body = json.dumps(whole()).encode()
-    packed, unpack = gzip.compress(body), _unpacking({})
-    pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
-    assert b"".join(part for piece in pieces for part in unpack(piece)) == body
-    plain = _unpacking({})
-    pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    assert b"".join(part for piece in pieces for part in plain(piece)) == body

@@ -1,4 +1,4 @@
-"""HTTP answers: read to their end, or piece by piece, and never further than is allowed."""
+"""Reads the body of an HTTP answer, whole or in pieces, up to a bound."""
 
 from __future__ import annotations
 

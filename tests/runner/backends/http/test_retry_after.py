@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.backends.openai import waits
-from lm_eval_so.runner.backends.openai.refusal import from_status
-from lm_eval_so.runner.backends.openai.waits import (
+from lm_eval_so.runner.backends.http import retry_after as module
+from lm_eval_so.runner.backends.http.error_response import from_status
+from lm_eval_so.runner.backends.http.retry_after import (
     LONGEST_WAIT,
+    requested_wait,
     retry_after,
-    told_wait,
     wait_in_text,
 )
 
@@ -23,8 +23,8 @@ SECONDS_1970 = int(NOW.timestamp())
 
 @pytest.fixture(autouse=True)
 def _nothing_told_yet() -> None:
-    for kept in waits._LOG.filters:
-        assert isinstance(kept, waits.OncePerKind)
+    for kept in module._LOG.filters:
+        assert isinstance(kept, module.OncePerKind)
         kept.told.clear()
 
 
@@ -111,9 +111,9 @@ def test_the_wait_is_read_off_the_sentence(text: str, seconds: float | None) -> 
 
 
 def test_a_header_wins_over_the_body() -> None:
-    assert told_wait({"retry-after": "1"}, "try again in 9s", NOW) == 1
-    assert told_wait({"retry-after": "soon"}, "try again in 9s", NOW) == 9
-    assert told_wait({}, "try again in 9s", NOW) == 9
+    assert requested_wait({"retry-after": "1"}, "try again in 9s", NOW) == 1
+    assert requested_wait({"retry-after": "soon"}, "try again in 9s", NOW) == 9
+    assert requested_wait({}, "try again in 9s", NOW) == 9
 
 
 @pytest.mark.parametrize("off", [-3600, -1, 0, 1, 3600], ids=str)
@@ -124,16 +124,16 @@ def test_a_point_in_time_is_measured_on_the_clock_of_the_server(off: int) -> Non
     named = {"retry-after": until.strftime("%a, %d %b %Y %H:%M:%S GMT")}
     counted = {"retry-after": str(int(until.timestamp()))}
     text = f"Limit resets at: {until:%Y-%m-%d %H:%M:%S} UTC."
-    assert told_wait(date | named, "", NOW) == 7
-    assert told_wait(date | counted, "", NOW) == 7
-    assert told_wait(date, text, NOW) == 7
-    assert told_wait(date | {"retry-after": "3"}, "", NOW) == 3
+    assert requested_wait(date | named, "", NOW) == 7
+    assert requested_wait(date | counted, "", NOW) == 7
+    assert requested_wait(date, text, NOW) == 7
+    assert requested_wait(date | {"retry-after": "3"}, "", NOW) == 3
 
 
 @pytest.mark.parametrize("date", ["", "now", "Sun, 99 Nov 2026 99:99:99 GMT", "0", "1e300"])
 def test_a_date_that_cannot_be_read_leaves_our_own_clock(date: str) -> None:
     until = (NOW + timedelta(seconds=7)).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    assert told_wait({"date": date, "retry-after": until}, "", NOW) == 7
+    assert requested_wait({"date": date, "retry-after": until}, "", NOW) == 7
 
 
 @given(st.text())
@@ -143,7 +143,7 @@ def test_no_text_can_break_a_run(text: str) -> None:
         assert seconds is None or 0 <= seconds <= LONGEST_WAIT
 
 
-@given(st.floats(), st.sampled_from([*waits._HEADERS]))
+@given(st.floats(), st.sampled_from([*module._HEADERS]))
 def test_no_number_in_a_header_can_break_a_run(number: float, name: str) -> None:
     seconds = retry_after({name: str(number)}, NOW)
     assert seconds is None or 0 <= seconds <= LONGEST_WAIT
@@ -181,3 +181,37 @@ def test_a_wait_is_none_where_the_request_is_not_tried_again(status: int) -> Non
 def test_a_spent_quota_is_not_waited_for() -> None:
     body = b'{"error": {"message": "spent, try again in 2s", "code": "insufficient_quota"}}'
     assert from_status(429, {"retry-after": "3"}, body).retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "Sun, 01 Nov 2026 12:00:30 GMT"}, 30),
+        ({"retry-after": "Sun, 01 Nov 2026 11:00:00 GMT"}, 0),
+        ({"retry-after": "Sunday, 01-Nov-26 12:00:30 GMT"}, 30),
+        ({"retry-after": "Sun Nov  1 12:00:30 2026"}, 30),
+        ({"retry-after": "Sun, 01 Nov 2026 13:00:00 +0100"}, 0),
+        ({"retry-after": "-5"}, 0),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": "Sun, 99 Nov 2026 12:00:00 GMT"}, None),
+        ({"retry-after": "Sun, 01 Nov 99999999999999999999 12:00:00 GMT"}, None),
+        ({"retry-after-ms": "-1"}, 0),
+        ({"retry-after-ms": "x", "retry-after": "3"}, 3),
+        ({"retry-after-ms": "nan", "retry-after": "3"}, 3),
+        ({"retry-after-ms": "inf", "retry-after": "3"}, 3),
+    ],
+    ids=lambda value: "+".join(value.values()) if isinstance(value, dict) else None,
+)
+def test_every_form_of_retry_after_is_understood_or_counts_as_absent(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert retry_after(headers, NOW) == seconds
+
+
+@given(st.fixed_dictionaries({}, optional={"retry-after": st.text(), "retry-after-ms": st.text()}))
+def test_no_retry_after_can_break_a_run(headers: dict[str, str]) -> None:
+    seconds = retry_after(headers, NOW)
+    assert seconds is None or 0 <= seconds < float("inf")

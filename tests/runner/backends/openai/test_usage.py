@@ -6,22 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.openai.completion import parse_completion
-from lm_eval_so.runner.backends.openai.refusal import from_status
-from lm_eval_so.runner.backends.openai.told import (
-    header_text,
-    request_id,
-    token_usage,
-    told_cost,
-    whole_number,
-)
-from lm_eval_so.runner.models import (
-    ChatResponse,
-    Outcome,
-    RunConfig,
-    TestSample,
-    TokenUsage,
-)
+from lm_eval_so.runner.backends.openai.usage import reported_cost, token_usage
+from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, TestSample, TokenUsage
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.strategy.price import Price
 from support.requests import request_of
@@ -74,33 +62,6 @@ def test_the_usage_of_a_choice_counts_where_the_answer_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "found"),
-    [
-        ({"x-request-id": "a", "x-litellm-call-id": "b"}, "a"),
-        ({"x-litellm-call-id": "b"}, "b"),
-        ({"x-request-id": "", "x-litellm-call-id": "b"}, "b"),
-        ({"x-request-id": "r\udce9"}, "r\u00e9"),
-        ({"x-litellm-call-id": "요청"}, "요청"),
-        ({}, None),
-    ],
-    ids=["both", "gateway", "empty", "latin-1", "utf-8", "none"],
-)
-def test_the_request_id_is_that_of_the_provider_or_the_gateway(
-    headers: dict[str, str], found: str | None
-) -> None:
-    assert request_id(headers) == found
-    body = {"choices": [{"message": {"content": "a"}}]}
-    assert parse_completion(body, 200, headers).request_id == found
-    details = from_status(500, headers, b"{}").details or {}
-    assert details.get("request_id") == found
-
-
-@given(st.binary(max_size=20))
-def test_every_header_can_be_written(raw: bytes) -> None:
-    assert isinstance(header_text(raw.decode(errors="surrogateescape")).encode(), bytes)
-
-
-@pytest.mark.parametrize(
     ("header", "told", "cost"),
     [
         (None, None, None),
@@ -121,7 +82,7 @@ def test_the_cost_is_what_the_usage_tells_or_else_a_gateway(
     header: str | None, told: object, cost: float | None
 ) -> None:
     headers = {} if header is None else {"x-litellm-response-cost": header}
-    assert told_cost(headers, told) == cost
+    assert reported_cost(headers, told) == cost
     body = {"choices": [{"message": {"content": "a"}}], "usage": told}
     assert parse_completion(body, 200, headers).cost_usd == cost
 

@@ -1,4 +1,4 @@
-"""How a server is reached, as a value that was checked: see `environment`."""
+"""How a server is reached, as plain values that were checked: see `environment`."""
 
 from __future__ import annotations
 
@@ -25,31 +25,34 @@ class Connection:
     """What is needed to reach a server, all of it fit to be sent.
 
     Attributes:
-        address: Up to ``/v1``, without user name, query or a slash at the end.
+        address: Base URL, such as ``https://host/v1``: without user name, query or a slash at the
+            end.
         query: Behind every address.
-        credential: What authorises: the key, or ``user:password`` where `by_userinfo`.
-        by_userinfo: The address holds a user name, which is sent in place of a key.
-        headers: Beside those that the SDK sends for the key, the organization and the project.
+        headers: Sent with every request.
+        proxy: None for a direct connection.
         trust: None for the certificates of the system.
         certificates: The variables that ``trust`` was made of, and what they name.
     """
 
     address: str
-    query: Query = field(repr=False)
-    credential: str = field(repr=False)
-    by_userinfo: bool
-    organization: str | None
-    project: str | None
-    headers: Mapping[str, str] = field(repr=False)
-    proxy: Proxy | None
-    trust: SSLContext | None
-    certificates: Mapping[str, str]
+    query: Query = field(default=(), repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: Proxy | None = None
+    trust: SSLContext | None = None
+    certificates: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def endpoint(self) -> str:
         """The address as it may be written, with what in the query is no secret."""
         query = urlencode(sorted(pair for pair in self.query if not is_secret_parameter(pair[0])))
         return f"{self.address}?{query}" if query else self.address
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken with the server, or with the proxy."""
+        return self.address.startswith("https:") or (
+            self.proxy is not None and self.proxy.encrypted
+        )
 
     @property
     def hosted(self) -> bool:
@@ -63,12 +66,13 @@ class Connection:
     @property
     def secrets(self) -> list[str]:
         """What must not be written anywhere."""
-        found = [self.credential]
-        if self.by_userinfo:
-            found.append(self.credential.partition(":")[2])
-        if self.proxy is not None:
-            found += self.proxy.secrets
+        found = [] if self.proxy is None else self.proxy.secrets
         found += [value for name, value in self.query if is_secret_parameter(name)]
         for text in self.headers.values():
             found += [text, *text.split()[1:]]  # the token of "Bearer <token>"
         return found
+
+    def url(self, path: str) -> str:
+        """Where a path behind the address is, with the query."""
+        query = urlencode(self.query)
+        return f"{self.address}{path}{'?' if query else ''}{query}"

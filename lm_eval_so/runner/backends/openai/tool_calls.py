@@ -1,4 +1,4 @@
-"""Tool calls out of the pieces in which a stream brings them."""
+"""Puts the tool calls of a stream together from their pieces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from lm_eval_so.runner.backends.openai.pieces import append, told_index
+from lm_eval_so.runner.backends.openai.pieces import append, index_of
 
 
 class ToolCalls:
@@ -30,7 +30,7 @@ class ToolCalls:
         if not isinstance(pieces, list):
             raise TypeError("tool_calls")
         for piece in pieces:
-            index = told_index(piece)
+            index = index_of(piece)
             call = self._latest(index)
             if call is None or _begins_another(piece, call):
                 call = {}

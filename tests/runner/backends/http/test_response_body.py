@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import program, rows
+from lm_eval_so.runner.backends.http.response_body import _unpacking
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.errors import AnswerTooLongError, BackendError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
@@ -179,3 +180,14 @@ def test_a_bomb_costs_no_more_memory_than_the_bound(
     results = rows(tmp_path / "large" / "run_results.jsonl")
     assert [result["status"] for result in results] == ["error", "ok", "ok", "ok"]
     assert results[0]["error"]["error_type"] == "AnswerTooLongError"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_gzip_whose_header_was_dropped_is_unpacked(size: int) -> None:
+    body = WHOLE
+    packed, unpack = gzip.compress(body), _unpacking({})
+    pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
+    assert b"".join(part for piece in pieces for part in unpack(piece)) == body
+    plain = _unpacking({})
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    assert b"".join(part for piece in pieces for part in plain(piece)) == body

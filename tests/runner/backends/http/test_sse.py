@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.backends.openai.sse import Event, EventReader, is_event_stream
+from lm_eval_so.runner.backends.http.sse import Event, EventReader, is_event_stream
 
 
 def read(*pieces: bytes) -> list[Event]:

@@ -1,4 +1,4 @@
-"""What a refusal means by its words, where the status alone does not say it.
+"""Classifies a refusal by its words, where the status alone does not say what it means.
 
 The words are those that servers were seen to send, in lower case; each line names who sends it.
 They are looked for in the message of an error and in its code and type (``code:...``,
@@ -7,7 +7,8 @@ They are looked for in the message of an error and in its code and type (``code:
 
 from typing import NamedTuple
 
-from lm_eval_so.runner.errors import BackendError, QuotaExceededError, error_class
+from lm_eval_so.runner.backends.http.status import error_class
+from lm_eval_so.runner.errors import BackendError, QuotaExceededError
 
 _TOO_LONG = (
     "context_length_exceeded",  # OpenAI, Groq: a code

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import zlib
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
+from lm_eval_so.runner.backends.http.connection import Connection
+from lm_eval_so.runner.backends.http.transport import Transport
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.errors import (
     BackendError,
@@ -380,6 +384,25 @@ def test_a_server_that_breaks_off_the_handshake_may_be_away() -> None:
     assert isinstance(found, EndpointUnreachableError)
     assert found.retryable
     assert "breaks off the TLS handshake" in found.message
+
+
+def wire_errors() -> list[type[Exception]]:
+    """What aiohttp can raise while a request is made or its answer is read."""
+    modules = (aiohttp.client_exceptions, aiohttp.http_exceptions)
+    roots = (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError)
+    kinds = [kind for module in modules for kind in vars(module).values() if isinstance(kind, type)]
+    return sorted(
+        {kind for kind in kinds if issubclass(kind, roots)}, key=lambda kind: kind.__name__
+    )
+
+
+@pytest.mark.parametrize("kind", [*wire_errors(), OSError, zlib.error, ConnectionResetError])
+def test_every_exception_of_the_wire_has_a_counterpart_of_ours(kind: type[Exception]) -> None:
+    async def main() -> None:
+        async with Transport(Connection(address="http://127.0.0.1:9"), "/ask") as transport:
+            assert issubclass(kind, transport._broken)
+
+    asyncio.run(main())
 
 
 async def _fault_of(

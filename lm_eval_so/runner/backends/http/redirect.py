@@ -1,10 +1,10 @@
-"""Redirects: which are followed, and what is said of the others."""
+"""Redirects: which are followed, and the message for the others."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lm_eval_so.runner.backends.openai.told import header_text
+from lm_eval_so.runner.backends.http.header import header_text
 from lm_eval_so.runner.masking.values import without_userinfo
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def moved_to(answer: ClientResponse) -> URL | None:
 
 
 def redirected(status_code: int, headers: Mapping[str, str]) -> str:
-    """What to say of a redirect that is not followed."""
+    """The message for a redirect that is not followed."""
     if not headers.get("location"):
         return f"the server answers {status_code}, and says neither an answer nor a place to ask"
     place = without_userinfo(header_text(headers.get("location", ""))).partition("?")[0]

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.backends.openai.body import is_page, page_words, read_json
-from lm_eval_so.runner.backends.openai.completion import parse_completion
-from lm_eval_so.runner.backends.openai.refusal import from_proxy, from_status
-from lm_eval_so.runner.errors import BackendError, InvalidResponseError
+from lm_eval_so.runner.backends.http.error_response import from_proxy, from_status
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.errors import BackendError
 
 
 def refused(status: int, message: str = "no", **fields: object) -> BackendError:
@@ -176,46 +176,6 @@ def test_a_proxy_that_cannot_reach_the_server_is_a_server_error() -> None:
     assert (found.error_type, found.status_code) == ("InternalServerError", 503)
 
 
-PAGES = {
-    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n": "502 Bad Gateway",
-    "<!DOCTYPE html><html><TITLE >\n Sign in\n &amp; go </TITLE>": "Sign in & go",
-    "\ufeff\n<html><style>p</style><script>x()</script><p>Access</p>\n<p>denied": "Access denied",
-    "<html></html>": "(no words)",
-    "<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>": "AccessDenied",
-    "<html><title></title><h1>Not here</h1>": "Not here",
-}
-
-
-@pytest.mark.parametrize("status", [403, 502])
-@pytest.mark.parametrize("page", PAGES)
-def test_of_a_page_the_title_or_the_first_words_are_told(page: str, status: int) -> None:
-    found = from_status(status, {}, page.encode())
-    assert found.message == PAGES[page]
-    assert found.details is not None
-    assert found.details["body"]
-
-
-def test_a_page_without_end_is_quoted_on_one_short_line() -> None:
-    found = from_status(502, {}, b"<html></p>" + b"<p>word\n" * 1_000_000)
-    assert len(found.message) <= 200
-    assert "\n" not in found.message
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_with_a_200_is_no_completion(page: str) -> None:
-    with pytest.raises(InvalidResponseError) as raised:
-        read_json(page.encode())
-    assert raised.value.message == f"the answer is no completion: a web page: {PAGES[page]}"
-    assert raised.value.retryable
-
-
-@given(st.text(alphabet="<>/title script\n&;", max_size=200))
-def test_no_page_can_break_a_run(text: str) -> None:
-    assert isinstance(is_page(text), bool)
-    assert "\n" not in page_words(text)
-    assert from_status(502, {}, text.encode()).error_type == "InternalServerError"
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9),
     lambda inner: (
@@ -237,29 +197,3 @@ def test_no_shape_of_a_body_can_break_a_run(body: object, status: int) -> None:
     found = from_status(status, {}, json.dumps(body).encode())
     assert found.status_code == status
     assert found.message
-
-
-@pytest.mark.parametrize(
-    ("code", "kind", "status"),
-    [
-        (429, "RateLimitError", 429),
-        ("502", "InternalServerError", 502),
-        (402, "QuotaExceededError", 402),
-        ("server_error", "InvalidResponseError", 200),
-        (1301, "InvalidResponseError", 200),
-        (None, "InvalidResponseError", 200),
-        (True, "InvalidResponseError", 200),
-    ],
-)
-def test_an_error_within_a_200_is_classified_by_its_code(
-    code: object, kind: str, status: int
-) -> None:
-    with pytest.raises(BackendError) as raised:
-        parse_completion({"error": {"code": code, "message": "try again in 2s"}}, 200, {})
-    assert (raised.value.error_type, raised.value.status_code) == (kind, status)
-
-
-def test_an_error_within_a_200_tells_its_wait() -> None:
-    with pytest.raises(BackendError) as raised:
-        parse_completion({"error": {"code": 429, "message": "try again in 2s"}}, 200, {})
-    assert raised.value.retry_after == 2

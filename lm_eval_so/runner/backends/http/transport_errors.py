@@ -1,4 +1,4 @@
-"""What failed below HTTP, to the error of ours that stands for it."""
+"""Failures below HTTP (connection, TLS, proxy) to errors of ours."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lm_eval_so.runner.backends.http.error_response import from_proxy
 from lm_eval_so.runner.backends.http.tls import asks_for_tls, speaks_tls, tls_fault
-from lm_eval_so.runner.backends.openai.refusal import from_proxy
 from lm_eval_so.runner.errors import (
     APIConnectionError,
     BackendError,
@@ -16,13 +16,13 @@ from lm_eval_so.runner.errors import (
     ProxyAuthenticationError,
     ProxyError,
     TLSError,
-    one_line,
 )
+from lm_eval_so.runner.text.one_line import one_line
 
 if TYPE_CHECKING:
     from aiohttp import ClientConnectorError, ClientHttpProxyError
 
-    from lm_eval_so.runner.backends.openai.connection import Connection
+    from lm_eval_so.runner.backends.http.connection import Connection
 
 _BAD_REQUEST = 400
 _PLAIN = "its address must start with http://"
@@ -32,11 +32,11 @@ _GONE = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _CUT_SHORT = (*_GONE, ConnectionResetError, BrokenPipeError)
 
 
-class Faults:
-    """Tells faults of TLS and of a proxy from a server that is away.
+class TransportErrors:
+    """Tells failures of TLS and of a proxy from a server that is away.
 
-    They are the setting's until the server has answered once, and then told at once; the same
-    fault later is an outage, after which the same request may succeed.
+    Before the first answer such a failure means a wrong setting, and is not retried. After it, the
+    same failure means an outage, and is retried.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -63,7 +63,7 @@ class Faults:
             raise self._wants_tls()
         self._answered = True
 
-    async def explained(self, error: Exception) -> BackendError:
+    async def explain(self, error: Exception) -> BackendError:
         """The error of ours for one of aiohttp or of the system."""
         import aiohttp  # noqa: PLC0415 - loaded by now
 

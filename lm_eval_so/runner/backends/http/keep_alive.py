@@ -1,8 +1,8 @@
-"""Answered connections: how long, and what to do about one that the server has just closed.
+"""Kept connections: how long they are kept, and which requests are sent again.
 
-A server may close a connection at the moment a request is sent on it. The request is then lost
-before anybody read it, so that it can be sent again at no cost (RFC 9112, 9.3.1). It goes out on a
-connection of its own: where one was closed, others of the same age are too.
+A server may close a kept connection just when a request is sent on it. Nobody has read the request
+then, so it is sent again at no cost (RFC 9112, 9.3.1). It is sent on a new connection: the server
+has probably closed the other kept ones too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEPT_S = 1.5
+KEEP_ALIVE_S = 1.5
 """Seconds that an idle connection is kept: less than any server's default.
 
 gunicorn (and uvicorn under it) closes after 2 s, uvicorn, hypercorn and Node after 5, Apache after
@@ -24,23 +24,10 @@ longer, few requests are sent.
 """
 
 _AT_ONCE_S = 5.0
-"""Seconds. A connection that breaks later was alive: the server was at work on the question, and to
-ask again would be paid again."""
-
-_on_resend: ContextVar[Callable[[], None]] = ContextVar("_on_resend", default=lambda: None)
-"""The transport knows no sample, so that who counts is named by the task."""
+"""Seconds. A connection that breaks later was alive: the server was working on the question, and
+asking again would cost again."""
 
 _current: ContextVar[Sending | None] = ContextVar("_current", default=None)
-
-
-def count_resends(count: Callable[[], None]) -> None:
-    """Has ``count`` called for each request of this task that is sent again."""
-    _on_resend.set(count)
-
-
-def resending() -> None:
-    """A request is sent again now."""
-    _on_resend.get()()
 
 
 class Sending:

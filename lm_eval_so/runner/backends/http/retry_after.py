@@ -1,4 +1,4 @@
-"""How long a server asks to wait: in headers, else in the body of its answer."""
+"""Reads how long a server asks to wait: from ``Retry-After`` and its like, else from the body."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _RESETS_AT = re.compile(
 """LiteLLM, for its own limits by key: Limit resets at: 2026-07-12 08:05:00 UTC."""
 
 
-def told_wait(headers: Mapping[str, str], text: str, now: datetime) -> float | None:
+def requested_wait(headers: Mapping[str, str], text: str, now: datetime) -> float | None:
     """Seconds to wait from ``now``, at least 0 and at most `LONGEST_WAIT`; None if nobody says.
 
     A header wins over the body's text. What is told as a point in time is measured from the time

@@ -1,4 +1,4 @@
-"""What a server tells beside the answer: the request's id, tokens, and what it cost."""
+"""Tokens and cost, as the server reports them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,8 @@ from lm_eval_so.runner.models import TokenUsage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_REQUEST_IDS = ("x-request-id", "x-litellm-call-id")  # the first that is there
 _COST = "x-litellm-response-cost"  # US dollars; "None" where LiteLLM does not know
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-
-
-def header_text(value: str) -> str:
-    """A header's value as text that can be written.
-
-    aiohttp reads bytes that are no UTF-8 as surrogates. They are taken for ISO-8859-1, which HTTP
-    used to allow (RFC 9110, 5.5).
-    """
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode(errors="surrogateescape").decode("latin-1")
-    return value
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The provider's id of the request, else that of a gateway."""
-    found = (headers.get(name) for name in _REQUEST_IDS)
-    return next((header_text(value) for value in found if value), None)
 
 
 def token_usage(usage: object) -> TokenUsage | None:
@@ -49,7 +29,7 @@ def token_usage(usage: object) -> TokenUsage | None:
     return TokenUsage(input=asked, output=answered, total=total)
 
 
-def told_cost(headers: Mapping[str, str], usage: object) -> float | None:
+def reported_cost(headers: Mapping[str, str], usage: object) -> float | None:
     """US dollars by ``usage.cost`` (OpenRouter) or a header (LiteLLM); None where nobody tells."""
     cost = number(usage.get("cost")) if isinstance(usage, dict) else None
     if cost is None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lm_eval_so.runner.backends.http.keep_alive import KEEP_ALIVE_S, Sending, new_socket
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket
 from lm_eval_so.runner.errors import APIConnectionError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
 from support.requests import request_of
@@ -184,7 +184,7 @@ def test_of_1000_none_is_lost_while_the_server_closes_connections_at_random() ->
 
 
 def test_connections_are_kept_for_less_than_any_server_keeps_them() -> None:
-    assert KEPT_S < 2, "gunicorn's default"
+    assert KEEP_ALIVE_S < 2, "gunicorn's default"
 
 
 def test_connections_of_a_steady_flow_are_used_again() -> None:

@@ -1,4 +1,4 @@
-"""Server-sent events out of the bytes of a body, in whatever pieces they come."""
+"""Reads server-sent events from the bytes of a body, in whatever pieces they come."""
 
 from __future__ import annotations
 

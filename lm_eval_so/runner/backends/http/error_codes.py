@@ -1,4 +1,4 @@
-"""HTTP statuses by the codes that servers put into an error that comes with a 200."""
+"""Error codes in the body of a 200, and the HTTP status that each stands for."""
 
 from __future__ import annotations
 

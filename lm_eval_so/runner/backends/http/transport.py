@@ -1,8 +1,4 @@
-"""Requests over a lean HTTP session that takes its address and headers from the SDK's client.
-
-The SDK's own way costs 0.5 ms of CPU a request at the least, several times what all the rest of a
-run costs.
-"""
+"""Requests over a lean HTTP session, made of plain values: see `Connection`."""
 
 from __future__ import annotations
 
@@ -11,15 +7,13 @@ import time
 import zlib
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlencode
 
 from lm_eval_so.runner.backends.base import LONGEST_ANSWER
-from lm_eval_so.runner.backends.openai.body import read_json
-from lm_eval_so.runner.backends.openai.faults import Faults
-from lm_eval_so.runner.backends.openai.kept import KEPT_S, Sending, new_socket, resending
-from lm_eval_so.runner.backends.openai.received import Answer, Stream
-from lm_eval_so.runner.backends.openai.redirect import moved_to
-from lm_eval_so.runner.errors import BackendError
+from lm_eval_so.runner.backends.http.keep_alive import KEEP_ALIVE_S, Sending, new_socket
+from lm_eval_so.runner.backends.http.redirect import moved_to
+from lm_eval_so.runner.backends.http.response_body import Answer, Stream
+from lm_eval_so.runner.backends.http.tls import default_trust
+from lm_eval_so.runner.backends.http.transport_errors import TransportErrors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,14 +21,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from aiohttp import BaseConnector, ClientResponse, ClientSession
-    from openai import AsyncOpenAI
     from yarl import URL
 
-    from lm_eval_so.runner.backends.openai.connection import Connection
+    from lm_eval_so.runner.backends.http.connection import Connection
 
 
 _REFUSED = 400
-_PATIENCE = 5  # seconds for a list of models
 _LONGEST_LINE = 1 << 16
 """Bytes of a header. Gateways send 9 KB of Set-Cookie; nginx takes 8 KB in its default, Node 16 KB
 for all headers, Envoy 60 KB, and curl 100 KB."""
@@ -43,8 +35,12 @@ _DRAIN_S = 0.1
 """Seconds for the end of a body whose answer is whole, so that its connection can be kept; as long
 as the OpenAI SDK gives it."""
 _LONGEST_DRAIN = 1 << 20  # bytes
-_LONGEST_LIST = 4_000_000  # bytes; OpenRouter's list of models has 0.5 MB
 _MOST_REDIRECTS = 1
+_JSON = "application/json"
+
+
+def _uncounted() -> None:
+    """Nobody counts what is sent again."""
 
 
 class Transport:
@@ -53,18 +49,16 @@ class Transport:
     What was lost on a kept connection is sent again, once, on one of its own.
 
     Args:
-        client: The SDK's; it says what is sent beside the body, and sends nothing itself.
-        path: Behind the base URL.
         connection: How the server is reached; nothing else of the environment is looked at.
+        path: Behind its address; the questions are posted there.
         longest: Bytes of one answer, unpacked, at the most.
         clock: In seconds.
     """
 
     def __init__(
         self,
-        client: AsyncOpenAI,
-        path: str,
         connection: Connection,
+        path: str,
         *,
         longest: int = LONGEST_ANSWER,
         clock: Callable[[], float] = time.monotonic,
@@ -72,10 +66,8 @@ class Transport:
         self._clock = clock
         self._longest = longest
         self._connection = connection
-        self._faults = Faults(connection)
-        query = urlencode(connection.query)
-        self._url = f"{str(client.base_url).rstrip('/')}{path}{'?' if query else ''}{query}"
-        self._headers = {**client.auth_headers, **client.default_headers}
+        self._path = path
+        self._errors = TransportErrors(connection)
 
     async def __aenter__(self) -> Self:
         import aiohttp  # noqa: PLC0415 - not for --help
@@ -83,10 +75,10 @@ class Transport:
 
         from lm_eval_so.runner.backends.http.connector import Connector  # noqa: PLC0415 - as above
 
-        self._target = URL(self._url)
-        tls = _tls_context(self._connection)
+        self._target = URL(self._connection.url(self._path))
+        tls = self._trust()
         self._session = self._opened(
-            Connector(limit=0, ssl=tls, keepalive_timeout=KEPT_S, socket_factory=new_socket)
+            Connector(limit=0, ssl=tls, keepalive_timeout=KEEP_ALIVE_S, socket_factory=new_socket)
         )
         self._once = self._opened(Connector(limit=0, ssl=tls, force_close=True))
         self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError)
@@ -105,11 +97,9 @@ class Transport:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar  # noqa: PLC0415 - as above
         from multidict import CIMultiDict  # noqa: PLC0415 - as above
 
-        headers: CIMultiDict[str] = CIMultiDict()
-        for name, value in self._headers.items():
-            # The SDK marks what is left out with an object, and its telemetry is of no use here.
-            if isinstance(value, str) and not name.startswith("X-Stainless-"):
-                headers[name] = value
+        headers = CIMultiDict({"Content-Type": _JSON, "Accept": _JSON})
+        for name, value in self._connection.headers.items():
+            headers[name] = value  # of names that differ in case alone, the last counts
         return ClientSession(
             connector=connector,
             timeout=ClientTimeout(total=None, sock_connect=None),
@@ -131,23 +121,32 @@ class Transport:
         await self._once.close()
         await self._session.close()
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(
+        self, body: bytes, headers: Mapping[str, str], resent: Callable[[], None] = _uncounted
+    ) -> Answer:
         """Sends and reads the whole answer, whatever its status.
+
+        Args:
+            body: JSON.
+            headers: Of this request alone.
+            resent: Called when the request is sent again.
 
         Raises:
             BackendError: There is no whole answer.
         """
         try:
-            async with await self._head(body, headers) as answer:
+            async with await self._head(body, headers, resent) as answer:
                 whole = await Stream(answer, self._longest).whole()
-                self._faults.check(whole.status, whole.body)
+                self._errors.check(whole.status, whole.body)
                 return whole
         except self._broken as error:
-            raise await self._faults.explained(error) from error
+            raise await self._errors.explain(error) from error
 
     @asynccontextmanager
-    async def stream(self, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[Stream]:
-        """Sends and gives the answer as soon as its head is there, whatever its status.
+    async def stream(
+        self, body: bytes, headers: Mapping[str, str], resent: Callable[[], None] = _uncounted
+    ) -> AsyncIterator[Stream]:
+        """As `post`, but gives the answer as soon as its head is there.
 
         What is not read when the context ends is not waited for, but for a moment.
 
@@ -155,18 +154,20 @@ class Transport:
             BackendError: There is no answer, or it broke while it was read.
         """
         try:
-            async with await self._head(body, headers) as answer:
+            async with await self._head(body, headers, resent) as answer:
                 stream = Stream(answer, self._longest)
                 refused = stream.status == _REFUSED  # its body may say that TLS is asked for
-                self._faults.check(stream.status, (await stream.whole()).body if refused else b"")
+                self._errors.check(stream.status, (await stream.whole()).body if refused else b"")
                 yield stream
                 with suppress(TimeoutError, *self._broken):
                     async with asyncio.timeout(_DRAIN_S):
                         await stream.drain(_LONGEST_DRAIN)
         except self._broken as error:
-            raise await self._faults.explained(error) from error
+            raise await self._errors.explain(error) from error
 
-    async def _head(self, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
+    async def _head(
+        self, body: bytes, headers: Mapping[str, str], resent: Callable[[], None]
+    ) -> ClientResponse:
         """The answer as soon as its head is there.
 
         A redirect is followed, once, where it keeps the question and leads to the same host;
@@ -174,14 +175,16 @@ class Transport:
         """
         target, followed = self._target, 0
         while True:
-            answer = await self._sent(target, body, headers)
+            answer = await self._sent(target, body, headers, resent)
             moved = moved_to(answer)
             if moved is None or followed == _MOST_REDIRECTS:
                 return answer
             answer.release()
             target, followed = moved, followed + 1
 
-    async def _sent(self, target: URL, body: bytes, headers: Mapping[str, str]) -> ClientResponse:
+    async def _sent(
+        self, target: URL, body: bytes, headers: Mapping[str, str], resent: Callable[[], None]
+    ) -> ClientResponse:
         sending = Sending(self._clock).watch()
         try:
             return await self._session.post(
@@ -190,7 +193,7 @@ class Transport:
         except self._closed as error:
             if not self._is_lost(error, sending):
                 raise
-        resending()
+        resent()
         return await self._once.post(target, data=body, headers=headers, allow_redirects=False)
 
     def _is_lost(self, error: Exception, sending: Sending) -> bool:
@@ -200,28 +203,24 @@ class Transport:
         begun = isinstance(error, self._disconnected) and not isinstance(error.message, str)
         return sending.lost and not begun  # aiohttp gives half a head as the message
 
-    async def model_names(self) -> list[str]:
-        """What the server says it has; nothing where it does not say."""
-        address = (self._target.parent.parent / "models").with_query(self._target.query)
+    async def get(self, path: str, *, longest: int) -> Answer:
+        """What stands at another path, read to its end; for a look, not for a question.
+
+        Args:
+            path: Behind the address of the connection.
+            longest: Bytes at the most.
+
+        Raises:
+            BackendError: There is no whole answer.
+        """
+        address = type(self._target)(self._connection.url(path))
         try:
-            getting = self._session.get(address, allow_redirects=False)
-            async with asyncio.timeout(_PATIENCE), getting as answer:
-                listed = read_json((await Stream(answer, _LONGEST_LIST).whole()).body)
-        except (BackendError, *self._broken):
-            return []
-        rows = listed.get("data") if isinstance(listed, dict) else None
-        if not isinstance(rows, list):
-            return []
-        return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
+            async with self._session.get(address, allow_redirects=False) as answer:
+                return await Stream(answer, longest).whole()
+        except self._broken as error:
+            raise await self._errors.explain(error) from error
 
-
-def _tls_context(connection: Connection) -> SSLContext | bool:
-    """What the variables name, else the SDK's, which knows where systems keep certificates."""
-    proxy = connection.proxy
-    if not (connection.address.startswith("https:") or (proxy is not None and proxy.encrypted)):
-        return True
-    if connection.trust is not None:
-        return connection.trust
-    from httpx2 import create_ssl_context  # noqa: PLC0415 - loaded with the client
-
-    return create_ssl_context(trust_env=False)
+    def _trust(self) -> SSLContext | bool:
+        if not self._connection.encrypted:
+            return True
+        return self._connection.trust or default_trust()

@@ -1,0 +1,81 @@
+"""What is left of a sample: a line of ``run_results.jsonl``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from lm_eval_so.runner.models.config import RecordedConfig
+from lm_eval_so.runner.models.response import ChatResponse
+from lm_eval_so.runner.models.sample import Message
+from lm_eval_so.runner.models.value import Value, absent
+
+SCHEMA_VERSION = 1
+"""Version of the RunResult line; a reader can tell by it what to expect."""
+
+Status = Literal["ok", "error", "timeout"]
+
+
+class RunError(Value):
+    """Why a sample has no answer."""
+
+    error_type: str
+    message: str
+    status_code: int | None = None
+    retryable: bool
+    details: dict[str, Any] | None = None
+
+
+class Attempt(Value):
+    """One request on the wire.
+
+    Attributes:
+        latency_ms: From sending to the answer or the failure.
+        waited_ms: Time before sending, by what was waited for: ``slot``, ``rate_limit``,
+            ``backoff``, ``outage``.
+    """
+
+    started_at: datetime | None
+    latency_ms: float | None
+    waited_ms: dict[str, float]
+    status_code: int | None
+    error_type: str | None
+
+
+class RequestContext(Value):
+    """What an evaluator needs beside the answer."""
+
+    sample_tags: list[str]
+    sample_metadata: dict[str, Any]
+    expected: Any
+
+
+class RunResult(Value):
+    """The outcome of one sample: a line of ``run_results.jsonl``.
+
+    Exactly one of ``response`` and ``error`` is set. ``latency_ms`` is the last attempt alone,
+    ``repeat`` counts from 0, ``cost_usd`` is there where the server tells it, or the model's price
+    is known.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    sample_id: str
+    repeat: int = 0
+    dataset_id: str
+    backend: str
+    trace_id: str
+    status: Status
+    attempts: int
+    latency_ms: float | None
+    started_at: datetime
+    completed_at: datetime
+    request_key: str
+    run_config: RecordedConfig
+    request_messages: list[Message]
+    request_context: RequestContext
+    response: ChatResponse | None
+    error: RunError | None
+    cost_usd: Annotated[float | None, Field(exclude_if=absent)] = None
+    attempt_log: Annotated[tuple[Attempt, ...] | None, Field(exclude_if=absent)] = None
