@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Required
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -176,13 +177,21 @@ class RunError(Value):
     details: dict[str, Any] | None = None
 
 
+class Wait(StrEnum):
+    """What a request waits for before it is sent; the keys of ``waited_ms``."""
+
+    SLOT = "slot"
+    RATE_LIMIT = "rate_limit"
+    BACKOFF = "backoff"
+    OUTAGE = "outage"
+
+
 class Attempt(Value):
     """One request on the wire.
 
     Attributes:
         latency_ms: From sending to the answer or the failure.
-        waited_ms: Time before sending, by what was waited for: ``slot``, ``rate_limit``,
-            ``backoff``, ``outage``.
+        waited_ms: Time before sending, by what was waited for: a `Wait`.
     """
 
     started_at: datetime | None
@@ -277,9 +286,9 @@ class Journal:
         self.resent = 0
         self.started_at: datetime | None = None
         self.latency_ms: float | None = None
-        self.waited_ms: dict[str, float] = {}
+        self.waited_ms: dict[Wait, float] = {}
 
-    def wait(self, reason: str, seconds: float) -> None:
+    def wait(self, reason: Wait, seconds: float) -> None:
         """Adds time spent before sending."""
         self.waited_ms[reason] = round(self.waited_ms.get(reason, 0.0) + seconds * 1000, 3)
 
@@ -313,7 +322,7 @@ class Journal:
             Attempt(
                 started_at=self.started_at,
                 latency_ms=self.latency_ms,
-                waited_ms=self.waited_ms,
+                waited_ms={str(reason): ms for reason, ms in self.waited_ms.items()},
                 status_code=status_code,
                 error_type=error_type,
             )

@@ -1,10 +1,26 @@
-"""How a call is made: each strategy wraps the one below it.
+"""How a call is made: a list of strategies, each around the ``send`` of those before it.
 
-The attempt's timeout is innermost and starts when the request leaves, so that waiting for a slot
-or for the pace is never charged to the sample. What counts attempts is next to it, so that what is
-counted leaves at once. Retry is outermost and the guard against outages next to it, so that neither
-backing off nor an outage holds a slot, and one place turns exceptions into data. Between the two,
-where what is not worth another attempt is final, the first refusals are looked at.
+Innermost first, and why each stands where it stands:
+
+- ``FaultBoundary``: whatever a backend breaks on becomes an error that all others understand.
+- ``Timeout``: starts when the request leaves, so that no wait is charged to the sample.
+- ``Spending``: counts what leaves, so nothing below it waits.
+- ``outage.watch``: numbers what leaves, for the same reason.
+- ``breaker.gate``: the last look before a request leaves, after all waits; an ended run sends
+  nothing more.
+- ``outage.gate``: the same for a server that went away while the request waited for its start.
+- ``StartRate``: spaces the starts that all other limits allow, so it stands below them.
+- ``RateLimit``: waits within the slot, so that those who wait for a start are no more than slots.
+- ``Budget``: reserves before a start is taken, since a request that does not fit takes none.
+- ``outage.gate``: again, for a server that went away while the request waited for its slot; a
+  request that may not leave takes no budget and no start.
+- ``Concurrency``: holds the slot for all of the above, and nothing of the below.
+- ``OutageGuard``: who waits for a server that is away holds no slot.
+- ``Evidence``: judges errors after an outage is ruled out, and before they are tried again.
+- ``Retry``: who backs off holds no slot, and each attempt passes all of the above again.
+- ``evidence.under_way``: counts samples, those that back off included, so it is outermost.
+
+What remains an exception then becomes data in one place, `as_outcome`.
 """
 
 import asyncio
@@ -17,20 +33,22 @@ from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import AutoConcurrency, RunnerOptions
 from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
+from lm_eval_so.runner.strategy.base import Strategy, fold
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
 from lm_eval_so.runner.strategy.breaker.evidence import Evidence
 from lm_eval_so.runner.strategy.breaker.outage_guard import OutageGuard
 from lm_eval_so.runner.strategy.budget import Budget
-from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
-from lm_eval_so.runner.strategy.fault import contained
+from lm_eval_so.runner.strategy.concurrency import Concurrency, Slots
+from lm_eval_so.runner.strategy.fault import FaultBoundary
 from lm_eval_so.runner.strategy.price import Price
+from lm_eval_so.runner.strategy.rate_limit.build import limiter_for
 from lm_eval_so.runner.strategy.rate_limit.pauses import Pauses
-from lm_eval_so.runner.strategy.rate_limit.rate_limit import limiter_for, rate_limit
-from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate, start_rate
+from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate
+from lm_eval_so.runner.strategy.rate_limit.strategy import RateLimit
 from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
-from lm_eval_so.runner.strategy.retry import Retry
+from lm_eval_so.runner.strategy.retry import Retry, as_outcome
 from lm_eval_so.runner.strategy.spending import Spending
-from lm_eval_so.runner.strategy.timeout import InFlight, timeout
+from lm_eval_so.runner.strategy.timeout import InFlight, Timeout
 from lm_eval_so.runner.summary.amount import Amount
 
 _SAMPLES_A_SLOT = 16
@@ -89,24 +107,28 @@ class Stack:
             sleep=sleep,
         )
         self.evidence = Evidence(breaker, stopping=stopping)
-        parameters = {**backend.defaults, **backend.config.parameters}
-        self.spending = Spending(price, TokenEstimate(parameters), keep_spent, keep_spent_soon)
-        budget = Budget(options.budget, self.spending, give_up)
-
-        send = timeout(contained(backend.send), options.timeout, self.in_flight, clock=clock)
-        send = self.spending.wrap(send)
-        send = outage.watch(send)
-        send = outage.gate(breaker.gate(send))  # twice: for who waited for a slot, for the pace
-        send = start_rate(send, self.start_rate)
+        estimate = TokenEstimate({**backend.defaults, **backend.config.parameters})
+        self.spending = Spending(price, estimate, keep_spent, keep_spent_soon)
         pauses = Pauses(self.limiter, options.longest_pause, give_up, clock=clock)
-        send = rate_limit(send, self.limiter, pauses, TokenEstimate(parameters))
-        send = budget.wrap(send)
-        send = outage.gate(send)
-        send = concurrency(send, self.slots, self.adaptive, clock=clock)
-        send = outage.wrap(send)
-        send = self.evidence.wrap(send)
-        retry = Retry(send, options, stopping=stopping, sleep=sleep)
-        self.settle = self.evidence.counted(retry)
+
+        self.strategies: list[Strategy] = [
+            FaultBoundary(),
+            Timeout(options.timeout, self.in_flight, clock=clock),
+            self.spending,
+            outage.watch,
+            breaker.gate,
+            outage.gate,
+            self.start_rate,
+            RateLimit(self.limiter, pauses, estimate),
+            Budget(options.budget, self.spending, give_up),
+            outage.gate,
+            Concurrency(self.slots, self.adaptive, clock=clock),
+            outage,
+            self.evidence,
+            Retry(options, stopping=stopping, sleep=sleep),
+            self.evidence.under_way,
+        ]
+        self.settle = as_outcome(fold(backend.send, self.strategies))
 
     def record(self) -> dict[str, Any]:
         """What the strategies found out, for ``run_metadata.json``."""
