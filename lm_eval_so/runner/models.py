@@ -340,7 +340,6 @@ class RunRequest:
         trace_id: Unique in this run; backends send it as a header.
         repeat: 0 for the first time that the sample is asked.
         attempt: 1 for the first.
-        deadline: Monotonic time at which the attempt times out; None for never.
     """
 
     sample: TestSample
@@ -350,11 +349,10 @@ class RunRequest:
     trace_id: str
     repeat: int = 0
     attempt: int = 1
-    deadline: float | None = None
     journal: Journal = field(default_factory=Journal, compare=False, repr=False)
 
-    def with_(self, *, attempt: int | None = None, deadline: float | None = None) -> RunRequest:
-        """The same request, on another attempt or with another deadline.
+    def with_(self, *, attempt: int) -> RunRequest:
+        """The same request, on another attempt.
 
         Written out, since `dataclasses.replace` takes five times as long.
         """
@@ -365,8 +363,7 @@ class RunRequest:
             self.request_key,
             self.trace_id,
             self.repeat,
-            self.attempt if attempt is None else attempt,
-            self.deadline if deadline is None else deadline,
+            attempt,
             self.journal,
         )
 

@@ -4,19 +4,19 @@ Innermost first, and why each stands where it stands:
 
 - ``FaultBoundary``: whatever a backend breaks on becomes an error that all others understand.
 - ``Timeout``: starts when the request leaves, so that no wait is charged to the sample.
-- ``Spending``: counts what leaves, so nothing below it waits.
+- ``spending``: counts what leaves, so nothing below it waits.
 - ``outage.watch``: numbers what leaves, for the same reason.
 - ``breaker.gate``: the last look before a request leaves, after all waits; an ended run sends
   nothing more.
 - ``outage.gate``: the same for a server that went away while the request waited for its start.
-- ``StartRate``: spaces the starts that all other limits allow, so it stands below them.
+- ``start_rate``: spaces the starts that all other limits allow, so it stands below them.
 - ``RateLimit``: waits within the slot, so that those who wait for a start are no more than slots.
 - ``Budget``: reserves before a start is taken, since a request that does not fit takes none.
 - ``outage.gate``: again, for a server that went away while the request waited for its slot; a
   request that may not leave takes no budget and no start.
 - ``Concurrency``: holds the slot for all of the above, and nothing of the below.
-- ``OutageGuard``: who waits for a server that is away holds no slot.
-- ``Evidence``: judges errors after an outage is ruled out, and before they are tried again.
+- ``outage``: who waits for a server that is away holds no slot.
+- ``evidence``: judges errors after an outage is ruled out, and before they are tried again.
 - ``Retry``: who backs off holds no slot, and each attempt passes all of the above again.
 - ``evidence.under_way``: counts samples, those that back off included, so it is outermost.
 

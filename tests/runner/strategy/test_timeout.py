@@ -72,23 +72,6 @@ def test_the_latency_is_measured_however_the_attempt_ends(
     assert (len(in_flight), in_flight.sent) == (0, 1)
 
 
-@pytest.mark.parametrize("seconds", [0.5, 60.0])
-def test_the_backend_is_told_the_deadline(seconds: float) -> None:
-    async def main() -> tuple[float, float | None]:
-        seen: list[float | None] = []
-
-        async def send(asked: RunRequest) -> ChatResponse:
-            seen.append(asked.deadline)
-            return ChatResponse(text="")
-
-        before = asyncio.get_running_loop().time()
-        await Timeout(seconds, InFlight()).wrap(send)(request())
-        return before, seen[0]
-
-    before, deadline = virtual_time.run(main())
-    assert deadline == before + seconds
-
-
 def test_the_journal_tells_when_the_request_left_in_utc() -> None:
     asked = request()
     before = datetime.now(UTC)
