@@ -22,7 +22,7 @@ _REFUSALS = 10
 
 
 class StoppedError(Exception):
-    """The run is stopping, and this sample would have been tried again: it stays owed."""
+    """The run is stopping, and this sample is not sent (again): it stays owed."""
 
 
 @dataclass(frozen=True, slots=True)
