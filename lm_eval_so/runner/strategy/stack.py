@@ -1,26 +1,25 @@
-"""How a call is made: a list of strategies, each around the ``send`` of those before it.
+"""How a call is made: a list of strategies, each wrapped around the ones before it.
 
-Innermost first, and why each stands where it stands:
+Innermost first, with the reason why each stands where it stands:
 
-- ``FaultBoundary``: whatever a backend breaks on becomes an error that all others understand.
-- ``Timeout``: starts when the request leaves, so that no wait is charged to the sample.
-- ``spending``: counts what leaves, so nothing below it waits.
-- ``outage.watch``: numbers what leaves, for the same reason.
-- ``breaker.gate``: the last look before a request leaves, after all waits; an ended run sends
-  nothing more.
-- ``outage.gate``: the same for a server that went away while the request waited for its start.
-- ``start_rate``: spaces the starts that all other limits allow, so it stands below them.
-- ``RateLimit``: waits within the slot, so that those who wait for a start are no more than slots.
-- ``Budget``: reserves before a start is taken, since a request that does not fit takes none.
-- ``outage.gate``: again, for a server that went away while the request waited for its slot; a
-  request that may not leave takes no budget and no start.
-- ``Concurrency``: holds the slot for all of the above, and nothing of the below.
-- ``outage``: who waits for a server that is away holds no slot.
-- ``evidence``: judges errors after an outage is ruled out, and before they are tried again.
-- ``Retry``: who backs off holds no slot, and each attempt passes all of the above again.
-- ``evidence.under_way``: counts samples, those that back off included, so it is outermost.
+- ``FaultBoundary``: turns whatever a backend raises into an error that the others understand.
+- ``Timeout``: starts when the request leaves, so that no wait counts against the sample.
+- ``spending``: counts a request that leaves at once; nothing inside it waits.
+- ``outage.watch``: numbers the requests in the order in which they leave; nothing inside it waits.
+- ``breaker.gate``: checks after all waits that the run has not been ended meanwhile.
+- ``outage.gate``: checks that the server did not go away while the request waited for its start.
+- ``start_rate``: spaces out what the other limits let through, so it is inside them.
+- ``RateLimit``: takes a start only for a request that has its budget and its slot.
+- ``Budget``: reserves before a start is taken; a request that does not fit must not use one up.
+- ``outage.gate``: again, so that a request whose server went away while it waited for its slot
+  takes no budget and no start.
+- ``Concurrency``: a request has its slot before it takes a start, so that it leaves in time.
+- ``outage``: a request that waits for a server that is away holds no slot.
+- ``evidence``: judges a refusal that no outage explains, and that is not tried again.
+- ``Retry``: a request that backs off holds no slot, and each attempt passes all of these again.
+- ``evidence.under_way``: counts the samples under way, those that back off included.
 
-What remains an exception then becomes data in one place, `as_outcome`.
+What is still an exception then becomes data in one place, `as_outcome`.
 """
 
 import asyncio
@@ -53,8 +52,8 @@ from lm_eval_so.runner.summary.amount import Amount
 
 _SAMPLES_A_SLOT = 16
 _LEAST_START, _MOST_START = 8, 32
-"""Where ``auto`` starts: a slot for so many samples, within these bounds. More at once for short
-runs would shorten them by a second; a small server of one's own is started on gently."""
+"""Where ``auto`` starts: one slot for so many samples, within these bounds. A higher start would
+shorten short runs by a second, and flood a small server of one's own."""
 
 
 class Stack:
@@ -69,6 +68,13 @@ class Stack:
         keep_spent: Stores what the run has taken, before each attempt.
         keep_spent_soon: The same after an attempt, with the next or within a second or two.
         share_limits_in: Folder through which processes share the limits; None for this one alone.
+        samples: Samples of the run; decides where ``auto`` starts.
+        clock: Seconds; never goes back. Every strategy reads it.
+        sleep: For so many seconds, on that clock. Every strategy sleeps with it.
+
+    Attributes:
+        settle: Makes a call with all strategies around it; returns an Outcome.
+        strategies: Innermost first.
     """
 
     def __init__(  # noqa: PLR0913 - the one place where all parts of a run meet

@@ -110,7 +110,9 @@ class OutageGuard:
                     except _HeldBackError:
                         continue
                     except BackendError as error:
-                        if not (looks_away(error) and await self._free(request, error, first)):
+                        if not looks_away(error):
+                            raise
+                        if not await self._repeats_for_free(request, error, first=first):
                             raise
                         first = False
             finally:
@@ -122,8 +124,10 @@ class OutageGuard:
         if self._outage is not None and request.journal is not self._outage.probing:
             raise _HeldBackError
 
-    async def _free(self, request: RunRequest, error: BackendError, first: bool) -> bool:  # noqa: FBT001 - whether the attempt was made once so far
-        """Whether the attempt is made again at no charge; returns when it may be."""
+    async def _repeats_for_free(
+        self, request: RunRequest, error: BackendError, *, first: bool
+    ) -> bool:
+        """Waits until the attempt may be made again; returns whether it is, at no charge."""
         if self._stopping():
             return False
         free = first or was_refused(error)
