@@ -20,6 +20,7 @@ from lm_eval_so.runner.models import (
     RunResult,
     TestSample,
     TokenUsage,
+    Wait,
 )
 from lm_eval_so.runner.request.build import new_trace_id
 from lm_eval_so.runner.run.recorder import Recorder
@@ -59,7 +60,7 @@ def line(outcome: Outcome, *, attempts: int = 1) -> dict[str, Any]:
     for _ in range(attempts):
         journal.left(datetime(2026, 11, 1, 12, 0, 0, 500, tzinfo=UTC), 0.0)
         journal.latency_ms = 1.25
-        journal.wait("slot", 0.5)
+        journal.wait(Wait.SLOT, 0.5)
         journal.close(status_code=200)
         if len(journal.attempts) < attempts:
             journal.begin()
@@ -245,9 +246,9 @@ def test_unknown_keys_of_a_sample_are_kept() -> None:
 
 def test_a_journal_adds_up_waits_by_reason_and_starts_anew_with_each_attempt() -> None:
     journal = Journal()
-    journal.wait("slot", 0.1)
-    journal.wait("slot", 0.2)
-    journal.wait("rate_limit", 1)
+    journal.wait(Wait.SLOT, 0.1)
+    journal.wait(Wait.SLOT, 0.2)
+    journal.wait(Wait.RATE_LIMIT, 1)
     assert journal.waited_ms == {"slot": 300, "rate_limit": 1000}
     journal.close(status_code=500, error_type="InternalServerError")
     journal.begin()

@@ -14,7 +14,7 @@ from conftest import program
 from lm_eval_so import RunConfig, RunnerOptions, run_async
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.config.schema import RunPlan
-from lm_eval_so.runner.strategy.rate_limit.rate_limit import limiter_for
+from lm_eval_so.runner.strategy.rate_limit.build import limiter_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.config.schema import AutoConcurrency
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
-from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+from lm_eval_so.runner.strategy.concurrency import Concurrency, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,4 +21,4 @@ def fixed(
     """``send`` with so many slots, and the slots."""
     slots = Slots(limit)
     adaptive = Adaptive(AutoConcurrency(min=limit, max=limit), limit, clock=clock)
-    return concurrency(send, slots, adaptive, clock=clock), slots
+    return Concurrency(slots, adaptive, clock=clock).wrap(send), slots

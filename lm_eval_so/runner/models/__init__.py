@@ -11,6 +11,7 @@ from lm_eval_so.runner.models.result import (
     RunError,
     RunResult,
     Status,
+    Wait,
 )
 from lm_eval_so.runner.models.sample import SAMPLE_PARAMETERS, Message, Role, TestSample
 from lm_eval_so.runner.models.value import Value
@@ -34,4 +35,5 @@ __all__ = [
     "TestSample",
     "TokenUsage",
     "Value",
+    "Wait",
 ]

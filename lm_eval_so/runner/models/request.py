@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lm_eval_so.runner.models.config import RunConfig
+    from lm_eval_so.runner.models.result import Wait
     from lm_eval_so.runner.models.sample import Message, TestSample
 
 
@@ -54,9 +55,9 @@ class Journal:
         self.resent = 0
         self.started_at: datetime | None = None
         self.latency_ms: float | None = None
-        self.waited_ms: dict[str, float] = {}
+        self.waited_ms: dict[Wait, float] = {}
 
-    def wait(self, reason: str, seconds: float) -> None:
+    def wait(self, reason: Wait, seconds: float) -> None:
         """Adds time spent before sending."""
         self.waited_ms[reason] = round(self.waited_ms.get(reason, 0.0) + seconds * 1000, 3)
 
@@ -90,7 +91,7 @@ class Journal:
             Attempt(
                 started_at=self.started_at,
                 latency_ms=self.latency_ms,
-                waited_ms=self.waited_ms,
+                waited_ms={str(reason): ms for reason, ms in self.waited_ms.items()},
                 status_code=status_code,
                 error_type=error_type,
             )
@@ -111,7 +112,6 @@ class RunRequest:
         parameters: Sent with this question, in the place of the config's of the same name.
         repeat: 0 for the first time that the sample is asked.
         attempt: 1 for the first.
-        deadline: Monotonic time at which the attempt times out; None for never.
     """
 
     sample: TestSample
@@ -123,11 +123,10 @@ class RunRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     repeat: int = 0
     attempt: int = 1
-    deadline: float | None = None
     journal: Journal = field(default_factory=Journal, compare=False, repr=False)
 
-    def with_(self, *, attempt: int | None = None, deadline: float | None = None) -> RunRequest:
-        """The same request, on another attempt or with another deadline.
+    def with_(self, *, attempt: int) -> RunRequest:
+        """The same request, on another attempt.
 
         Written out, since `dataclasses.replace` takes five times as long.
         """
@@ -140,8 +139,7 @@ class RunRequest:
             self.messages,
             self.parameters,
             self.repeat,
-            self.attempt if attempt is None else attempt,
-            self.deadline if deadline is None else deadline,
+            attempt,
             self.journal,
         )
 

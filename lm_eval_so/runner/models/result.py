@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -28,13 +29,21 @@ class RunError(Value):
     details: dict[str, Any] | None = None
 
 
+class Wait(StrEnum):
+    """What a request waits for before it is sent; the keys of ``waited_ms``."""
+
+    SLOT = "slot"
+    RATE_LIMIT = "rate_limit"
+    BACKOFF = "backoff"
+    OUTAGE = "outage"
+
+
 class Attempt(Value):
     """One request on the wire.
 
     Attributes:
         latency_ms: From sending to the answer or the failure.
-        waited_ms: Time before sending, by what was waited for: ``slot``, ``rate_limit``,
-            ``backoff``, ``outage``.
+        waited_ms: Time before sending, by what was waited for: a `Wait`.
     """
 
     started_at: datetime | None

@@ -1,4 +1,4 @@
-"""Keeps what a run takes within its budget: what a request will take is reserved before sending."""
+"""Keeps a run within its budget: what a request will take is reserved before it is sent."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,30 +17,33 @@ _UNITS = ("requests", "tokens", "usd")
 class Budget:
     """A run's budget; a request that does not fit waits until those in flight are settled.
 
-    Since an estimate is seldom right, a request is refused only when nothing is in flight any
-    more: so the run ends within one answer of its budget, and nothing is left to drain.
+    An estimate is seldom right, so a request is refused only when nothing is in flight any more.
+    The run then ends within one answer of its budget, and nothing is left to drain.
 
     Args:
         options: The bounds.
         spending: Knows what the run has taken, its earlier commands included.
-        spent: Told once, of the bound that was reached.
+        give_up: Ends the run; called once, with the bound that was reached.
     """
 
     def __init__(
-        self, options: BudgetOptions, spending: Spending, spent: Callable[[BudgetSpentError], None]
+        self,
+        options: BudgetOptions,
+        spending: Spending,
+        give_up: Callable[[BudgetSpentError], None],
     ) -> None:
         self._bounds = {
             unit: bound for unit in _UNITS if (bound := getattr(options, unit)) is not None
         }
         self._spending = spending
-        self._tell = spent
+        self._give_up = give_up
         self._over = False
         self._turnstile = asyncio.Lock()
         self._settled = asyncio.Event()
         self._reserved = Amount()  # of the requests that wait for their start or are in flight
 
     def wrap(self, send: Send) -> Send:
-        """``send``, within the budget; as it is where there is none."""
+        """``send`` within the budget; unchanged where there is none."""
         if not self._bounds:
             return send
 
@@ -74,4 +77,4 @@ class Budget:
             self._over = True
             unit = reached[0]
             taken = getattr(self._spending.settled, unit)
-            self._tell(BudgetSpentError(unit, taken, self._bounds[unit]))
+            self._give_up(BudgetSpentError(unit, taken, self._bounds[unit]))

@@ -1,4 +1,4 @@
-"""At most so many requests at once. A retry goes before a first attempt."""
+"""Bounds the requests at once."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from lm_eval_so.runner.errors import (
     BackendError,
     EndpointUnreachableError,
 )
-from lm_eval_so.runner.models import ChatResponse, Journal, RunRequest
+from lm_eval_so.runner.models import ChatResponse, Journal, RunRequest, Wait
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
 from lm_eval_so.runner.strategy.adaptive.rounds import Answer
 
@@ -21,7 +21,12 @@ _TOO_MANY_REQUESTS = 429
 
 
 class Slots:
-    """A semaphore of a size that can change, in which retries stand at the head of the queue."""
+    """A semaphore whose size can change; a retry goes before a first attempt.
+
+    Attributes:
+        limit: Requests at once.
+        taken: Slots in use.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -31,75 +36,90 @@ class Slots:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits for a slot."""
+        """Whether a request waits for a slot."""
         return bool(self._waiting or self._waiting_retries)
 
     async def acquire(self, *, retry: bool) -> int:
-        """Returns once a slot is this caller's: how many were taken then, its own included."""
+        """Waits for a slot; returns how many are taken then, its own included."""
         queue = self._waiting_retries if retry else self._waiting
         if self.taken < self.limit and not self._waiting_retries:
             self.taken += 1
             return self.taken
-        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        queue.append(turn)
+        waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        queue.append(waiter)
         try:
-            return await turn
+            return await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release()  # the slot was handed over in the same moment
-            raise  # a cancelled turn is passed over when its time comes
+            if waiter.done() and not waiter.cancelled():
+                self.release()  # it got the slot at the same moment
+            raise
 
     def release(self) -> None:
-        """Hands the slot to who waits, or frees it."""
+        """Hands the slot to the next in the queue, or frees it."""
         self.taken -= 1
         self._hand_out()
 
     def _hand_out(self) -> None:
         for queue in (self._waiting_retries, self._waiting):
             while queue and self.taken < self.limit:
-                turn = queue.popleft()
-                if not turn.done():
+                waiter = queue.popleft()
+                if not waiter.done():  # else it was cancelled
                     self.taken += 1
-                    turn.set_result(self.taken)
+                    waiter.set_result(self.taken)
 
 
-def concurrency(
-    send: Send,
-    slots: Slots,
-    adaptive: Adaptive,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-) -> Send:
-    """Wraps ``send`` so that it holds a slot; ``adaptive`` tells how many there are."""
+class Concurrency:
+    """Lets a request hold a slot while it is sent.
 
-    async def limited(request: RunRequest) -> ChatResponse:
-        arrived = clock()
-        held = await slots.acquire(retry=request.attempt > 1)
-        request.journal.wait("slot", clock() - arrived)
-        number = adaptive.sent()
-        try:
-            response = await send(request)
-        except BackendError as error:
-            error.for_room = _failed(error, request.journal, adaptive, number, held)
-            raise
-        else:
-            adaptive.answered(_answer(response, request.journal, held, slots))
-            return response
-        finally:
-            slots.limit = adaptive.limit
-            slots.release()
+    Args:
+        slots: Those there are.
+        adaptive: Sets how many there are; is told what came of each request.
+        clock: Seconds; never goes back.
+    """
 
-    return limited
+    def __init__(
+        self,
+        slots: Slots,
+        adaptive: Adaptive,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._slots = slots
+        self._adaptive = adaptive
+        self._clock = clock
+
+    def wrap(self, send: Send) -> Send:
+        """``send`` within a slot."""
+        slots, adaptive, clock = self._slots, self._adaptive, self._clock
+
+        async def limited(request: RunRequest) -> ChatResponse:
+            arrived = clock()
+            held = await slots.acquire(retry=request.attempt > 1)
+            request.journal.wait(Wait.SLOT, clock() - arrived)
+            number = adaptive.sent()
+            try:
+                response = await send(request)
+            except BackendError as error:
+                error.for_room = _failed(error, request.journal, adaptive, number, held)
+                raise
+            else:
+                adaptive.answered(_answer(response, request.journal, held, slots))
+                return response
+            finally:
+                slots.limit = adaptive.limit
+                slots.release()
+
+        return limited
 
 
 def _failed(
     error: BackendError, journal: Journal, adaptive: Adaptive, number: int, held: int
 ) -> bool:
-    """Tells of a failure; returns whether it was for want of room, and not the sample's own.
+    """Tells ``adaptive`` of a failure; returns whether the server had no room for the request.
 
-    A 429 says so. A 503 or 529 does while others are answered. A connection that broke, or an
-    answer that did not come in time, does when it is one of many; where no connection was made,
-    nothing was sent.
+    A 429 says so. So does a 503 or 529 while others are answered. A broken connection or a timeout
+    does so when it is one of many. Where no connection was made, nothing was sent, and the sample
+    is not to blame either.
     """
     others_answered = held > 1 or adaptive.answers > journal.answers_seen
     journal.answers_seen = adaptive.answers
@@ -120,6 +140,6 @@ def _answer(response: ChatResponse, journal: Journal, held: int, slots: Slots) -
         tokens=tokens or 0,
         in_use=slots.taken,
         held=held,
-        paced_s=journal.waited_ms.get("rate_limit", 0.0) / 1000,
+        paced_s=journal.waited_ms.get(Wait.RATE_LIMIT, 0.0) / 1000,
         wanted=slots.wanted,
     )

@@ -1,4 +1,4 @@
-"""Makes exceptions of a backend's own into errors of the sample that caused them."""
+"""Turns a backend's own exceptions into errors of the sample that caused them."""
 
 import logging
 import traceback
@@ -17,40 +17,50 @@ _LOG = logging.getLogger(__name__)
 _OURS = str(Path(__file__).resolve().parents[2])
 
 
-def contained(send: Send) -> Send:
-    """Wraps ``send`` so that nothing that one sample causes ends the run.
+class FaultBoundary:
+    """Makes sure that nothing that one sample causes ends the run.
 
-    The traceback of each kind goes to the log once. What all of the first samples meet is found
-    by `evidence`, like any other refusal.
+    The traceback of each kind of fault is logged once. A fault that all of the first samples meet
+    is found by `Evidence`, like any other refusal.
     """
-    told: set[str] = set()
 
-    async def containing(request: RunRequest) -> ChatResponse:
-        try:
-            response = await send(request)
-        except LmEvalError:
-            raise
-        except TimeoutError as error:  # a bound of the backend's own: ours cancels
-            raise APITimeoutError(str(error) or "the backend gave up waiting") from error
-        except ConnectionError as error:
-            raise APIConnectionError(f"{type(error).__name__}: {error}") from error
-        except Exception as error:
-            fault = _fault(error)
-            kind = f"{type(error).__name__}{where_raised(error)}"
-            if kind not in told:
-                told.add(kind)
-                _LOG.warning("sample %r: %s", request.sample_id, fault.message, exc_info=error)
-            raise fault from error
-        if not isinstance(response, ChatResponse):
-            name = type(response).__name__
-            raise BackendFaultError(f"the backend's send returned {name}, and no ChatResponse")
-        return response
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
 
-    return containing
+    def wrap(self, send: Send) -> Send:
+        """``send`` that raises only errors of ours, and returns only a ChatResponse."""
+
+        async def contained(request: RunRequest) -> ChatResponse:
+            try:
+                response = await send(request)
+            except LmEvalError:
+                raise
+            except TimeoutError as error:  # the backend's own; our timeout cancels
+                raise APITimeoutError(str(error) or "the backend gave up waiting") from error
+            except ConnectionError as error:
+                raise APIConnectionError(f"{type(error).__name__}: {error}") from error
+            except Exception as error:
+                raise self._fault(request, error) from error
+            if not isinstance(response, ChatResponse):
+                name = type(response).__name__
+                raise BackendFaultError(f"the backend's send returned {name}, and no ChatResponse")
+            return response
+
+        return contained
+
+    def _fault(self, request: RunRequest, error: Exception) -> BackendFaultError:
+        name, where = type(error).__name__, where_raised(error)
+        fault = BackendFaultError(
+            f"the backend broke: {name}: {error}{where}", details={"type": name}
+        )
+        if name + where not in self._logged:
+            self._logged.add(name + where)
+            _LOG.warning("sample %r: %s", request.sample_id, fault.message, exc_info=error)
+        return fault
 
 
 def where_raised(fault: BaseException) -> str:
-    """`` (file:line, in function)`` in a user's own code, below our last frame."""
+    """`` (file:line, in function)`` of the user's code that raised; "" where nothing is known."""
     frames = traceback.extract_tb(fault.__traceback__)
     ours = [n for n, frame in enumerate(frames) if frame.filename.startswith(_OURS)]
     below = frames[ours[-1] + 1 :] if ours else frames
@@ -58,10 +68,3 @@ def where_raised(fault: BaseException) -> str:
     if where is None:
         return ""
     return f" ({where.filename}:{where.lineno}, in {where.name})"
-
-
-def _fault(error: Exception) -> BackendFaultError:
-    name = type(error).__name__
-    return BackendFaultError(
-        f"the backend broke: {name}: {error}{where_raised(error)}", details={"type": name}
-    )

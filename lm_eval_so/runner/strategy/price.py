@@ -1,4 +1,4 @@
-"""What an answer costs: US dollars, by the tokens that the server counted."""
+"""What an answer costs in US dollars, by the tokens that the server counted."""
 
 from typing import NamedTuple
 
@@ -19,18 +19,18 @@ class Price(NamedTuple):
         return (input_tokens * self.input + output_tokens * self.output) / _MILLION
 
     def of_usage(self, usage: TokenUsage) -> float:
-        """US dollars; tokens that were not told count nothing."""
+        """US dollars; missing counts are 0."""
         return self.of(usage.input or 0, usage.output or 0)
 
 
 def price_of(model: str, address: str, options: PriceOptions) -> Price | None:
-    """The price of a model; None where nobody knows it.
+    """The price of a model; None where it is unknown.
 
     Args:
         model: As the provider names it.
-        address: Of the provider's API; one that the price list does not know may be a gateway, so
-            that the model's name alone decides. What is not reached over HTTP has no list price.
-        options: A price that is configured holds.
+        address: Of the provider's API. Where the price list does not know it, it may be a gateway,
+            and the model's name alone decides. What is not reached over HTTP has no list price.
+        options: A configured price comes first.
     """
     if options.input is not None and options.output is not None:
         return Price(options.input, options.output)

@@ -1,4 +1,4 @@
-"""Counts every attempt that leaves, and what it took: the one owner of a run's total."""
+"""Counts each attempt and what it took: the one owner of a run's total."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -10,25 +10,25 @@ from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import BackendError, EndpointUnreachableError
 from lm_eval_so.runner.models import ChatResponse, RunRequest, TokenUsage
 from lm_eval_so.runner.strategy.price import Price
-from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
+from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate, believable
 from lm_eval_so.runner.summary.amount import Amount
 
 _FIRST_REFUSAL = 400  # of HTTP's status codes; what is refused is not billed
-_MOST_TOKENS = 10**12  # of one answer; a larger count is no count
 
 
 class Spending:
     """The total of a run, its earlier commands included.
 
-    It is kept before an attempt leaves, which then counts with what it will take by estimate. Its
-    outcome is kept with the next that leaves, or a moment later. So what is kept is never behind
-    the truth by an attempt, however the process ends, and off by no more than what was in flight.
+    The total is stored before an attempt leaves, which counts by estimate until its outcome is
+    known. The outcome is stored with the next attempt that leaves, or a moment later. However the
+    process ends, the stored total misses no attempt, and is wrong by no more than what was in
+    flight.
 
     Args:
-        price: US dollars by tokens; None where nobody knows it.
-        estimate: Tokens of a request that has not been sent.
+        price: US dollars by tokens; None where it is unknown.
+        estimate: Tokens of a request that has not been sent; learns from each answer.
         keep: Stores the total; raises StoreError where it cannot, and then nothing is sent.
-        keep_soon: Stores the total with the next that is kept, or within a second or two.
+        keep_soon: Stores the total with the next call of ``keep``, or within a second or two.
 
     Attributes:
         settled: What the attempts took whose outcome is known.
@@ -46,10 +46,10 @@ class Spending:
         self._keep = keep
         self._keep_soon = keep_soon
         self.settled = Amount()
-        self._counted = Amount()  # settled, and in flight by estimate
+        self._counted = Amount()  # settled, plus the estimate of what is in flight
 
     def begin(self, earlier: Amount) -> None:
-        """Takes over what earlier commands took; tokens without a price get that of today."""
+        """Adds what earlier commands took; tokens without a price get today's."""
         if self._price is not None:
             tokens = earlier.unpriced_input_tokens, earlier.unpriced_output_tokens
             usd = earlier.usd + self._price.of(*tokens)
@@ -57,7 +57,7 @@ class Spending:
         self.settled = self._counted = earlier
 
     def begin_from_lines(self, lines: Iterable[bytes]) -> None:
-        """The same, as far as result lines tell: where earlier commands kept no total."""
+        """The same from result lines, where earlier commands stored no total."""
         earlier = Amount()
         for line in lines:
             # A damaged line is no result.
@@ -66,15 +66,15 @@ class Spending:
         self.begin(earlier)
 
     def expected(self, request: RunRequest) -> Amount:
-        """What an attempt will take, by estimate."""
+        """Estimates what an attempt will take."""
         return self._expected(self._estimate.size(request))
 
     def wrap(self, send: Send) -> Send:
-        """``send``, counted. Nothing may wait below this point: who is counted leaves at once."""
+        """``send``, counted. Nothing may wait below it: what is counted leaves at once."""
 
         async def counted(request: RunRequest) -> ChatResponse:
             size = self._estimate.size(request)
-            expected = took = self._expected(size)  # stands for what was given up on its way
+            expected = took = self._expected(size)  # holds for an attempt that is cancelled
             self._leave(expected)
             try:
                 response = await send(request)
@@ -82,7 +82,7 @@ class Spending:
                 took = _of_failure(error, expected)
                 raise
             else:
-                usage = _believable(response.tokens)
+                usage = believable(response.tokens)
                 if usage is not None:
                     self._estimate.learn(size, usage)
                     took = self._of(usage)
@@ -115,7 +115,7 @@ class Spending:
 
     def _of_line(self, line: Mapping[str, Any]) -> Amount:
         tokens = (line["response"] or {}).get("tokens")
-        usage = _believable(TokenUsage(**tokens)) if tokens else None
+        usage = believable(TokenUsage(**tokens)) if tokens else None
         amount = Amount() if usage is None else self._of(usage)
         return amount._replace(requests=max(0, int(line["attempts"])))
 
@@ -126,10 +126,10 @@ class Spending:
 
 
 def _of_failure(error: BackendError, expected: Amount) -> Amount:
-    """What an attempt took that failed.
+    """What a failed attempt took.
 
-    A refused connection took nothing, a refusal by status one request. What broke off, timed out,
-    or came as a 200 that cannot be read may be billed: the estimate stands.
+    A refused connection took nothing, a refusal by status one request. A connection that broke, a
+    timeout and a 200 that cannot be read may be billed: the estimate holds.
     """
     if isinstance(error, EndpointUnreachableError):
         return Amount()
@@ -144,11 +144,3 @@ def _billed(took: Amount, usd: float) -> Amount:
 
 def _with_resent(took: Amount, times: int) -> Amount:
     return took._replace(requests=took.requests + times) if times else took
-
-
-def _believable(usage: TokenUsage | None) -> TokenUsage | None:
-    """The usage, where it tells a number and none that cannot be."""
-    if usage is None:
-        return None
-    counts = [n for n in (usage.input, usage.output, usage.total) if n is not None]
-    return usage if counts and all(0 <= n <= _MOST_TOKENS for n in counts) else None

@@ -1,10 +1,25 @@
-"""How a call is made: each strategy wraps the one below it.
+"""How a call is made: a list of strategies, each wrapped around the ones before it.
 
-The attempt's timeout is innermost and starts when the request leaves, so that waiting for a slot
-or for the pace is never charged to the sample. What counts attempts is next to it, so that what is
-counted leaves at once. Retry is outermost and the guard against outages next to it, so that neither
-backing off nor an outage holds a slot, and one place turns exceptions into data. Between the two,
-where what is not worth another attempt is final, the first refusals are looked at.
+Innermost first, with the reason why each stands where it stands:
+
+- ``FaultBoundary``: turns whatever a backend raises into an error that the others understand.
+- ``Timeout``: starts when the request leaves, so that no wait counts against the sample.
+- ``spending``: counts a request that leaves at once; nothing inside it waits.
+- ``outage.watch``: numbers the requests in the order in which they leave; nothing inside it waits.
+- ``breaker.gate``: checks after all waits that the run has not been ended meanwhile.
+- ``outage.gate``: checks that the server did not go away while the request waited for its start.
+- ``start_rate``: spaces out what the other limits let through, so it is inside them.
+- ``RateLimit``: takes a start only for a request that has its budget and its slot.
+- ``Budget``: reserves before a start is taken; a request that does not fit must not use one up.
+- ``outage.gate``: again, so that a request whose server went away while it waited for its slot
+  takes no budget and no start.
+- ``Concurrency``: a request has its slot before it takes a start, so that it leaves in time.
+- ``outage``: a request that waits for a server that is away holds no slot.
+- ``evidence``: judges a refusal that no outage explains, and that is not tried again.
+- ``Retry``: a request that backs off holds no slot, and each attempt passes all of these again.
+- ``evidence.under_way``: counts the samples under way, those that back off included.
+
+What is still an exception then becomes data in one place, `as_outcome`.
 """
 
 import asyncio
@@ -17,26 +32,28 @@ from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import AutoConcurrency, RunnerOptions
 from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
+from lm_eval_so.runner.strategy.base import Strategy, fold
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
 from lm_eval_so.runner.strategy.breaker.evidence import Evidence
 from lm_eval_so.runner.strategy.breaker.outage_guard import OutageGuard
 from lm_eval_so.runner.strategy.budget import Budget
-from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
-from lm_eval_so.runner.strategy.fault import contained
+from lm_eval_so.runner.strategy.concurrency import Concurrency, Slots
+from lm_eval_so.runner.strategy.fault import FaultBoundary
 from lm_eval_so.runner.strategy.price import Price
+from lm_eval_so.runner.strategy.rate_limit.build import limiter_for
 from lm_eval_so.runner.strategy.rate_limit.pauses import Pauses
-from lm_eval_so.runner.strategy.rate_limit.rate_limit import limiter_for, rate_limit
-from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate, start_rate
+from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate
+from lm_eval_so.runner.strategy.rate_limit.strategy import RateLimit
 from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
-from lm_eval_so.runner.strategy.retry import Retry
+from lm_eval_so.runner.strategy.retry import Retry, as_outcome
 from lm_eval_so.runner.strategy.spending import Spending
-from lm_eval_so.runner.strategy.timeout import InFlight, timeout
+from lm_eval_so.runner.strategy.timeout import InFlight, Timeout
 from lm_eval_so.runner.summary.amount import Amount
 
 _SAMPLES_A_SLOT = 16
 _LEAST_START, _MOST_START = 8, 32
-"""Where ``auto`` starts: a slot for so many samples, within these bounds. More at once for short
-runs would shorten them by a second; a small server of one's own is started on gently."""
+"""Where ``auto`` starts: one slot for so many samples, within these bounds. A higher start would
+shorten short runs by a second, and flood a small server of one's own."""
 
 
 class Stack:
@@ -51,6 +68,13 @@ class Stack:
         keep_spent: Stores what the run has taken, before each attempt.
         keep_spent_soon: The same after an attempt, with the next or within a second or two.
         share_limits_in: Folder through which processes share the limits; None for this one alone.
+        samples: Samples of the run; decides where ``auto`` starts.
+        clock: Seconds; never goes back. Every strategy reads it.
+        sleep: For so many seconds, on that clock. Every strategy sleeps with it.
+
+    Attributes:
+        settle: Makes a call with all strategies around it; returns an Outcome.
+        strategies: Innermost first.
     """
 
     def __init__(  # noqa: PLR0913 - the one place where all parts of a run meet
@@ -89,24 +113,28 @@ class Stack:
             sleep=sleep,
         )
         self.evidence = Evidence(breaker, stopping=stopping)
-        parameters = {**backend.defaults, **backend.config.parameters}
-        self.spending = Spending(price, TokenEstimate(parameters), keep_spent, keep_spent_soon)
-        budget = Budget(options.budget, self.spending, give_up)
-
-        send = timeout(contained(backend.send), options.timeout, self.in_flight, clock=clock)
-        send = self.spending.wrap(send)
-        send = outage.watch(send)
-        send = outage.gate(breaker.gate(send))  # twice: for who waited for a slot, for the pace
-        send = start_rate(send, self.start_rate)
+        estimate = TokenEstimate({**backend.defaults, **backend.config.parameters})
+        self.spending = Spending(price, estimate, keep_spent, keep_spent_soon)
         pauses = Pauses(self.limiter, options.longest_pause, give_up, clock=clock)
-        send = rate_limit(send, self.limiter, pauses, TokenEstimate(parameters))
-        send = budget.wrap(send)
-        send = outage.gate(send)
-        send = concurrency(send, self.slots, self.adaptive, clock=clock)
-        send = outage.wrap(send)
-        send = self.evidence.wrap(send)
-        retry = Retry(send, options, stopping=stopping, sleep=sleep)
-        self.settle = self.evidence.counted(retry)
+
+        self.strategies: list[Strategy] = [
+            FaultBoundary(),
+            Timeout(options.timeout, self.in_flight, clock=clock),
+            self.spending,
+            outage.watch,
+            breaker.gate,
+            outage.gate,
+            self.start_rate,
+            RateLimit(self.limiter, pauses, estimate),
+            Budget(options.budget, self.spending, give_up),
+            outage.gate,
+            Concurrency(self.slots, self.adaptive, clock=clock),
+            outage,
+            self.evidence,
+            Retry(options, stopping=stopping, sleep=sleep),
+            self.evidence.under_way,
+        ]
+        self.settle = as_outcome(fold(backend.send, self.strategies))
 
     def record(self) -> dict[str, Any]:
         """What the strategies found out, for ``run_metadata.json``."""

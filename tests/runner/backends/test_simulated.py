@@ -20,7 +20,7 @@ from lm_eval_so.runner.errors import (
     RateLimitError,
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample, TokenUsage
-from lm_eval_so.runner.strategy.timeout import InFlight, timeout
+from lm_eval_so.runner.strategy.timeout import InFlight, Timeout
 from support.requests import request_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_mishaps_look_like_those_of_a_server(
 
 def test_a_hang_ends_by_the_timeout_alone() -> None:
     config = RunConfig(backend="simulated", model="m", backend_options={"hang": 1})
-    send = timeout(SimulatedBackend(config).send, 0.03, InFlight())
+    send = Timeout(0.03, InFlight()).wrap(SimulatedBackend(config).send)
     with pytest.raises(APITimeoutError, match=r"no answer within 0\.03 s"):
         asyncio.run(send(Bench().request()))  # type: ignore[arg-type]
 

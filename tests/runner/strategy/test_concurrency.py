@@ -21,7 +21,7 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
-from lm_eval_so.runner.strategy.concurrency import Slots, concurrency
+from lm_eval_so.runner.strategy.concurrency import Concurrency, Slots
 from support.requests import request_of
 from support.slots import fixed
 
@@ -301,7 +301,7 @@ def test_resets_are_for_want_of_room_when_they_come_in_a_burst() -> None:
             return ChatResponse(text="")
 
         adaptive = Adaptive(AutoConcurrency(max=64), 64)
-        limited = concurrency(send, Slots(64), adaptive)
+        limited = Concurrency(Slots(64), adaptive).wrap(send)
 
         async def one() -> None:
             try:

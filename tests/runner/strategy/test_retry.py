@@ -17,9 +17,9 @@ from lm_eval_so.runner.errors import (
     QuotaExceededError,
     RateLimitError,
 )
-from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, RunRequest, TestSample, Wait
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.strategy.retry import Retry, StoppedError
+from lm_eval_so.runner.strategy.retry import Retry, StoppedError, as_outcome
 from support.requests import request_of
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ def settle(
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    retry = Retry(send, RunnerOptions.model_validate(options), stopping=stopping, sleep=sleep)
-    return asyncio.run(retry(asked or request())), waits
+    retry = Retry(RunnerOptions.model_validate(options), stopping=stopping, sleep=sleep)
+    settle = as_outcome(retry.wrap(send))
+    return asyncio.run(settle(asked or request())), waits
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2, 5])
@@ -198,7 +199,7 @@ def test_the_attempt_log_tells_of_every_attempt() -> None:
     send = Script(OUTAGE, RateLimitError("slow", status_code=429, retry_after=2.5))
 
     async def spend(request: RunRequest) -> ChatResponse:
-        request.journal.wait("slot", 0.25)
+        request.journal.wait(Wait.SLOT, 0.25)
         request.journal.latency_ms = 10.0 * request.attempt
         return await send(request)
 

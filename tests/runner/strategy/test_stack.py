@@ -9,7 +9,7 @@ import pytest
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import InternalServerError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, RunRequest, TestSample
-from lm_eval_so.runner.strategy.retry import Retry, StoppedError
+from lm_eval_so.runner.strategy.retry import Retry, StoppedError, as_outcome
 from lm_eval_so.runner.strategy.stack import Stack
 from support import virtual_time
 from support.backends import Sends
@@ -122,7 +122,7 @@ def test_who_backs_off_holds_no_slot() -> None:
             return ChatResponse(text="")
 
         limited, slots = fixed(send, 1)
-        retry = Retry(limited, RunnerOptions(), sleep=sleep)
+        retry = as_outcome(Retry(RunnerOptions(), sleep=sleep).wrap(limited))
         slow, *others = requests(5)
         task = asyncio.ensure_future(retry(slow))
         done = await asyncio.wait_for(asyncio.gather(*map(retry, others)), 5)
@@ -150,7 +150,7 @@ def test_a_retry_goes_out_once_its_wait_is_over_ahead_of_first_attempts() -> Non
         async def sleep(_: float) -> None:
             return None
 
-        retry = Retry(fixed(send, 1)[0], RunnerOptions(), sleep=sleep)
+        retry = as_outcome(Retry(RunnerOptions(), sleep=sleep).wrap(fixed(send, 1)[0]))
         await asyncio.gather(*map(retry, requests(5)))
 
     asyncio.run(main())

@@ -1,8 +1,8 @@
-"""How many requests at once: as many as bring more answers a second, found out during the run.
+"""Finds out how many requests at once bring the most answers a second.
 
-Refusals cut, and only in bursts; latency alone never does, since a server that batches answers
-gets slower with each request in flight while it gives more and more a second. So growth is judged
-by the rate it brings, and fewer requests at once are tried where more of them bring nothing.
+Only bursts of refusals cut. Latency alone never does: a server that batches answers gets slower
+with each request in flight, while it gives more and more answers a second. So growth is judged by
+the rate it brings, and fewer requests at once are tried where more of them bring nothing.
 """
 
 import time
@@ -17,7 +17,7 @@ from lm_eval_so.runner.strategy.adaptive.rounds import Accepted, Answer, Meter
 
 _FAST, _SLOW = 3.0, 0.5  # slots added for each answer, before the first burst and after it
 _NEAR = 0.97  # of the slots that a burst has shown there are
-_SURE = 0.9  # of what a round was answered at: refused below this, it is not for want of room
+_SURE = 0.9  # of what a round was answered at; a refusal below this is not for want of room
 _PACED = 0.1  # share of a slot's time beyond which a rate limit holds requests back, and not slots
 _TOO_MANY_REQUESTS = 429  # the status of a limit on starts; that on slots is 503, or none
 _SMOOTHING = 0.05
@@ -42,15 +42,15 @@ class Adaptive:
     Args:
         options: Bounds; with equal bounds the limit never changes.
         start: Requests at once to begin with.
-        rate_limited: Told when requests are refused although there is room, which no concurrency
-            cures: the answers a second that came meanwhile, and the share of refusals that is
-            usual.
+        rate_limited: Called when requests are refused although there is room, which no concurrency
+            cures. Gets the answers a second that came meanwhile, and the usual share of refusals.
+        clock: Seconds; never goes back.
 
     Attributes:
-        answers: That came so far.
+        answers: Answers so far.
         history: How the limit changed, and why; the first 200 steps.
 
-    What the phases read and set is described by `Tuner`.
+    `Tuner` describes what the phases read and set.
     """
 
     def __init__(
@@ -95,18 +95,18 @@ class Adaptive:
         return self.most if self.ceiling is None else max(self.least, round(_NEAR * self.ceiling))
 
     def sent(self) -> int:
-        """A request got its slot; its number."""
+        """Counts a request that got its slot; returns its number."""
         self._accepted.add(self._clock(), self._latency)
         self._failures.sent()
         self._last = self._refusals.sent()
         return self._last
 
     def refused(self, number: int, held: int, status: int | None) -> bool:
-        """A request was refused for want of room, or failed in a way that may mean that.
+        """Notes a request that was refused for want of room, or failed in a way that may mean it.
 
         Args:
             number: Of the request, as `sent` gave it.
-            held: Slots that were taken then, its own included.
+            held: Slots that were taken when it began, its own included.
             status: That the server gave; None where the connection failed.
 
         Returns:
@@ -122,7 +122,7 @@ class Adaptive:
         return True
 
     def answered(self, answer: Answer) -> None:
-        """An answer came."""
+        """Notes an answer."""
         now = self._clock()
         self.answers += 1
         self._learn(answer)
@@ -170,11 +170,11 @@ class Adaptive:
         self._meter.begin(now + settled, self._phase.answers(self.limit), thorough=not ramp)
 
     def _burst(self, now: float, lowest: int, status: int | None) -> None:
-        """Cuts to where requests were answered; where there is room, a rate is learned instead."""
+        """Cuts to where requests were answered; where there is room, teaches a rate instead."""
         rate = self._accepted.per_second(now)
         room = lowest <= max(self.least, _SURE * self._proven)
         if status is None and (room or lowest <= (self.ceiling or 0)):
-            # One server of several is gone, or the network is bad: fewer at once are no help.
+            # One server of several is gone, or the network is bad: fewer at once do not help.
             self._failures.expect()
             self.ceiling = None
             self._enter(Ramp(), now)

@@ -1,4 +1,4 @@
-"""What the controller does with a round of answers: grow, hold, or try whether less will do."""
+"""What the controller does after a round of answers: grow, hold, or try whether less will do."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ class Phase:
 
     name: str
     drains = False
-    """Whether measuring starts only when what is in flight has come down to the size."""
+    """Whether to measure only once the requests in flight have come down to the size."""
 
     def answers(self, limit: int) -> int:
         """Answers that make a round."""
         return max(_TRIAL, limit)
 
     def growth(self, tuner: Tuner) -> float:  # noqa: ARG002 - for those that grow
-        """Slots to add for an answer that found all slots taken."""
+        """Slots to add for an answer that came while a request waited for a slot."""
         return 0.0
 
     def rate_to_beat(self) -> float:
-        """Answers a second, if a round is not to be waited for beyond reason; 0 for none."""
+        """Answers a second; a round that is much slower ends early. 0 for none."""
         return 0.0
 
     def next(self, tuner: Tuner, found: Round) -> Phase | None:
-        """What follows a round; None to go on."""
+        """The phase after a round; None to stay in this one."""
         raise NotImplementedError
 
 
@@ -98,7 +98,7 @@ class Ramp(Phase):
 
 
 class Check(Phase):
-    """A level of the ramp brought little: measures it again without growing."""
+    """Measures a level of the ramp that brought little again, without growing."""
 
     name = "does it pay?"
 
@@ -140,10 +140,10 @@ class Hold(Phase):
         return None
 
     def _times(self, found: Round) -> tuple[float, float]:
-        """Latency, and latency per token, against what they were at first at this size.
+        """Latency, and latency per token, divided by those of the first rounds at this size.
 
-        The first to come back are the quick ones, so what is usual is not known until the slow
-        ones have had their time too.
+        The quick answers come back first, so the usual latency is not known until the slow ones
+        have had their time too.
         """
         self._seconds += found.seconds
         self._slowest = max(self._slowest, found.slowest)
@@ -220,7 +220,7 @@ class Less(Phase):
 
     @classmethod
     def leap(cls, tuner: Tuner, anchor: Round, floor: float) -> Less:
-        """A first step, as far as Little's law allows: rate x lowest latency is what it takes."""
+        """A first step, as far as Little's law allows: rate x lowest latency."""
         least = max(1.5 * anchor.answers * tuner.shortest, floor)
         return cls(tuner, anchor, min(_LESS * tuner.size, least), leaps=True)
 

@@ -1,18 +1,18 @@
-"""Tells a burst of refusals, which a server too full gives, from refusals by chance."""
+"""Tells a burst of refusals, which an overloaded server gives, from refusals by chance."""
 
 from lm_eval_so.runner.strategy.rate_limit.sent_share import SPAN, SentShare
 
 _BURST = 0.45
-"""By how much the share lies above what is usual: of ten, 5% by chance reach it once in 20,000."""
-_USUAL_SPAN = 300  # requests sent that the usual share looks back on
+"""How far the share must lie above the usual one; 5% by chance reach it once in 20,000 times."""
+_USUAL_SPAN = 300  # requests over which the usual share is taken
 
 
 class Refusals:
-    """The share of refusals among the requests sent of late, and what is usual.
+    """The share of refusals among the requests sent recently, and the usual share.
 
     Attributes:
         lowest: The fewest slots that were taken when a refused request of this burst began.
-        usual: The share of refusals that comes whatever is in flight.
+        usual: The share of refusals whatever is in flight.
     """
 
     def __init__(self) -> None:
@@ -21,12 +21,12 @@ class Refusals:
         self._share = SentShare()
 
     def sent(self) -> int:
-        """A request leaves; its number."""
+        """Counts a request that leaves; returns its number."""
         self.usual -= self.usual / _USUAL_SPAN
         return self._share.sent()
 
     def add(self, number: int, held: int) -> bool:
-        """A request was refused; returns whether it completes a burst, which ends with that.
+        """Counts a refusal; returns whether it completes a burst.
 
         Args:
             number: Of the request, as `sent` gave it.
@@ -41,5 +41,5 @@ class Refusals:
         return True
 
     def expect(self) -> None:
-        """What was a burst just now is usual: it had nothing to do with what is in flight."""
+        """Counts the last burst as usual: what is in flight did not cause it."""
         self.usual = max(self.usual, _BURST)

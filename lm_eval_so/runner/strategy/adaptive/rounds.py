@@ -3,16 +3,16 @@
 from math import inf, log
 from typing import NamedTuple
 
-_FEW = 5  # requests from which a rate can be told
+_FEW = 5  # requests; fewer give no rate
 _INSTANT = 1e-6  # seconds, that an answer takes at the least
 
 
 class Answer(NamedTuple):
-    """An answer, as the controller is told of it.
+    """An answer, as the controller needs it.
 
     Attributes:
         latency_s: From sending to the answer.
-        tokens: That the model wrote; 0 where the server does not tell.
+        tokens: That the model wrote; 0 where it is unknown.
         in_use: Slots taken now, its own included.
         held: Slots taken when it began, its own included.
         paced_s: Time within the slot that it waited for a rate limit.
@@ -33,9 +33,9 @@ class Round(NamedTuple):
     Attributes:
         held: Requests in flight, on average.
         latency: Seconds, on average.
-        length: Tokens of an answer, on average; 0 where the server does not tell.
+        length: Tokens of an answer, on average; 0 where it is unknown.
         slowest: The longest latency, in seconds.
-        seconds: That the round took.
+        seconds: Length of the round.
     """
 
     held: float
@@ -46,15 +46,16 @@ class Round(NamedTuple):
 
     @property
     def answers(self) -> float:
-        """A second, by Little's law: a count over so short a time is off by a whole wave of them.
+        """Answers a second, by Little's law.
 
-        Requests that start together come back together, and again.
+        Requests that start together come back together, so that a count over so short a time is
+        off by a whole wave of them.
         """
         return self.held / self.latency
 
     @property
     def per_token(self) -> float:
-        """Seconds per token of an answer; the latency where no tokens are told."""
+        """Seconds per token of an answer; the latency where the tokens are unknown."""
         return self.latency / (self.length or 1.0)
 
     def growth_over(self, other: "Round") -> float:
@@ -100,7 +101,7 @@ class Meter:
         self._count = self._wanted = self._tokens = self._held = 0
 
     def add(self, answer: Answer, now: float) -> None:
-        """Takes an answer in."""
+        """Adds an answer to the round."""
         if now < self._at:
             return
         self._count += 1
@@ -111,10 +112,11 @@ class Meter:
         self._slowest = max(self._slowest, answer.latency_s)
 
     def end(self, now: float, *, rate_to_beat: float = 0.0) -> Round | None:
-        """The round, once it is long enough: as many answers as it needs, in a latency's time.
+        """The round, once it is long enough: the answers it needs, over at least one latency.
 
-        Where it would take half as long again as at ``rate_to_beat``, what is there must do.
-        Where nobody waits for a slot, the answers tell nothing of the server: it begins anew.
+        Where it would take half as long again as at ``rate_to_beat``, it ends with the answers
+        there are. Where no request waits for a slot, the answers say nothing about the server, and
+        a new round begins.
         """
         elapsed = now - self._at
         if not self._count or elapsed <= 0:
@@ -133,9 +135,9 @@ class Meter:
 
 
 class Accepted:
-    """Requests a second of late that were sent and not refused.
+    """Recent requests a second that were sent and not refused.
 
-    A refusal is back at once, so this is known long before the answers are.
+    A refusal is back at once, so this is known long before the answers come.
     """
 
     def __init__(self) -> None:
@@ -143,19 +145,19 @@ class Accepted:
         self._windows = [(inf, 0), (inf, 0)]
 
     def add(self, now: float, latency: float) -> None:
-        """Counts one that leaves."""
+        """Counts a request that leaves."""
         start, count = self._windows[1]
         self._windows[1] = (min(start, now), count + 1)
         if now - start > max(1.0, 4 * latency):
             self.restart(now)
 
     def take_back(self) -> None:
-        """One of them was refused."""
+        """Takes back one that was refused."""
         start, count = self._windows[1]
         self._windows[1] = (start, count - 1)
 
     def restart(self, now: float) -> None:
-        """What came before counts once more, if what came since is too little to tell a rate."""
+        """Starts a new window, if the current one has enough requests for a rate."""
         if self._windows[1][1] >= _FEW:
             self._windows = [self._windows[1], (now, 0)]
 

@@ -1,8 +1,8 @@
-"""What tells that a server is away, and what tells that it is there.
+"""Signs that a server is away, and signs of life.
 
-A sign of life is an answer or any status below 500: somebody read the request. Refused and broken
-connections, 5xx and 200 with a page instead of a completion are what a server that is away looks
-like, directly or behind a gateway. A timeout tells neither.
+A sign of life is an answer or any status below 500: the server read the request. A server that is
+away, directly or behind a gateway, gives refused and broken connections, 5xx, and 200 with a page
+instead of a completion. A timeout is neither.
 """
 
 from collections.abc import Collection
@@ -19,17 +19,17 @@ from lm_eval_so.runner.models import RunRequest
 LEAST_ROUND = 3
 """Failures that declare an outage, at the least: one or two are often the samples' own."""
 _AWAY = (APIConnectionError, InternalServerError, InvalidResponseError)
-_AWAY_NAMES = {"APIConnectionError", "InternalServerError", "InvalidResponseError"}
+_AWAY_NAMES = {kind.__name__ for kind in _AWAY}
 _SERVER_ERRORS = 500
 
 
 def looks_away(error: BackendError) -> bool:
-    """Whether the error is what a server that is away gives, and no word about the sample."""
+    """Whether a server that is away gives such an error, and it says nothing about the sample."""
     return isinstance(error, _AWAY) and error.retryable and not error.sample_fault
 
 
 def is_sign_of_life(error: BackendError) -> bool:
-    """Whether somebody read the request."""
+    """Whether the server read the request."""
     if error.sample_fault:
         return True
     read = error.status_code is not None and error.status_code < _SERVER_ERRORS
@@ -37,12 +37,12 @@ def is_sign_of_life(error: BackendError) -> bool:
 
 
 def was_refused(error: BackendError) -> bool:
-    """Whether nobody took the connection: nothing was sent, so that no sample is the cause."""
+    """Whether the connection was refused: nothing was sent, so no sample is the cause."""
     return isinstance(error, EndpointUnreachableError)
 
 
-def in_words(error: BackendError) -> str:
-    """What the server gives, in a word or two."""
+def describe(error: BackendError) -> str:
+    """What the server gave, in a word or two."""
     if isinstance(error, InvalidResponseError):
         return "answers that are no completion"
     if isinstance(error, InternalServerError):
@@ -53,13 +53,13 @@ def in_words(error: BackendError) -> str:
 def is_evidence(request: RunRequest, error: BackendError, *, first: bool) -> bool:
     """Whether a failure can mean that the server is away.
 
-    Not where the sample failed like this before while the server was there: it may be the sample's
-    own fault, and the last samples under way are often of this kind.
+    Not where the sample failed like this before, while the server was there: the sample may be the
+    cause, and the last samples under way are often of this kind.
 
     Args:
         request: What failed.
         error: How it failed.
-        first: The attempt was made once so far.
+        first: The attempt was made only once so far.
     """
     if was_refused(error):
         return True
@@ -68,13 +68,13 @@ def is_evidence(request: RunRequest, error: BackendError, *, first: bool) -> boo
 
 
 class Round:
-    """Counts failures since the last sign of life came.
+    """Counts failures since the last sign of life.
 
-    Each sample counts once. Each refused connection counts half: one comes at once where an answer
-    takes its time, so that many come between two answers while one server of several is away.
+    Each sample counts once. Each refused connection counts half: it comes at once, while an answer
+    takes its time, so that many come between two answers when one server of several is away.
 
-    It is over when all that was on the wire at its beginning has come back: a server without room
-    refuses many while it works on others.
+    The round is over when all that was on the wire at its beginning has come back: a server without
+    room refuses many while it works on others.
 
     Args:
         needed: Failures that make it an outage.
@@ -95,7 +95,7 @@ class Round:
             self._samples.add(request.sample_id)
 
     def is_outage(self, on_the_wire: Collection[int]) -> bool:
-        """Whether there are enough failures, and nothing else came back of its requests.
+        """Whether there are enough failures, and all that left before has come back.
 
         Args:
             on_the_wire: Numbers of the requests that have not come back.

@@ -2,15 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 
-from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import BackendError, BackendUnusableError
 from lm_eval_so.runner.masking.visible import visible
-from lm_eval_so.runner.models import ChatResponse, RunRequest
+from lm_eval_so.runner.models import RunRequest
+from lm_eval_so.runner.strategy.base import Gate
 from lm_eval_so.runner.strategy.retry import StoppedError
 
 
 class Breaker:
-    """What `outage_guard` and `evidence` have in common: the way to end the run.
+    """How `OutageGuard` and `Evidence` end the run.
 
     Args:
         give_up: Ends the run.
@@ -18,6 +18,7 @@ class Breaker:
 
     Attributes:
         open: Nothing is sent any more.
+        gate: Closed while ``open``, for requests that were waiting; raises StoppedError.
     """
 
     def __init__(
@@ -28,27 +29,22 @@ class Breaker:
     ) -> None:
         self._give_up = give_up
         self._remedy = remedy
-        self._told = False
+        self._tripped = False
         self.open = False
-
-    def gate(self, send: Send) -> Send:
-        """``send``, closed once the run is given up: for those that waited for their slot."""
-
-        async def gated(request: RunRequest) -> ChatResponse:
-            if self.open:
-                raise StoppedError
-            return await send(request)
-
-        return gated
+        self.gate = Gate(self._check)
 
     async def trip(self, error: BackendError, sentence: str) -> None:
         """Ends the run with the sentence and the remedy for the error; only the first call does."""
         self.open = True
-        if self._told:
+        if self._tripped:
             return
-        self._told = True
+        self._tripped = True
         parts = [sentence.rstrip("."), await self._remedy(error)]
-        told = ": ".join(part for part in parts if part)
-        found = BackendUnusableError(visible(told))
-        found.__cause__ = error
-        self._give_up(found)
+        message = ": ".join(part for part in parts if part)
+        unusable = BackendUnusableError(visible(message))
+        unusable.__cause__ = error
+        self._give_up(unusable)
+
+    def _check(self, _: RunRequest) -> None:
+        if self.open:
+            raise StoppedError

@@ -1,8 +1,8 @@
 """Finds a setting that every request is refused for, before the whole dataset has been sent.
 
-The rule: the first samples that are settled, several different ones, are all refused alike, and
-none was answered. Then the run ends and all of them stay owed. What is refused later, or beside
-answers, is that sample's result.
+The rule: several different samples, the first to be settled, are all refused alike, and none was
+answered. Then the run ends and all of them stay owed. A refusal that comes later, or beside
+answers, is its sample's result.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from math import inf
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import BackendError
-from lm_eval_so.runner.models import ChatResponse, Outcome, RunRequest
+from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
 from lm_eval_so.runner.strategy.breaker.refusals import Kind, kind_of
 from lm_eval_so.runner.strategy.retry import StoppedError
@@ -21,15 +21,13 @@ from lm_eval_so.runner.strategy.retry import StoppedError
 ENOUGH = 10
 """Different samples refused alike that end a run.
 
-A dataset may begin with a handful of faulty or flagged samples, seldom with ten and no other; and
-a refused setting has cost ten requests and those in flight, which are usually not billed.
+A dataset may begin with a handful of faulty or flagged samples, seldom with ten and no other. A
+refused setting has then cost ten requests and those in flight, which are usually not billed.
 """
 MOST_HELD = 2 * ENOUGH
-"""Refusals, alike or not, that wait at once; so many that are not alike are the samples' own."""
+"""Refusals that are held at once; so many that are not alike are the samples' own."""
 ENOUGH_OF_FEW = 3
 """Where there are no more samples: fewer than this may all be faulty."""
-
-Settle = Callable[[RunRequest], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +37,51 @@ class _Held:
     error: BackendError
 
 
-class Evidence:
-    """Holds back the first refusals until it is known whose fault they are.
+class UnderWay:
+    """Counts the samples under way, those that back off included.
 
-    Below the retries, where an error that is not worth another attempt is final. It does nothing
-    until an engine calls `watch`, and nothing after the first answer.
+    Args:
+        active: Whether to count.
+        ended: Called when a counted sample is settled.
+
+    Attributes:
+        count: Samples under way.
+    """
+
+    def __init__(self, *, active: Callable[[], bool], ended: Callable[[], None]) -> None:
+        self._active = active
+        self._ended = ended
+        self.count = 0
+
+    def wrap(self, send: Send) -> Send:
+        """``send``, counted."""
+
+        async def counted(request: RunRequest) -> ChatResponse:
+            self.count += 1
+            try:
+                return await send(request)
+            finally:
+                self.count -= 1
+                self._ended()
+
+        def counted_at_first(request: RunRequest) -> Awaitable[ChatResponse]:
+            return (counted if self._active() else send)(request)
+
+        return counted_at_first
+
+
+class Evidence:
+    """Holds back the first refusals until it is known what causes them.
+
+    It stands below the retries, where an error that is not worth another attempt is final. It does
+    nothing until an engine calls `watch`, and nothing after the first answer.
 
     Args:
         breaker: Ends the run.
-        stopping: Whether the run is stopping, so that nothing is waited for.
+        stopping: Whether the run is stopping, so that nothing is held back.
+
+    Attributes:
+        under_way: Counts the samples under way; for outside of the retries.
     """
 
     def __init__(self, breaker: Breaker, *, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -56,23 +90,22 @@ class Evidence:
         self._watching = self._found = False
         self._answered_before = self._fed = False
         self._workers = inf
-        self._under_way = 0
+        self.under_way = UnderWay(active=lambda: self._watching, ended=self._decide)
         self._held: dict[asyncio.Future[BackendError | None], _Held] = {}
 
     def watch(self, workers: float = inf) -> None:
         """Begins.
 
         Args:
-            workers: Samples that can be under way at once; it is never waited for more refusals
-                than these can bring.
+            workers: Samples that can be under way at once, and so the most refusals to wait for.
         """
         self._watching, self._workers = True, workers
 
     def answered_before(self) -> None:
-        """Notes that there are answers of earlier commands.
+        """Notes that earlier commands were answered.
 
-        So what is refused now may be the rest of a dataset, all of it flagged. The key, the
-        account and the address may have changed since.
+        Then refusals may come from the samples that are left, all of them flagged. Only the key,
+        the account and the address may have changed since.
         """
         self._answered_before = True
 
@@ -81,44 +114,32 @@ class Evidence:
         self._fed = True
         self._decide()
 
-    def counted(self, settle: Settle) -> Settle:
-        """``settle``, so that it is known how many samples are under way, in back-off too."""
-
-        async def counting(request: RunRequest) -> Outcome:
-            if not self._watching:
-                return await settle(request)
-            self._under_way += 1
-            try:
-                return await settle(request)
-            finally:
-                self._under_way -= 1
-                self._decide()
-
-        return counting
-
     def wrap(self, send: Send) -> Send:
-        """``send``, whose refusals are held back until it is known what they are."""
+        """``send``, whose refusals are held back until their cause is known."""
 
         async def judged(request: RunRequest) -> ChatResponse:
             try:
                 response = await send(request)
             except BackendError as error:
-                if (self._watching or self._found) and self._may_tell(error):
+                if (self._watching or self._found) and self._counts(error):
                     await self._hold(request, error)
                 raise
             if self._watching:
                 self._end(None)
             return response
 
-        return judged
+        def judged_at_first(request: RunRequest) -> Awaitable[ChatResponse]:
+            return (judged if self._watching or self._found else send)(request)
 
-    def _may_tell(self, error: BackendError) -> bool:
+        return judged_at_first
+
+    def _counts(self, error: BackendError) -> bool:
         if error.retryable or error.sample_fault:
             return False
         return not self._answered_before or kind_of(error).of_the_setting
 
     async def _hold(self, request: RunRequest, error: BackendError) -> None:
-        """Returns when the refusal is the sample's own.
+        """Returns once the refusal is known to be the sample's own.
 
         Raises:
             StoppedError: It is the setting's, or the run stops before it is known.
@@ -139,7 +160,7 @@ class Evidence:
     def _decide(self) -> None:
         if not self._watching or not self._held:
             return
-        counts = self._counts()
+        counts = self._refusals_by_kind()
         commonest = max(counts, key=counts.__getitem__)
         if counts[commonest] >= ENOUGH:
             self._end(commonest)
@@ -148,8 +169,8 @@ class Evidence:
         elif self._nothing_more_to_come():
             self._end(_of_few(counts))
 
-    def _counts(self) -> dict[Kind, int]:
-        """Refusals by kind; those that a sample can be the cause of, once a sample."""
+    def _refusals_by_kind(self) -> dict[Kind, int]:
+        """How many are held; those that a sample can be the cause of count once a sample."""
         samples: dict[Kind, set[str]] = {}
         requests: Counter[Kind] = Counter()
         for held in self._held.values():
@@ -161,25 +182,25 @@ class Evidence:
         }
 
     def _nothing_more_to_come(self) -> bool:
-        if len(self._held) < self._under_way:
+        if len(self._held) < self.under_way.count:
             return False
-        return self._fed or self._under_way >= self._workers
+        return self._fed or self.under_way.count >= self._workers
 
     def _end(self, kind: Kind | None) -> None:
-        """Ends the watch; ``kind`` is what the run ends for, and None lets it go on."""
+        """Ends the watch: the run ends for ``kind``, or goes on where that is None."""
         self._watching = False
-        told = next((held.error for held in self._held.values() if held.kind == kind), None)
-        if told is not None:
+        error = next((held.error for held in self._held.values() if held.kind == kind), None)
+        if error is not None:
             self._found = self._breaker.open = True
         for verdict in self._held:
             if not verdict.done():
-                verdict.set_result(told)
+                verdict.set_result(error)
 
 
 def _of_few(counts: dict[Kind, int]) -> Kind | None:
-    """What all that will ever be known comes to.
+    """The kind to end the run for, where no more refusals will come; None to go on.
 
-    A refusal that no sample can cause is enough; others must be several, all alike.
+    A single refusal that no sample can cause is enough; of others there must be several, all alike.
     """
     commonest = max(counts, key=lambda kind: (kind.of_the_setting, counts[kind]))
     if commonest.of_the_setting:

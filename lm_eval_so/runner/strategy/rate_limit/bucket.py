@@ -1,4 +1,4 @@
-"""A limit of so many units a minute, as the client keeps it."""
+"""A token bucket: one limit, as the client keeps it."""
 
 from typing import Annotated, Self
 
@@ -14,7 +14,7 @@ _SHADE = 0.01  # by which a learned rate is undercut, since clocks and roundings
 
 
 class BucketState(Value):
-    """A bucket as a file holds it; see `Bucket`."""
+    """A bucket in a file; see `Bucket`."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -28,14 +28,14 @@ class BucketState(Value):
 
 
 class Bucket:
-    """A token bucket.
+    """So many units a second, and a burst.
 
-    What starts later can be taken in advance, so that the bucket is ahead of the clock.
+    Later starts can be taken in advance; the bucket is then ahead of the clock.
 
     Args:
         per_second: Units that come back a second.
         now: Seconds, on any clock; the bucket is full then.
-        learned: Whether the limit was told by the provider, whose bucket can be of any size.
+        learned: Whether an answer header gave the limit; the provider's bucket can be of any size.
     """
 
     def __init__(self, per_second: float, now: float, *, learned: bool = False) -> None:
@@ -48,7 +48,7 @@ class Bucket:
         self._latest_mark = 0.0
 
     def state(self) -> BucketState:
-        """All that the bucket knows, for another process."""
+        """The whole state, for another process."""
         return BucketState(
             per_second=self.per_second,
             learned=self.learned,
@@ -70,13 +70,9 @@ class Bucket:
         return bucket
 
     def ready(self, amount: float) -> float:
-        """From when ``amount`` may start; more than the bucket holds needs it full."""
+        """When ``amount`` may start; more than the bucket holds needs a full bucket."""
         missing = min(amount, self._capacity) - self._level
         return self._at + max(0.0, missing) / self.per_second
-
-    def wait(self, now: float, amount: float) -> float:
-        """Seconds until ``amount`` may start."""
-        return max(0.0, self.ready(amount) - now)
 
     def take(self, now: float, amount: float) -> float:
         """Takes ``amount``; returns a mark to `learn` with."""
@@ -86,13 +82,13 @@ class Bucket:
         return self._started
 
     def give_back(self, amount: float) -> None:
-        """Returns units that were not used; a negative amount takes what was used beyond."""
+        """Returns units that were not used; a negative amount takes more."""
         self._level = min(self._capacity, self._level + amount)
 
     def learn(
         self, per_second: float, remaining: float, *, mark: float, began: float, now: float
     ) -> None:
-        """Takes over what an answer told.
+        """Follows the limit that an answer gave.
 
         Args:
             per_second: The rate.
@@ -102,12 +98,12 @@ class Bucket:
             now: When its answer came.
         """
         if mark < self._latest_mark:
-            return  # the answer to a later request has told more
+            return  # the answer to a later request was more recent
         self._latest_mark = mark
         self.per_second = per_second * (1 - _SHADE)
         self._capacity = max(self._capacity, remaining)
         taken_since, come_back = self._started - mark, per_second * (now - began)
-        # Some servers count when a request comes, others when its answer leaves: the lower holds.
+        # Some servers count a request when it comes, others when its answer leaves: take the lower.
         level = remaining - 1 - per_second * _SPARE_S + min(0.0, come_back - taken_since)
         self._level = min(level, self._capacity)
         self._at = now

@@ -19,8 +19,8 @@ from lm_eval_so.runner.strategy.rate_limit.lease import Holder
 from lm_eval_so.runner.strategy.rate_limit.schedule import ScheduleState
 
 _POLL = (0.002, 0.008)  # seconds between two tries to get the lock, which is held for microseconds
-_PATIENCE = 1.0  # seconds without the lock after which its holder must have been stopped
-_LOCKS = 4  # the first and its spares: so many stopped holders are survived
+_PATIENCE = 1.0  # seconds without the lock; after more its holder must have been stopped
+_LOCKS = 4  # the first and its spares
 _LONGEST = 65_536  # bytes; a file that is longer is not ours
 _LATEST = 1e11  # seconds; of a later time a float does not hold the fractions
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
@@ -28,16 +28,16 @@ _FAR = 3600.0  # seconds ahead of the file's own time; nothing true lies further
 
 
 class LimitState(Value):
-    """What the file holds: a line of JSON, and one with its checksum.
+    """What the file holds: a line of JSON and a line with its checksum.
 
-    What follows is left from a longer one.
+    What follows is left of a longer state.
 
     Attributes:
         now: The file's own time when it was written. It began as the wall clock of some host and
-            goes on by the monotonic clocks of all; all other times are in it.
+            goes on by the monotonic clocks of all. All other times are in it.
         holders: By name.
         clock: The writer's own clock then.
-        clock_of: Names that clock, for those that read the same one; None where nobody tells.
+        clock_of: Names that clock, for processes that read the same one; None where it is unknown.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -57,7 +57,7 @@ class LimitState(Value):
         return max(self.schedule.next_start, *debts, *waits, 0.0) <= self.now + _FAR
 
     def without_far_pause(self) -> Self:
-        """The same, but for a pause that nobody can have meant."""
+        """The same without a pause that is too long to be meant."""
         if self.schedule.paused_until <= self.now + _FAR:
             return self
         schedule = self.schedule.model_copy(update={"paused_until": 0.0})
@@ -65,10 +65,10 @@ class LimitState(Value):
 
 
 class LimitFile:
-    """Read and written by whoever has the lock.
+    """Read and written by the process that has the lock.
 
-    A process that is stopped while it has the lock must not stop the others: who has waited for a
-    second uses a spare lock, as all others do after a second, until the first one is free again.
+    A process that is stopped while it has the lock must not stop the others. After a second they
+    use a spare lock, until the first one is free again.
 
     Args:
         path: The file; its locks stand beside it.
@@ -97,7 +97,7 @@ class LimitFile:
         self._held = self._locks[0]
 
     async def lock(self) -> bool:
-        """Returns with the lock: whether it had to sleep for it."""
+        """Waits for the lock; returns whether it had to sleep."""
         began, slept = self._clock(), False
         while not self.try_lock():
             if self._clock() - began > _PATIENCE:
@@ -108,7 +108,7 @@ class LimitFile:
         return slept
 
     def try_lock(self) -> bool:
-        """Takes the lock if nobody has it; tells whether it did."""
+        """Takes the lock if it is free; returns whether it did."""
         for number, lock in enumerate(self._locks[: self._reach], start=1):
             with self._refusals():
                 try:
@@ -120,11 +120,11 @@ class LimitFile:
         return False
 
     def unlock(self) -> None:
-        """Hands on the lock."""
+        """Frees the lock."""
         self._held.release()
 
     def read(self) -> LimitState | None:
-        """What the last writer left; None where that is nothing, damaged or of another version."""
+        """The state; None where there is none, or it is damaged or of another version."""
         with self._refusals():
             try:
                 with self._path.open("rb", buffering=0) as file:
@@ -133,7 +133,7 @@ class LimitFile:
                 return None
         line, _, rest = text.partition(b"\n")
         if rest and not rest.startswith(_checksum(line)):
-            return None  # rest is empty where a person wrote the file
+            return None  # a file that a person wrote has no checksum
         try:
             state = LimitState.model_validate_json(line)
         except ValidationError:
@@ -141,7 +141,7 @@ class LimitFile:
         return state.without_far_pause() if state.is_sane() else None
 
     def write(self, state: LimitState) -> None:
-        """Replaces what the file holds, in one write."""
+        """Replaces the state, in one write."""
         line = state.model_dump_json().encode()
         text = line + b"\n" + _checksum(line)
         with self._refusals():

@@ -1,4 +1,4 @@
-"""What a provider tells of its limits in the headers of its answers."""
+"""Reads a provider's limits from the headers of its answers."""
 
 import logging
 import re
@@ -17,14 +17,14 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _WINDOW = re.compile(r";\s*w=(\d+)")
 _MINUTE, _HOUR = 60.0, 3600.0
 _LONGEST_WINDOW = 31 * 86400.0  # seconds; quotas by the month are the longest that are sold
-_POINT_IN_TIME = 1e9  # seconds; from here on a reset is no duration, and clocks disagree about it
+_POINT_IN_TIME = 1e9  # seconds; from here on a reset is a time of day, and clocks differ
 _HIGHEST = 1e19  # some send the largest 64-bit integer where there is no limit
 
 _SLOWEST = {"requests": 1 / _HOUR, "tokens": 1000 / _HOUR}
-"""Units a second below which no header takes the rate: one question an hour.
+"""The lowest rate, in units a second, that is learned from a header: one question an hour.
 
-The smallest free tiers give some 25 questions a day. What is slower is a header that was read
-wrongly, or a limit under which no run can be carried out; the provider's 429 then tells the wait.
+The smallest free tiers give some 25 questions a day. A lower rate comes from a header that was read
+wrongly, or makes a run impossible; the provider's 429 then says how long to wait.
 """
 
 _LITELLM = "llm_provider-"
@@ -32,7 +32,7 @@ _LITELLM = "llm_provider-"
 
 
 class HeaderLimit(NamedTuple):
-    """A limit as one answer tells it.
+    """A limit that the headers of one answer give.
 
     Attributes:
         per_second: How fast the allowance comes back.
@@ -51,7 +51,7 @@ class _Names(NamedTuple):
 
     @classmethod
     def of(cls, form: str) -> "_Names":
-        """The names that a form with ``{}`` in the place of ``limit``, ... stands for."""
+        """The names of a form, in which ``{}`` stands for ``limit``, ``remaining``, ..."""
         return cls(*(form.format(field) for field in cls._fields))
 
 
@@ -74,20 +74,20 @@ _FORMS = {unit: _forms(unit) for unit in _SLOWEST}
 
 
 def read_limits(headers: Mapping[str, str]) -> dict[str, HeaderLimit]:
-    """The limits on ``requests`` and ``tokens``, as far as the headers tell them.
+    """The limits on ``requests`` and ``tokens``, as far as the headers give them.
 
-    What makes no sense is told once in the log and counts as absent.
+    A value that makes no sense is logged once and counts as absent.
     """
     found = {}
     for unit, forms in _FORMS.items():
         for names in forms:
-            if names.remaining in headers and (told := _told(headers, names, unit)):
-                found[unit] = told
+            if names.remaining in headers and (limit := _limit(headers, names, unit)):
+                found[unit] = limit
                 break
     return found
 
 
-def _told(headers: Mapping[str, str], names: _Names, unit: str) -> HeaderLimit | None:
+def _limit(headers: Mapping[str, str], names: _Names, unit: str) -> HeaderLimit | None:
     limit_text = headers.get(names.limit, "")
     limit = any_number(limit_text.partition(",")[0].partition(";")[0])
     remaining = any_number(headers[names.remaining])
@@ -102,14 +102,14 @@ def _told(headers: Mapping[str, str], names: _Names, unit: str) -> HeaderLimit |
 
 
 def _rate(headers: Mapping[str, str], names: _Names, limit: float, remaining: float) -> float:
-    """Units that come back a second; limits are by the minute where nothing else is said."""
+    """Units that come back a second; a limit is by the minute where the headers give no window."""
     window = _WINDOW.search(headers.get(names.policy) or headers[names.limit])
     if window:
         seconds = float(window[1])
         return limit / max(1.0, seconds) if seconds <= _LONGEST_WINDOW else limit / _MINUTE
     reset = _seconds(headers.get(names.reset, ""), names.reset)
     if reset and remaining < limit:
-        # Some count by the day: then the time to fill up again tells a lower rate.
+        # Some count by the day: then the time to fill up again gives a lower rate.
         return min(limit / _MINUTE, (limit - remaining) / reset)
     return limit / _MINUTE
 

@@ -1,4 +1,4 @@
-"""Whose turn it is to take starts of a schedule that several processes share, and how many."""
+"""Leases starts of a schedule that several processes share: who is next, and how many."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,18 +9,18 @@ from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.strategy.rate_limit.schedule import Amounts, Schedule, Slot
 
 HORIZON = 0.25
-"""Seconds that the leases of all holders reach ahead together; a dead one is missed no longer."""
-_KNOWN = 1.0  # seconds after its last start for which a holder counts as one of those that share
-_LATEST = 5.0  # seconds ahead; who counts for longer than any lease makes one was not written by us
-_QUEUE = 0.03  # seconds between two looks, for each process that comes first
+"""Seconds that all leases together reach ahead; a process that dies blocks no more than this."""
+_KNOWN = 1.0  # seconds after its last start during which a holder still counts
+_LATEST = 5.0  # seconds ahead; a holder that counts for longer was not written by us
+_QUEUE = 0.03  # seconds between two looks at the file, for each process that comes first
 
 
 class Holder(Value):
     """A process that uses the limits.
 
     Attributes:
-        until: It counts until then, unless it comes again.
-        since: When it began to wait for a lease; None when it has had one.
+        until: It counts until then, unless it asks again.
+        since: When it began to wait for a lease; None where it does not wait.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -30,12 +30,12 @@ class Holder(Value):
 
 
 class Lease(NamedTuple):
-    """What a process may do without asking the others.
+    """What a process may start without asking the others.
 
     Attributes:
         slots: Starts.
-        free_until: Until then it starts whatever it likes, since no limit is known.
-        look_at: When it is worth asking again, for one who got nothing.
+        free_until: Until then it may start anything, since no limit is known.
+        look_at: When to ask again, where it got nothing.
     """
 
     slots: Sequence[Slot] = ()
@@ -48,7 +48,7 @@ class Asking(NamedTuple):
 
     Attributes:
         name: Of the process.
-        wanted: What each start takes that it can use now; at least one.
+        wanted: What each start takes that it can use now; at least one start.
         interval: Seconds between two starts; 0 for no such limit.
     """
 
@@ -60,10 +60,10 @@ class Asking(NamedTuple):
 def take_lease(
     schedule: Schedule, holders: Mapping[str, Holder], asking: Asking, now: float
 ) -> tuple[Lease, dict[str, Holder]]:
-    """Takes starts of the schedule, in turn with those that wait, as many as are a fair share.
+    """Takes a fair share of the starts; who waited longest comes first.
 
-    Nobody takes a start that is further away than the horizon: who is killed has then taken next
-    to nothing, and what a server tells meanwhile is heeded.
+    No start lies further ahead than the horizon. So a process that is killed has taken next to
+    nothing, and a pause that a server asks for meanwhile is kept.
 
     Returns:
         The lease, and the holders from now on.

@@ -1,4 +1,4 @@
-"""When the next request of a run may start."""
+"""Tells when the next request of a run may start."""
 
 import asyncio
 import time
@@ -20,9 +20,9 @@ class Grant(NamedTuple):
     """A start that was granted.
 
     Attributes:
-        began: When, on the pace's clock.
-        waited: Seconds; exactly 0 for one who did not have to sleep.
-        tokens: Taken, by estimate; 0 where no limit on tokens is known.
+        began: When, on the limiter's clock.
+        waited: Seconds; exactly 0 where there was no need to sleep.
+        tokens: Taken by estimate; 0 where no limit on tokens is known.
         marks: What `Bucket.take` returned, by unit.
     """
 
@@ -33,13 +33,14 @@ class Grant(NamedTuple):
 
 
 class RateLimiter:
-    """When the next request of a run may start; who comes first goes first.
+    """Lets requests start within the limits; first come, first served.
 
     Args:
         rate: Requests per second, evenly spaced; None for no such limit.
         per_minute: Limits on ``requests`` and ``tokens``; one that is None is learned.
-        limits: Shared with other runs; they bring their own clock.
-        clock: Seconds; never goes back.
+        limits: Shared with other runs; their clock is used.
+        clock: Seconds; never goes back. For limits of its own.
+        sleep: For so many seconds.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class RateLimiter:
         return "tokens" in self._limits.schedule.buckets
 
     async def acquire(self, tokens: float = 0.0) -> Grant:
-        """Returns when the caller may start.
+        """Waits until the caller may start.
 
         Args:
             tokens: What it will take of the limit on tokens, by estimate.
@@ -90,16 +91,13 @@ class RateLimiter:
             self._waiting.remove(want)
 
     def correct(self, grant: Grant, tokens: float | None) -> None:
-        """Exchanges the estimate for what the answer took.
-
-        What a provider tells counts that already.
-        """
+        """Replaces the estimate by what the answer took; a learned limit counts that already."""
         if "tokens" not in grant.marks or tokens is None:
             return
         self._limits.change(partial(_correct, tokens=grant.tokens - tokens))
 
     def learn(self, grant: Grant, headers: Mapping[str, str]) -> None:
-        """Takes over the limits that an answer tells, where none is configured."""
+        """Learns the limits that answer headers give, where none is configured."""
         found = read_limits(headers)
         if found:
             self._limits.change(partial(_learn, found=found, grant=grant, now=self._clock()))
@@ -110,7 +108,7 @@ class RateLimiter:
         return max(0.0, self._limits.paused_until - self._clock())
 
     def pause(self, seconds: float) -> None:
-        """Nobody starts within the next ``seconds``; the longest pause asked for holds."""
+        """Starts nothing within the next ``seconds``; the longest pause counts."""
         self._limits.pause(self._clock() + seconds)
 
     async def _queue(self, want: Want) -> Grant:
@@ -124,11 +122,11 @@ class RateLimiter:
             return self._start(want, slept=slept)
 
     def _usable(self) -> Collection[Want]:
-        """Those for whom a start may be fetched now, the next one first."""
+        """Who may get a start now, the next one first."""
         return self._waiting
 
     def _wait(self, want: Want) -> float:
-        """Seconds until ``want`` may start or should ask again; each reason to wait stands here."""
+        """Seconds until ``want`` may start or should ask again."""
         return self._limits.wait(want)
 
     def _start(self, want: Want, *, slept: bool) -> Grant:
@@ -141,7 +139,7 @@ class RateLimiter:
 def _configure(
     schedule: Schedule, offset: float, *, unit: str, limit: float | None, now: float
 ) -> None:
-    """The latest run's limits hold for all that share them; what was learned stays."""
+    """Sets a run's limit for all that share it, or removes it; a learned limit stays."""
     known = schedule.buckets.get(unit)
     if limit is None:
         if known and not known.learned:
@@ -159,11 +157,11 @@ def _correct(schedule: Schedule, _offset: float, *, tokens: float) -> None:
 def _learn(
     schedule: Schedule, offset: float, *, found: Mapping[str, HeaderLimit], grant: Grant, now: float
 ) -> None:
-    for unit, told in found.items():
+    for unit, limit in found.items():
         bucket = schedule.buckets.get(unit)
         if bucket is None:
-            bucket = Bucket(told.per_second, now + offset, learned=True)
+            bucket = Bucket(limit.per_second, now + offset, learned=True)
             schedule.buckets[unit] = bucket
         if bucket.learned:
             mark = grant.marks.get(unit, 0.0)
-            bucket.learn(*told, mark=mark, began=grant.began + offset, now=now + offset)
+            bucket.learn(*limit, mark=mark, began=grant.began + offset, now=now + offset)

@@ -1,4 +1,4 @@
-"""What is known of the limits on one endpoint, model and key, and who shares it."""
+"""The limits on one endpoint, model and key, shared by the runs of one process."""
 
 import time
 from collections.abc import Callable, Collection
@@ -7,17 +7,17 @@ from typing import NamedTuple
 from lm_eval_so.runner.strategy.rate_limit.schedule import Amounts, Schedule, Slot
 
 LATE = 0.1
-"""Seconds by which a start may miss its time, as on a busy machine; later ones are given up."""
+"""Seconds by which a start may be late, as on a busy machine; a later one is given back."""
 
 Change = Callable[[Schedule, float], None]
 """Changes a schedule; the number is added to the clock to get the schedule's time."""
 
 
 class Want(NamedTuple):
-    """Somebody who wants to start.
+    """A request that wants to start.
 
     Attributes:
-        since: When they came, on the clock.
+        since: When it came, on the clock.
         amounts: What the start takes, by estimate.
     """
 
@@ -40,19 +40,19 @@ class Limits:
 
     @property
     def paused_until(self) -> float:
-        """When the pause ends that the server asked for; the past when there is none."""
+        """When the pause that the server asked for ends; in the past where there is none."""
         return self.schedule.paused_until
 
     def pause(self, until: float) -> None:
-        """Nobody starts before ``until``; the latest time asked for holds."""
+        """Starts nothing before ``until``; the latest time counts."""
         self.schedule.paused_until = max(self.schedule.paused_until, until)
 
     def change(self, change: Change) -> None:
-        """Brings in what became known: a limit, or what a request really took."""
+        """Applies a change: a limit that became known, or what a request really took."""
         change(self.schedule, 0.0)
 
     async def prepare(self, _wants: Collection[Want], _interval: float) -> bool:
-        """Fetches what is needed to start; here it is always at hand.
+        """Fetches starts where other processes share them; here there is nothing to fetch.
 
         Args:
             wants: Who can start soon, the next one first.
@@ -64,13 +64,13 @@ class Limits:
         return False
 
     def wait(self, want: Want) -> float:
-        """Seconds until ``want`` may start, or until it is worth asking again; 0 for now."""
+        """Seconds until ``want`` may start or should ask again; 0 for now."""
         return max(0.0, self.schedule.ready(want.amounts) - self.clock())
 
     def start(self, want: Want, interval: float) -> Slot:
-        """Takes the start for which nothing has to be waited any more.
+        """Takes the start, once `wait` is 0.
 
-        One who has waited and wakes a little late does not make all that follow later.
+        A request that slept and wakes a little late does not delay all that follow.
         """
         due = max(self.schedule.ready(want.amounts), want.since, self.clock() - LATE)
         return self.schedule.take(due, want.amounts, interval)

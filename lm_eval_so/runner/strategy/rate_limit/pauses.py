@@ -1,4 +1,4 @@
-"""Keeps the waits that a server asks for: of one request, or of everybody."""
+"""Keeps each Retry-After: for one request, or for all."""
 
 import logging
 import time
@@ -15,20 +15,20 @@ _TOO_MANY_REQUESTS = 429
 _MOST = 0.5  # of the requests that were sent at about the same time
 _WORTH_SAYING = 10.0  # seconds
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_NEVER = 3650 * _DAY  # beyond this a date cannot be told
+_NEVER = 3650 * _DAY  # no date is shown beyond this
 
 
 class Pauses:
-    """Decides whom a Retry-After holds back.
+    """Decides which requests a Retry-After holds back.
 
-    A 429 speaks of all requests, so that everybody pauses. Any other status speaks of its own
-    request, unless most of the requests get it.
+    A 429 is about all requests, so all pause. Any other status is about its own request, unless
+    most requests get it.
 
     Args:
-        pace: Of everybody.
+        limiter: Pauses all requests.
         longest: Seconds; a longer wait ends the run.
         give_up: Ends the run.
-        now: The time of day.
+        now: The time of day, for messages.
         clock: Seconds; never goes back.
     """
 
@@ -47,37 +47,37 @@ class Pauses:
         self._now = now
         self._clock = clock
         self._share = SentShare()
-        self._drought_began: float | None = None  # refused, and not answered since
-        self._drought_told = False
+        self._only_429_since: float | None = None  # refused, and not answered since
+        self._only_429_logged = False
 
     def sent(self) -> int:
-        """A request leaves; its number."""
+        """Counts a request that leaves; returns its number."""
         return self._share.sent()
 
     def answered(self) -> None:
-        """A request was answered."""
-        self._drought_began, self._drought_told = None, False
+        """Notes an answer."""
+        self._only_429_since, self._only_429_logged = None, False
 
     def failed(self, number: int, error: BackendError) -> None:
-        """The request of this number failed.
+        """Notes that the request of this number failed, and pauses all where the server asks.
 
         Raises:
-            StoppedError: The server asks everybody to wait for longer than the run may.
+            StoppedError: The server asks all to wait for longer than the run may.
         """
         if isinstance(error, RateLimitError):
-            self._note_drought(error)
+            self._note_429(error)
         asked = error.retry_after
         if not asked:
             return
         most_get_it = self._share.add(number).share > _MOST
-        everybody = error.status_code == _TOO_MANY_REQUESTS or most_get_it
+        all_requests = error.status_code == _TOO_MANY_REQUESTS or most_get_it
         if asked > self._longest:
-            if not everybody:
+            if not all_requests:
                 error.retryable = False
                 return
             self._give_up(BackendUnusableError(self._too_long(asked, error.message)))
             raise StoppedError from error
-        if everybody:
+        if all_requests:
             if asked >= _WORTH_SAYING and asked > self._limiter.paused_s + 1:
                 _LOG.warning(
                     "the server asks for a pause of %s: nothing is sent until %s (%s)",
@@ -87,16 +87,16 @@ class Pauses:
                 )
             self._limiter.pause(asked)
 
-    def _note_drought(self, error: BackendError) -> None:
-        """Says that nothing else comes, and ends the run when it has lasted for too long."""
+    def _note_429(self, error: BackendError) -> None:
+        """Warns when nothing but 429 comes, and ends the run when that lasts too long."""
         now = self._clock()
-        self._drought_began = began = now if self._drought_began is None else self._drought_began
+        self._only_429_since = began = now if self._only_429_since is None else self._only_429_since
         if now - began >= self._longest:
             words = f"nothing but 429 for {_span(now - began)}: {error.message}"
             self._give_up(BackendUnusableError(words))
             raise StoppedError from error
-        if now - began >= _WORTH_SAYING and not self._drought_told:
-            self._drought_told = True
+        if now - began >= _WORTH_SAYING and not self._only_429_logged:
+            self._only_429_logged = True
             _LOG.warning(
                 "nothing but 429 for %s: waiting longer between requests, for up to %s (%s)",
                 _span(now - began),

@@ -1,4 +1,4 @@
-"""When requests may start, under all limits on one endpoint, model and key."""
+"""When requests may start under all limits on one endpoint, model and key."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
@@ -29,7 +29,7 @@ class Slot(NamedTuple):
 
 
 class ScheduleState(Value):
-    """A schedule as a file holds it."""
+    """A schedule in a file."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -42,8 +42,8 @@ class Schedule:
     """All times are seconds on one clock, which the owner of the schedule chooses.
 
     Attributes:
-        next_start: Before it nothing starts; this keeps starts evenly spaced.
-        paused_until: As the server asked.
+        next_start: Nothing starts before; this keeps starts evenly spaced.
+        paused_until: Nothing starts before, as the server asked.
         buckets: By unit, ``requests`` and ``tokens``.
     """
 
@@ -53,7 +53,7 @@ class Schedule:
         self.buckets: dict[str, Bucket] = {}
 
     def ready(self, amounts: Amounts) -> float:
-        """The earliest time of a start that takes ``amounts``; it can lie in the past."""
+        """When a start that takes ``amounts`` is possible; this can lie in the past."""
         latest = max(self.next_start, self.paused_until)
         for unit, bucket in self.buckets.items():
             latest = max(latest, bucket.ready(amounts[unit]))
@@ -74,7 +74,7 @@ class Schedule:
     def plan(
         self, wanted: Iterable[Amounts], interval: float, *, now: float, span: float
     ) -> list[Slot]:
-        """Takes starts for those who wait, at most ``span`` seconds' worth, at least one."""
+        """Takes starts for those who wait: at least one, at most ``span`` seconds' worth."""
         slots: list[Slot] = []
         start = now
         for amounts in wanted:
@@ -97,7 +97,7 @@ class Schedule:
                 self.buckets[unit].give_back(slot.amounts[unit])
 
     def state(self) -> ScheduleState:
-        """All that the schedule knows, for another process."""
+        """The whole state, for another process."""
         return ScheduleState(
             next_start=self.next_start,
             paused_until=self.paused_until,
@@ -110,5 +110,5 @@ class Schedule:
         schedule = cls()
         schedule.next_start = state.next_start
         schedule.paused_until = state.paused_until
-        schedule.buckets = {unit: Bucket.of_state(kept) for unit, kept in state.buckets.items()}
+        schedule.buckets = {unit: Bucket.of_state(one) for unit, one in state.buckets.items()}
         return schedule

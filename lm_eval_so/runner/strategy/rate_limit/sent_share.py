@@ -1,4 +1,4 @@
-"""The share of requests that something happened to, among those sent at about the same time."""
+"""The share of failures among the requests that were sent at about the same time."""
 
 from collections import deque
 from typing import NamedTuple
@@ -7,11 +7,11 @@ SPAN = 10  # requests; twice as many doubled the refusals of an overshoot
 
 
 class Neighbours(NamedTuple):
-    """What is known of the requests that were sent next to one.
+    """The requests that were sent next to one that failed.
 
     Attributes:
-        share: Of them, those that it happened to as well, itself included; from 0 to 1.
-        lowest: The least of the values that came with those.
+        share: How many of them failed, itself included; from 0 to 1.
+        lowest: The least of the values that were given with those.
     """
 
     share: float
@@ -19,24 +19,24 @@ class Neighbours(NamedTuple):
 
 
 class SentShare:
-    """Requests are compared by the order in which they were *sent*, not in which they came back.
+    """Compares requests by the order in which they were *sent*, not in which they came back.
 
-    A refusal is back within milliseconds and an answer within seconds, so that each new start
-    would look like an overload; and a few refusals among hundreds that leave together come back
-    one after the other.
+    A refusal is back within milliseconds and an answer within seconds. By the order of coming back,
+    each new start would look like an overload, and so would a few refusals among hundreds of
+    requests that left together.
     """
 
     def __init__(self) -> None:
-        self.last = 0
+        self._last = 0
         self._marked: deque[tuple[int, int]] = deque(maxlen=2 * SPAN)
 
     def sent(self) -> int:
-        """A request leaves; its number."""
-        self.last += 1
-        return self.last
+        """Counts a request that leaves; returns its number."""
+        self._last += 1
+        return self._last
 
     def add(self, number: int, value: int = 0) -> Neighbours:
-        """It happened to the request of this number."""
+        """Counts a failure of the request of this number."""
         self._marked.append((number, value))
         before = [one for at, one in self._marked if number - SPAN < at <= number]
         after = [one for at, one in self._marked if number <= at < number + SPAN]
@@ -44,5 +44,5 @@ class SentShare:
         return Neighbours(len(most) / SPAN, min(most))
 
     def forget(self) -> None:
-        """Begins anew."""
+        """Starts over."""
         self._marked.clear()

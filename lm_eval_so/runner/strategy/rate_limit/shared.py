@@ -16,25 +16,25 @@ from lm_eval_so.runner.strategy.rate_limit.schedule import Amounts, Schedule, Sl
 _EARLY = 0.02  # seconds before the end of a lease at which the next one is fetched
 _LIKELY = 0.05  # seconds; as many starts as in the last ones can soon be used again
 _MOST_LIKELY = 64  # starts
-_STOPPED = 0.5  # seconds with the lock after which this process must have been stopped meanwhile
-_SKEW = 2.0  # seconds by which hosts' wall clocks may differ; a larger gap is time that has passed
+_STOPPED = 0.5  # seconds with the lock; after more this process must have been stopped
+_SKEW = 2.0  # seconds by which hosts' wall clocks may differ; more is time that has passed
 _SOON = 0.001  # seconds before the next try of one that could not finish its look at the file
 
 
 class SharedLimits(Limits):
     """Shared by processes, also of several hosts.
 
-    The schedule is in the time of the file. Each process adds an offset to its own clock to get
-    that time. An offset only grows: nobody is ever behind what another one has written, and a
-    wall clock that is set back or differs from host to host does no harm.
+    The schedule is in the time of the file, which each process gets by adding an offset to its own
+    clock. An offset only grows, so that no process is behind what another one wrote, and a wall
+    clock that is set back or differs between hosts does no harm.
 
     Args:
-        file: Where they meet.
-        longest_pause: Seconds; one that ends later is not heeded before the server has told this
-            process too, which then knows what to make of it.
+        file: Holds the schedule.
+        longest_pause: Seconds; a longer pause in the file is ignored until the server asks this
+            process for it too.
         clock: Seconds; never goes back.
-        clock_of: Names the clock: who reads the same one knows exactly how much time has passed.
-        wall: Seconds since the epoch. It is read once, to tell how long nobody used the file, where
+        clock_of: Names the clock. Processes that read the same one know how much time has passed.
+        wall: Seconds since the epoch; read once, to find out how long the file was unused where
             another clock wrote it last.
 
     Raises (wherever the file is used):
@@ -58,7 +58,7 @@ class SharedLimits(Limits):
         self._offset = max(0.0, wall()) - clock()
         self._joined = False
         self._holders: dict[str, Holder] = {}
-        self._untold: list[Change] = []
+        self._unpublished: list[Change] = []
         self._asked_until = -math.inf  # the pause that this process's own answers asked for
         self._slots: deque[Slot] = deque()
         self._started: deque[float] = deque(maxlen=_MOST_LIKELY)
@@ -70,16 +70,16 @@ class SharedLimits(Limits):
         return max(self._asked_until, self.schedule.paused_until - self._offset)
 
     def pause(self, until: float) -> None:
-        """The others are told at once, or with the next lease when the file is in use."""
+        """Tells the others at once, or with the next lease where the file is in use."""
         is_news = until > self.paused_until + LATE
         self._asked_until = max(self._asked_until, until)
         if is_news:
-            self._tell()
+            self._publish()
 
     def change(self, change: Change) -> None:
-        """The others are told with the next lease."""
+        """Tells the others with the next lease."""
         change(self.schedule, self._offset)
-        self._untold.append(change)
+        self._unpublished.append(change)
 
     async def prepare(self, wants: Collection[Want], interval: float) -> bool:
         """Takes a lease, if there is none or the one at hand ends soon."""
@@ -111,12 +111,12 @@ class SharedLimits(Limits):
         if not self._slots:
             return Slot(now, now, want.amounts, {})
         slot = self._slots.popleft()
-        if slot.amounts != want.amounts:  # the one for whom it was taken has left
+        if slot.amounts != want.amounts:  # it was taken for a request that has left
             self.change(partial(_exchange_amounts, taken=slot, used=want))
         return slot
 
     def _drop_late(self) -> None:
-        """Gives up what is not started in its time, or falls into a pause."""
+        """Gives back starts that are late or fall into a pause."""
         now = self.clock()
         begins = max(now - LATE, self.paused_until) + self._offset
         late = 0
@@ -141,12 +141,12 @@ class SharedLimits(Limits):
     def _is_free(self, now: float) -> bool:
         return now < self._free_until and not self.schedule.buckets
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         if self._file.try_lock():
             self._exchange((), 0.0)
 
     def _exchange(self, wants: Collection[Want], interval: float) -> None:
-        """Reads the file, brings in what is new, takes a lease, writes the file; has the lock."""
+        """Reads the file, applies changes, takes a lease, writes the file, frees the lock."""
         try:
             began = self.clock()
             self._load(self._file.read(), began)
@@ -157,7 +157,7 @@ class SharedLimits(Limits):
                 asking = Asking(self._name, wanted, interval)
                 lease, self._holders = take_lease(self.schedule, self._holders, asking, now)
             if self.clock() - began > _STOPPED:
-                return  # others have gone on without this process
+                return  # this process was stopped, and others went on without it
             schedule = self.schedule.state()
             self._file.write(
                 LimitState(
@@ -168,14 +168,14 @@ class SharedLimits(Limits):
                     clock_of=self._clock_of,
                 )
             )
-            self._untold.clear()
+            self._unpublished.clear()
             if lease:
                 self._adopt(lease)
         finally:
             self._file.unlock()
 
     def _wanted(self, wants: Collection[Want], now: float) -> list[Amounts]:
-        """What can be used: by those who wait without a slot, and by who is likely to come."""
+        """Starts that can be used: by requests without one, and by those likely to come."""
         wanted = [want.amounts for want in islice(wants, len(self._slots), None)]
         lately = sum(start > now - _LIKELY for start in self._started)
         if wanted:
@@ -184,12 +184,12 @@ class SharedLimits(Limits):
 
     def _load(self, state: LimitState | None, now: float) -> None:
         if state is None:
-            self.schedule.paused_until = 0.0  # begun anew with what this process knows
+            self.schedule.paused_until = 0.0  # a new file begins with what this process knows
         else:
             self._follow(state, now)
             self._holders = state.holders
             self.schedule = Schedule.of_state(state.schedule)
-            for change in self._untold:
+            for change in self._unpublished:
                 change(self.schedule, self._offset)
         if self.schedule.paused_until > now + self._offset + self._longest_pause:
             self.schedule.paused_until = 0.0
@@ -198,7 +198,7 @@ class SharedLimits(Limits):
         self._joined = True
 
     def _follow(self, state: LimitState, now: float) -> None:
-        """Takes over the file's time, in which this process can be ahead but never behind."""
+        """Follows the file's time; this process can be ahead of it, never behind."""
         offset = state.now - now
         same_clock = self._clock_of is not None and state.clock_of == self._clock_of
         if same_clock:

@@ -1,4 +1,4 @@
-"""A rate of starts that refusals teach, where a limit on it is told in no other way."""
+"""Learns a rate of starts from refusals, where the server gives its limit in no other way."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from math import inf, log1p
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import REFUSALS, BackendError
-from lm_eval_so.runner.models import ChatResponse, RunRequest
+from lm_eval_so.runner.models import ChatResponse, RunRequest, Wait
 
 _FIRST_STEP, _LAST_STEP = 0.2, 0.04  # of the rate, taken off for a refusal
 _UNTESTED = 0.05  # of the rate, added for an answer until one is refused: it may be far too low
@@ -18,7 +18,7 @@ _REFUSED = 0.01  # share of refusals, beside what is usual, at which the rate st
 _MOST_REFUSED = 0.5
 _TRIAL = 60  # starts, that what a rate brings is measured by
 _FEW_REFUSED, _LESS = 3, 0.75  # of a trial's starts; of a faster trial's answers
-_DEAF = 2000  # answers, for which it is not taught again once there was no limit
+_COOLDOWN = 2000  # answers, until it can be taught again once there was no limit
 _TICK = 1e-3  # seconds
 _SLOWEST = 0.1  # starts a second
 _NO_LIMIT = 10_000.0  # starts a second, beyond which there is nothing to keep
@@ -45,12 +45,15 @@ class _Trial:
 
 
 class StartRate:
-    """Starts a second, evenly spaced; None until refusals taught one.
+    """Spaces the starts evenly, at a rate that refusals taught.
 
-    It goes up a little with each answer and down with each refusal, so that it settles where a
-    small share of the requests is refused: the weighted up-down method (Kaernbach 1991). Where half
-    the rate brings only half the answers, and as many refusals, there is no limit, and it is None
-    again.
+    The rate goes up a little with each answer and down with each refusal, so that it settles where
+    a small share of the requests is refused: the weighted up-down method (Kaernbach 1991). Where
+    half the rate brings only half the answers, and as many refusals, there is no limit, and the
+    rate is None again.
+
+    Attributes:
+        per_second: Starts a second; None until refusals taught a rate.
     """
 
     def __init__(
@@ -69,16 +72,16 @@ class StartRate:
         self._answers = 0
         self._tested = False
         self._trial = _Trial(0.0)
-        self._deaf = 0  # answers until it can be taught again
+        self._cooldown = 0  # answers until it can be taught again
 
     def teach(self, answers_per_second: float, usual: float) -> None:
-        """Requests were refused though there was room for them.
+        """Sets a first rate: requests were refused though there was room for them.
 
         Args:
             answers_per_second: What was answered meanwhile.
             usual: The share of requests that is refused whatever the rate is.
         """
-        if self.per_second is not None or self._deaf:
+        if self.per_second is not None or self._cooldown:
             return  # each further refusal brings it down
         share = min(usual + _REFUSED, _MOST_REFUSED)
         self._ratio = share / (1 - share)
@@ -89,8 +92,8 @@ class StartRate:
         self._set(min(answers_per_second, _NO_LIMIT))
 
     def answered(self) -> None:
-        """A request was answered."""
-        self._deaf = max(0, self._deaf - 1)
+        """Raises the rate: a request was answered."""
+        self._cooldown = max(0, self._cooldown - 1)
         if self.per_second is None:
             return
         self._count(refused=False)
@@ -104,7 +107,7 @@ class StartRate:
         self.per_second = rate if rate < _NO_LIMIT else None
 
     def refused(self, began: float) -> None:
-        """A request that began then was refused."""
+        """Lowers the rate: a request that began then was refused."""
         if self.per_second is None:
             return
         self._count(refused=True)
@@ -116,7 +119,7 @@ class StartRate:
             self._set(self.per_second * (1 - self._step))
 
     def _count(self, *, refused: bool) -> None:
-        """Finds out whether fewer starts bring fewer refusals, as with a limit they do."""
+        """Finds out whether fewer starts bring fewer refusals, as they do where a limit is."""
         trial = self._trial
         trial.starts += 1
         trial.refused += refused
@@ -129,12 +132,8 @@ class StartRate:
             self._reference = trial
         elif trial.rate < reference.rate / 2:
             if trial.is_no_better_than(reference):
-                self.per_second, self._deaf = None, _DEAF
+                self.per_second, self._cooldown = None, _COOLDOWN
             self._reference = trial
-
-    def now(self) -> float:
-        """Seconds, on the rate's clock."""
-        return self._clock()
 
     async def wait(self) -> float:
         """Waits for a start; returns the seconds, 0 where there was no need.
@@ -151,26 +150,25 @@ class StartRate:
             self._last = self._clock()
         return self._last - arrived if queued or wait > 0 else 0.0
 
+    def wrap(self, send: Send) -> Send:
+        """``send``, started at the rate; what comes of it corrects the rate."""
+
+        async def spaced(request: RunRequest) -> ChatResponse:
+            waited = 0.0 if self.per_second is None else await self.wait()
+            if waited:
+                request.journal.wait(Wait.RATE_LIMIT, waited)
+            began = self._clock()
+            try:
+                response = await send(request)
+            except BackendError as error:
+                if error.status_code in REFUSALS and error.retryable:
+                    self.refused(began)
+                raise
+            self.answered()
+            return response
+
+        return spaced
+
     def _set(self, rate: float) -> None:
         self.per_second = max(_SLOWEST, rate)
         self._changed_at = self._clock()
-
-
-def start_rate(send: Send, rate: StartRate) -> Send:
-    """Wraps ``send`` so that it keeps the rate, and teaches it."""
-
-    async def spaced(request: RunRequest) -> ChatResponse:
-        waited = await rate.wait()
-        if waited:
-            request.journal.wait("rate_limit", waited)
-        began = rate.now()
-        try:
-            response = await send(request)
-        except BackendError as error:
-            if error.status_code in REFUSALS and error.retryable:
-                rate.refused(began)
-            raise
-        rate.answered()
-        return response
-
-    return spaced

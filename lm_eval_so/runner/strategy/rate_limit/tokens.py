@@ -1,4 +1,4 @@
-"""How many tokens a request will take, learned from the answers; no tokenizer is needed."""
+"""Estimates the tokens of a request, and learns from the answers; no tokenizer is needed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,17 @@ from lm_eval_so.runner.models import RunRequest, TokenUsage
 _FIRST_PER_BYTE = 0.25  # English text; others are learned
 _FIRST_OUTPUT = 256.0
 _MEMORY = 0.98  # weight of what is known when an answer adds to it
+_MOST_TOKENS = 10**12  # of one answer; a larger count is no count
 
 
 class TokenEstimate:
     """Tokens per byte of messages, and tokens per answer, of one run.
 
+    The budget and the limit on tokens read the same estimate. Only `Spending` teaches it, which
+    sees each answer once.
+
     Args:
-        parameters: Those of the run; the most an answer can take is among them, or not.
+        parameters: Those of the run; ``max_tokens`` is the estimate until an answer came.
     """
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
@@ -33,7 +37,7 @@ class TokenEstimate:
         return size + len(orjson.dumps(own)) if own else size
 
     def of(self, size: int) -> float:
-        """Tokens that a request of ``size`` bytes and its answer take; 0 of nothing."""
+        """Tokens that a request of ``size`` bytes and its answer take together; 0 of nothing."""
         return sum(self.parts(size)) if size else 0.0
 
     def parts(self, size: int) -> tuple[float, float]:
@@ -42,7 +46,7 @@ class TokenEstimate:
         return size * per_byte, self._output
 
     def learn(self, size: int, usage: TokenUsage) -> None:
-        """Takes in what an answer took."""
+        """Learns from what an answer took."""
         if usage.input:
             self._tokens = self._tokens * _MEMORY + usage.input
             self._bytes = self._bytes * _MEMORY + size
@@ -50,3 +54,11 @@ class TokenEstimate:
             if not self._learned_output:
                 self._learned_output, self._output = True, float(usage.output)
             self._output = self._output * _MEMORY + usage.output * (1 - _MEMORY)
+
+
+def believable(usage: TokenUsage | None) -> TokenUsage | None:
+    """The usage, where it gives at least one count and no impossible one; else None."""
+    if usage is None:
+        return None
+    counts = [n for n in (usage.input, usage.output, usage.total) if n is not None]
+    return usage if counts and all(0 <= n <= _MOST_TOKENS for n in counts) else None

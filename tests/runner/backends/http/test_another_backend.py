@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import rows
-from lm_eval_so import RunConfig, RunnerOptions, RunRequest, TestSample, run
+from lm_eval_so import RunConfig, RunnerOptions, TestSample, run
 from lm_eval_so.runner.errors import (
     APIConnectionError,
     BackendError,
@@ -23,6 +23,7 @@ from lm_eval_so.runner.errors import (
     RedirectError,
 )
 from support.ask_bot import TOKEN, AskBackend, AskBot
+from support.requests import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ def ask(base_url: str, question: str) -> ChatResponse:
 
     async def main() -> ChatResponse:
         async with AskBackend(asked) as backend:
-            return await backend.send(RunRequest(sample, 0, asked, "key", "trace"))
+            return await backend.send(request_of(sample, 0, asked, "key", "trace"))
 
     return asyncio.run(main())
 

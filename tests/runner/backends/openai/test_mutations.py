@@ -17,7 +17,7 @@ from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSa
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.store.line import as_line
 from lm_eval_so.runner.store.results import ResultsFile, read_results
-from lm_eval_so.runner.strategy.retry import Retry
+from lm_eval_so.runner.strategy.retry import Retry, as_outcome
 from support.mutate import Answer, change_bytes, change_part, cut, in_pieces, valid
 from support.requests import request_of
 
@@ -70,7 +70,7 @@ def test_20000_spoiled_answers_are_20000_lines_and_no_cut_one_is_an_answer(tmp_p
         return read(*made.pop(request.sample_id))
 
     async def main() -> None:
-        settle = Retry(send, RunnerOptions(max_retries=0))
+        settle = as_outcome(Retry(RunnerOptions(max_retries=0)).wrap(send))
         for seed in range(20_000):
             chance = Random(seed)
             answer, way = valid(chance), chance.choice(WAYS)

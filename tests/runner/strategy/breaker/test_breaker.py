@@ -55,7 +55,7 @@ def test_the_run_is_ended_once() -> None:
 
 def test_nothing_is_sent_from_the_moment_on_that_the_run_is_ended() -> None:
     breaker, given_up = breaker_of("mend it", slowly=True)
-    send = breaker.gate(answers)
+    send = breaker.gate.wrap(answers)
 
     async def main() -> None:
         assert (await send(REQUEST)).text == "fine"

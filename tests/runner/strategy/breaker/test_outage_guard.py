@@ -22,16 +22,19 @@ from lm_eval_so.runner.errors import (
     RateLimitError,
 )
 from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.strategy.base import fold
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
 from lm_eval_so.runner.strategy.breaker.outage_guard import OutageGuard
 from lm_eval_so.runner.strategy.concurrency import Slots
-from lm_eval_so.runner.strategy.retry import Retry, StoppedError
+from lm_eval_so.runner.strategy.retry import Retry, Settle, StoppedError, as_outcome
 from support.requests import request_of
 from support.slots import fixed
 from support.virtual_time import run as run_virtually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lm_eval_so.runner.backends.base import Send
 
     Fault = Callable[[float, RunRequest], BackendError | None]
 
@@ -94,7 +97,7 @@ class Scene:
         self.failed += 1
         raise error
 
-    def guard(self) -> Callable[[RunRequest], object]:
+    def guard(self) -> Send:
         async def remedy(_: BackendError) -> str:
             return "mend it"
 
@@ -106,7 +109,7 @@ class Scene:
             stopping=lambda: self.stopping,
             clock=asyncio.get_running_loop().time,
         )
-        send = guard.gate(breaker.gate(guard.watch(self._send)))
+        send = fold(self._send, [guard.watch, breaker.gate, guard.gate])
         clock = asyncio.get_running_loop().time
         limited, self.slots = fixed(send, self.slots.limit, clock=clock)
         return guard.wrap(limited)
@@ -116,7 +119,7 @@ class Scene:
         found: dict[str, str] = {}
         todo = iter(requests(count))
 
-        async def work(settle: Retry) -> None:
+        async def work(settle: Settle) -> None:
             for request in todo:
                 try:
                     found[request.sample_id] = words_of(await settle(request))
@@ -124,7 +127,7 @@ class Scene:
                     found[request.sample_id] = "owed"
 
         async def main() -> None:
-            settle = Retry(self.guard(), self._options)  # type: ignore[arg-type]
+            settle = as_outcome(Retry(self._options).wrap(self.guard()))
             number = workers or max(2 * self.slots.limit, 23)
             await asyncio.gather(*(work(settle) for _ in range(number)))
             self.took = asyncio.get_running_loop().time()
@@ -404,7 +407,7 @@ def test_the_journal_tells_the_outage_and_no_attempt_is_charged() -> None:
     asked = requests(8)
 
     async def main() -> None:
-        settle = Retry(scene.guard(), RunnerOptions(max_retries=0))  # type: ignore[arg-type]
+        settle = as_outcome(Retry(RunnerOptions(max_retries=0)).wrap(scene.guard()))
         await asyncio.gather(*map(settle, asked))
 
     run_virtually(main())
@@ -424,7 +427,7 @@ def test_a_probe_that_is_cancelled_hands_its_turn_on() -> None:
 
     async def main() -> list[object]:
         send = scene.guard()
-        tasks = [asyncio.ensure_future(send(one)) for one in requests(8)]  # type: ignore[arg-type]
+        tasks = [asyncio.ensure_future(send(one)) for one in requests(8)]
         for n in range(6):
             await asyncio.sleep(0.3)
             tasks[n].cancel()

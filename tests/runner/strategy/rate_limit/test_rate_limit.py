@@ -12,7 +12,7 @@ from lm_eval_so.runner.errors import BackendError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.strategy.rate_limit.limiter import RateLimiter
 from lm_eval_so.runner.strategy.rate_limit.pauses import Pauses
-from lm_eval_so.runner.strategy.rate_limit.rate_limit import rate_limit
+from lm_eval_so.runner.strategy.rate_limit.strategy import RateLimit
 from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
 from support.requests import request_of
 from support.stepped_time import Time
@@ -170,7 +170,7 @@ def failing(error: BackendError | None) -> Callable[[RunRequest], Awaitable[Chat
 
 
 def limited(send: Callable[[RunRequest], Awaitable[ChatResponse]], limiter: RateLimiter) -> Send:
-    return rate_limit(send, limiter, Pauses(limiter, 600, lambda _: None), TokenEstimate({}))
+    return RateLimit(limiter, Pauses(limiter, 600, lambda _: None), TokenEstimate({})).wrap(send)
 
 
 @pytest.mark.parametrize(

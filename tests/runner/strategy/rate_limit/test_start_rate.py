@@ -11,7 +11,7 @@ import pytest
 
 from lm_eval_so.runner.errors import InternalServerError, RateLimitError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
-from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate, start_rate
+from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate
 from support import virtual_time
 from support.requests import request_of
 
@@ -35,7 +35,7 @@ class Scene:
             rate = StartRate(clock=loop.time, sleep=asyncio.sleep)
             if taught is not None:
                 rate.teach(taught, usual)
-            send = start_rate(self._send, rate)
+            send = rate.wrap(self._send)
 
             async def one(index: int) -> None:
                 sample = TestSample(id=f"s{index}", messages=[{"role": "user", "content": "q"}])

@@ -1,7 +1,4 @@
-"""Requests and tokens are kept within their limits, and a pause that the server asks for is kept.
-
-Limits are configured, or learned from the headers of the answers.
-"""
+"""Builds the limiter of a run, which shares its limits with other runs."""
 
 import asyncio
 import hashlib
@@ -9,45 +6,12 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import RunnerOptions
-from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.host.clock import monotonic_of
-from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.rate_limit.file import LimitFile
 from lm_eval_so.runner.strategy.rate_limit.limiter import RateLimiter
 from lm_eval_so.runner.strategy.rate_limit.limits import Limits
-from lm_eval_so.runner.strategy.rate_limit.pauses import Pauses
 from lm_eval_so.runner.strategy.rate_limit.shared import SharedLimits
-from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
-
-
-def rate_limit(send: Send, limiter: RateLimiter, pauses: Pauses, tokens: TokenEstimate) -> Send:
-    """Wraps ``send`` so that it keeps the pace, and learns from what the server says."""
-
-    async def paced(request: RunRequest) -> ChatResponse:
-        size = tokens.size(request) if limiter.counts_tokens else 0
-        turn = await limiter.acquire(tokens.of(size))
-        if turn.waited:
-            request.journal.wait("rate_limit", turn.waited)
-        number = pauses.sent()
-        try:
-            response = await send(request)
-        except BackendError as error:
-            if error.headers is not None:
-                limiter.learn(turn, error.headers)
-            pauses.failed(number, error)
-            raise
-        pauses.answered()
-        if response.headers is not None:
-            limiter.learn(turn, response.headers)
-        if size and response.tokens:
-            tokens.learn(size, response.tokens)
-            limiter.correct(turn, response.tokens.total)
-        return response
-
-    return paced
-
 
 _SHARED: dict[tuple[str, Callable[[], float]], Limits] = {}
 
@@ -60,7 +24,7 @@ def limiter_for(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> RateLimiter:
-    """The pace of a run.
+    """The limiter of a run.
 
     Args:
         scope: Names the endpoint, model and key; runs in one process that name the same share

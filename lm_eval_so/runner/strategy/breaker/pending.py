@@ -1,4 +1,4 @@
-"""Failures of which it is not known yet whether they mean that the server is away."""
+"""Holds failures until it is known whether they mean that the server is away."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,17 +18,17 @@ class Verdict(Enum):
 
 
 class _Failure(NamedTuple):
-    left: int  # requests, when it came back
+    left: int  # requests that had left when it came back
     sample: str | None
     error: BackendError
     verdict: asyncio.Future[Verdict]
 
 
-class Undecided:
-    """Holds failed requests until it is known what their failure was.
+class PendingFailures:
+    """Failures without a verdict.
 
-    What was answered tells of failures that came back before it left. Of others it tells nothing: a
-    server that is being shut down takes nothing new, but finishes what it has.
+    An answer gives one to failures that came back before its request left. Of others it says
+    nothing: a server that is being shut down takes nothing new, but finishes what it has.
 
     Args:
         in_flight: Requests on the wire now.
@@ -43,12 +43,12 @@ class Undecided:
         """Holds a failure.
 
         Args:
-            left: How many requests have left so far.
-            sample: Id of the sample where the failure can mean that the server is away.
+            left: Requests that left so far.
+            sample: Id of the sample, where the failure can mean that the server is away.
             error: How it failed.
 
         Returns:
-            What will be known.
+            The verdict, once there is one.
         """
         if not self._failures:
             self._needed = max(self._in_flight(), LEAST_ROUND)
@@ -56,31 +56,25 @@ class Undecided:
         self._failures.append(_Failure(left, sample, error, verdict))
         return verdict
 
-    def alive(self, left: int) -> None:
-        """The request that was the ``left``-th to leave got a sign of life."""
-        self._tell(Verdict.OWN, before=left)
-
-    def away(self) -> None:
-        """The server is away."""
-        self._tell(Verdict.OUTAGE)
-
-    def alone(self) -> None:
-        """Nothing is under way any more."""
-        self._tell(Verdict.UNKNOWN)
-
-    def outage(self) -> BackendError | None:
+    def outage_error(self) -> BackendError | None:
         """The latest error, if as many samples failed as were in flight when the first did."""
         held = [failure for failure in self._failures if not failure.verdict.done()]
         samples = {failure.sample for failure in held} - {None}
         return held[-1].error if len(samples) >= self._needed else None
 
-    def _tell(self, verdict: Verdict, *, before: int | None = None) -> None:
+    def resolve(self, verdict: Verdict, *, before: int | None = None) -> None:
+        """Gives the verdict to all, or to those that came back before a request left.
+
+        Args:
+            verdict: What they were.
+            before: Number of that request.
+        """
         if not self._failures:
             return
-        kept: list[_Failure] = []
+        later: list[_Failure] = []
         for failure in self._failures:
             if before is not None and failure.left >= before:
-                kept.append(failure)
+                later.append(failure)
             elif not failure.verdict.done():
                 failure.verdict.set_result(verdict)
-        self._failures = kept
+        self._failures = later
