@@ -213,7 +213,7 @@ def test_a_broken_config_is_one_sentence_with_the_key(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("runner: [", "mine.yaml:2: no YAML"),
+        ("runner: [", "mine.yaml:2: not valid YAML"),
         ("runner:\n  tiemout: 3\n", "unknown key 'runner.tiemout'; did you mean 'runner.timeout'?"),
         ("# @package _global_\nrunner:\n  timeout: soon\n", "runner.timeout must be a number"),
     ],

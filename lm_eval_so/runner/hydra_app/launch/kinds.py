@@ -29,11 +29,11 @@ def fleet_of(
     """
     match type(launcher).__name__:
         case "JoblibLauncher":
-            from lm_eval_so.runner.hydra_app.launch.processes import Processes  # noqa: PLC0415 - an extra
+            from lm_eval_so.runner.hydra_app.launch.processes import Processes
 
             return Processes(launcher, cells, first)
         case "LocalLauncher" | "SlurmLauncher":
-            from lm_eval_so.runner.hydra_app.launch.jobs import Jobs  # noqa: PLC0415 - an extra
+            from lm_eval_so.runner.hydra_app.launch.jobs import Jobs
 
             return Jobs(launcher, cells, first, (jobs / "%j").absolute())
     return None

@@ -151,9 +151,9 @@ def test_a_trial_that_fails_ends_the_search_and_has_its_turn_again(
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (["objective=null"], "a search goes by a number: objective="),
+        (["objective=null"], "a search needs a number to go by, such as objective="),
         (["objective=summary.latency_ms.p05"], "objective: summary.latency_ms needs one of p50"),
-        (["hydra.sweeper.sampler.kind=best"], "no sampler 'best'"),
+        (["hydra.sweeper.sampler.kind=best"], "unknown sampler 'best'"),
         (["hydra/sweeper/sampler=grid"], "a grid needs single values"),
         (["hydra.sweeper.direction=up"], "hydra/sweeper=optuna: "),
     ],

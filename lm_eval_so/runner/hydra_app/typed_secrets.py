@@ -127,7 +127,7 @@ def _changed_value(text: str, place: Place, replace: Replace, text_of: TextOf) -
         changed = replace_leaves(plain, place, replace)
         return text if changed == plain else json.dumps(changed, ensure_ascii=False)
     try:
-        value = OverridesParser.create().parse_override(f"k={text}")._value  # noqa: SLF001 - `value` converts
+        value = OverridesParser.create().parse_override(f"k={text}")._value
     except HydraException:
         whole = bool(text) and is_secret_leaf(text, place)
         return replace(text) if whole else _in_text(text, replace, _ANY_PAIR)
@@ -137,7 +137,7 @@ def _changed_value(text: str, place: Place, replace: Replace, text_of: TextOf) -
         )
     if isinstance(value, dict | list):
         changed = replace_leaves(value, place, replace, text_of)
-        return text if changed == value else Override._get_value_element_as_str(changed)  # noqa: SLF001
+        return text if changed == value else Override._get_value_element_as_str(changed)
     scalar = value.text if isinstance(value, QuotedString) else text.strip()
     is_plain = text_of(value) is None or not is_secret_leaf(scalar, place)
     return text if is_plain else replace(scalar)
@@ -146,7 +146,7 @@ def _changed_value(text: str, place: Place, replace: Replace, text_of: TextOf) -
 def _changed_choice(text: str, sweep: ChoiceSweep, changed: list[Any]) -> str:
     if changed == sweep.list:
         return text
-    items = ",".join(map(Override._get_value_element_as_str, changed))  # noqa: SLF001
+    items = ",".join(map(Override._get_value_element_as_str, changed))
     return items if sweep.simple_form else f"choice({items})"
 
 
@@ -169,7 +169,7 @@ def _changed_json(text: str, encoded: str, place: Place, replace: Replace) -> st
     return changed if replace is _masked else f"'{changed}'"
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
+def _text(value: Any) -> str | None:
     """The text of a leaf that may be a secret; None of one that cannot."""
     if isinstance(value, QuotedString):
         return str(value.text)
@@ -178,11 +178,11 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
     return str(value)
 
 
-def _words(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
+def _words(value: Any) -> str | None:
     return _text(value) if isinstance(value, str | QuotedString) else None
 
 
-def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

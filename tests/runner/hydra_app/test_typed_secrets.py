@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lm_eval_so.runner.hydra_app.typed import handed_on_secrets, hide_secrets, mask_secret
+from lm_eval_so.runner.hydra_app.typed_secrets import handed_on_secrets, hide_secrets, mask_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
