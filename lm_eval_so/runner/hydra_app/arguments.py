@@ -14,12 +14,10 @@ from lm_eval_so.runner.hydra_app.typed_secrets import hide_secrets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_VALUE_FLAGS = {"-cn", "--config-name", "-cp", "--config-path", "-cd", "--config-dir"} | {
-    *("-p", "--package", "-c", "--cfg", "-i"),
-}
-_INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 _FOLDER_FLAGS = ("--config-dir", "-cd")
 _MAIN_FLAGS = ("--config-name", "-cn", "--config-path", "-cp")
+_VALUE_FLAGS = {*_FOLDER_FLAGS, *_MAIN_FLAGS, "-p", "--package", "-c", "--cfg", "-i"}
+_INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 _MAIN = "config.yaml"
 _RUNS = re.compile(r"--?(m|r|c(n|p|d|onfig)|p(ackage)?$|experimental).*|[^-].*")
 """Arguments with which something is run; others only print: ``--cfg``, ``--info``, ``--help``."""
