@@ -9,6 +9,7 @@ from lm_eval_so.runner.host.output import show
 from lm_eval_so.runner.hydra_app.launch.fleet import Launched
 from lm_eval_so.runner.hydra_app.sweeper import CellSweeper
 from lm_eval_so.runner.hydra_app.trials import Trials
+from lm_eval_so.runner.hydra_app.typed_secrets import mask_hidden
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.sweep.cell import CellOutcome
 
@@ -54,7 +55,8 @@ class SearchSweeper(CellSweeper):
         example = [f"{key}={a_value(values)}" for key, values in space.items()]
         plan = self._plan(0, [*fixed, *example])
         _check(plan)
-        named = sorted([*fixed, *(f"{key}={values}" for key, values in space.items())])
+        searched = [f"{key}={values}" for key, values in space.items()]
+        named = sorted(mask_hidden([*fixed, *searched]))
         folder = sweep_folder(plan, named, of_one_dataset=True)
         study = self._study(space, folder)
         record = SweepRecord([], self._command.resume_command, folder)

@@ -69,7 +69,7 @@ def register() -> None:
 
 
 def _save_config(cfg: DictConfig, filename: str, output_dir: Path) -> None:
-    """Hydra's snapshot of a job (``hydra.output_subdir``), without secrets."""
+    """Writes Hydra's snapshot of a job (``hydra.output_subdir``), without secrets."""
     output_dir.mkdir(parents=True, exist_ok=True)
     text = without_secrets(OmegaConf.to_yaml(cfg), mask_secret)
     (output_dir / filename).write_text(text, encoding="utf-8")

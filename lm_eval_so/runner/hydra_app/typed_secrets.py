@@ -38,6 +38,7 @@ _PAIR = re.compile(rf"{_NAME}(?P<value>{_WHOLE}|[^,}}\s]+)")
 _ANY_PAIR = re.compile(rf"{_NAME}(?P<value>(?:{_WHOLE})(?=\s*(?:[,}}]|$))|[^,}}]+)")
 """The same where nothing else stands between the pairs: whatever follows a name is its value."""
 _ENCODED = re.compile(r"\$\{json_value:([\w-]*)\}")
+_HIDDEN = re.compile(rf"\$\{{oc\.env:({HANDED_ON}[0-9a-f]+)\}}")
 _OF_BACKENDS = "backend"
 _handed_on: list[str] = []
 
@@ -60,6 +61,15 @@ def mask_secret(argument: str) -> str:
     """An argument, or a sentence that repeats one, as it may be shown."""
     changed = _changed(argument, _masked).replace(_STANDS_FOR_MASK, MASK)
     return without_issued_keys(public_address(changed))
+
+
+def mask_hidden(arguments: Sequence[str]) -> list[str]:
+    """What `hide_secrets` gave, with masks for the variables, whose names differ each time."""
+    typed = [_HIDDEN.sub(lambda found: os.environ[found[1]], argument) for argument in arguments]
+    return [
+        argument if argument == plain else mask_secret(plain)
+        for argument, plain in zip(arguments, typed, strict=True)
+    ]
 
 
 @contextmanager

@@ -101,6 +101,20 @@ def test_more_trials_go_on_and_pay_for_none_twice(
 
 
 @needs_optuna
+def test_a_key_that_is_typed_makes_no_other_search(
+    words: list[str], command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    search = [word for word in words if not word.startswith("sweep_name")]
+    search += ["params.temperature=choice(0,0.5,1)", "backend.options.api_key=typed"]
+    with FakeOpenAI(wordy_when_hot) as server:
+        assert command(*search, env=server.env).returncode == 0
+        sent = len(server.requests)
+        again = command(*search, env=server.env)
+        assert again.returncode == 0, again.stderr
+        assert len(server.requests) == sent, "all has been tried"
+
+
+@needs_optuna
 def test_a_trial_that_was_killed_is_gone_on_with(
     words: list[str], command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Cells in processes of their own, wherever these are: waited for, watched, asked to stop."""
+"""Waits for cells in other processes, wherever these are; stops them at a signal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 0.25  # seconds
 _LAST_WORDS = 5.0
-"""Seconds that cells have, once they are asked to give up what is in flight."""
+"""Seconds that cells have to end after a second signal."""
 
 
 class Launched(NamedTuple):

@@ -40,10 +40,10 @@ class Jobs:
         launcher: Hydra's own, which has the config and what the jobs ask for.
         cells: Overrides of each.
         first: Number of the first.
-        folder: Takes what the jobs print, and how they ended; all nodes see it.
+        folder: For logs and results of the jobs; all nodes must see it.
 
     Raises:
-        LmEvalError: The cluster does not take them.
+        LmEvalError: The cluster refuses them.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Jobs:
         since = self._gone.get(number)
         if since is None or now - since < self._cluster.grace:
             self._gone.setdefault(number, now)
-            return None  # looked for once more: it may have come since
+            return None  # looks once more: the result may have come since
         return killed(f"job {job.job_id} {self._cluster.why(job)}; its log is {job.paths.stderr}")
 
 
@@ -113,7 +113,7 @@ def _executor(launcher: Any, folder: Path) -> submitit.AutoExecutor:
     """The executor that the launcher would make."""
     cluster, given = launcher._EXECUTOR, dict(launcher.params)
     chosen = given.pop("submitit_folder")
-    if not Path(chosen).is_relative_to(scratch_dir()):  # somebody named another
+    if not Path(chosen).is_relative_to(scratch_dir()):  # the user chose another
         folder = Path(chosen)
     own = {f"{cluster}_{key}": given.pop(key) for key in _OF_THE_EXECUTOR & given.keys()}
     common = set(OmegaConf.structured(BaseQueueConf).keys())

@@ -1,4 +1,4 @@
-"""Which of Hydra's launchers have processes that are ours to look after."""
+"""Picks the fleet for a launcher of Hydra's."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def fleet_of(
     launcher: Launcher, cells: Sequence[list[str]], first: int, jobs: Path
 ) -> Fleet | None:
-    """Starts the cells; None where the launcher itself does all.
+    """Starts the cells; returns None for a launcher that runs them itself.
 
     Args:
         launcher: Hydra's.
         cells: Overrides of each.
         first: Number of the first.
-        jobs: Folder for what jobs of a cluster leave.
+        jobs: Folder for the files of cluster jobs.
 
     Raises:
         LmEvalError: The cells cannot be started.

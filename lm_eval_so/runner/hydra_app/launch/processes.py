@@ -1,4 +1,4 @@
-"""``hydra/launcher=joblib``: cells in processes of this machine, each of which may die alone."""
+"""``hydra/launcher=joblib``: cells in processes of this machine; one that dies ends no other."""
 
 from __future__ import annotations
 
