@@ -25,7 +25,6 @@ from lm_eval_so.tracking.names import flat, numbers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
-    from types import TracebackType
 
     from lm_eval_so.runner.api import DatasetPath, RunKeywords
     from lm_eval_so.runner.models import RunConfig
@@ -97,12 +96,7 @@ class PipelineContext:
         tree.enter(tree.root)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         self._entered.leave(self._entered.root)
         self._finish(error)
 
@@ -115,12 +109,7 @@ class PipelineContext:
         tree.enter(tree.root)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, *__: object) -> None:
         self._entered.leave(self._entered.root)
         await to_the_end(self._finish, error)
 

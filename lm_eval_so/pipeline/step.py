@@ -10,7 +10,6 @@ from lm_eval_so.runner.run.exit_code import by_signal
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from lm_eval_so.pipeline.tree import Node
     from lm_eval_so.tracking.client import RunStatus
@@ -37,12 +36,7 @@ class Step:
         node.tree.enter(node)
         return node.folder
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         self._node.tree.leave(self._node)
         self._end(self._node, error)
 
@@ -51,12 +45,7 @@ class Step:
         node.tree.enter(node, owns=False)
         return node.folder
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, *__: object) -> None:
         self._node.tree.leave(self._node)
         await to_the_end(self._end, self._node, error)
 

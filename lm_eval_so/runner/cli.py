@@ -12,8 +12,9 @@ from lm_eval_so._version import __version__
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.output import keep_output, lasting_output
 from lm_eval_so.runner.hydra_app import app
-from lm_eval_so.runner.hydra_app.composition import shipped
-from lm_eval_so.runner.hydra_app.typed import mask_secrets
+from lm_eval_so.runner.hydra_app.public_output import fail
+from lm_eval_so.runner.hydra_app.shipped import shipped
+from lm_eval_so.runner.hydra_app.typed_secrets import mask_secrets
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import own_process
 
@@ -47,7 +48,7 @@ def _main(arguments: list[str]) -> int:
         flags = _parser().parse_args(arguments)
         overrides = list(_overrides(flags))
     except ConfigError as error:
-        return app.fail(error)
+        return fail(error)
     except SystemExit as end:  # --help and --version
         return end.code if isinstance(end.code, int) else ExitCode.NOT_CARRIED_OUT
     return app.main(overrides, resume_command=shlex.join([_PROGRAM, *mask_secrets(arguments)]))

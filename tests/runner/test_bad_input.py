@@ -186,7 +186,7 @@ def test_ten_broken_lines_are_told_at_once_and_no_more(
         (["params.messages=[]"], "params.messages is no parameter"),
         (["model=a=b=c"], "cannot read the override 'model=a=b=c'"),
         (["metadata.note=a(b"], "needs quotes that Hydra sees: 'metadata.note=\"a(b\"')"),
-        (["dataset=/etc"], "is called '/etc'; for a path: dataset=path dataset.path=/etc"),
+        (["dataset=/etc"], "dataset=/etc names a path; type dataset=path dataset.path=/etc"),
         (["repeats=1000000000"], "repeats must be at most 10000, got 1000000000"),
         (
             ["backend.options.default_headers={X-A:null}"],
@@ -213,7 +213,7 @@ def test_a_broken_config_is_one_sentence_with_the_key(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("runner: [", "mine.yaml:2: no YAML"),
+        ("runner: [", "mine.yaml:2: not valid YAML"),
         ("runner:\n  tiemout: 3\n", "unknown key 'runner.tiemout'; did you mean 'runner.timeout'?"),
         ("# @package _global_\nrunner:\n  timeout: soon\n", "runner.timeout must be a number"),
     ],

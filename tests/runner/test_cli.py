@@ -13,7 +13,8 @@ from lm_eval_so import __version__
 from lm_eval_so.runner import cli
 from lm_eval_so.runner.config.compose import plan_from
 from lm_eval_so.runner.hydra_app import app
-from lm_eval_so.runner.hydra_app.composition import register, shipped
+from lm_eval_so.runner.hydra_app.register import register
+from lm_eval_so.runner.hydra_app.shipped import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

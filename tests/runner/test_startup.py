@@ -44,11 +44,11 @@ def loaded(module: str, *arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
-        ("app", ["--help"]),
-        ("app", ["--cfg", "job"]),
-        ("app", ["--cfg", "job", "backend=openai", "model=m", "params.top_p=0.9"]),
-        ("app", ["--info", "defaults"]),
-        ("app", ["--version"]),
+        ("hydra_app.app", ["--help"]),
+        ("hydra_app.app", ["--cfg", "job"]),
+        ("hydra_app.app", ["--cfg", "job", "backend=openai", "model=m", "params.top_p=0.9"]),
+        ("hydra_app.app", ["--info", "defaults"]),
+        ("hydra_app.app", ["--version"]),
         ("cli", ["--help"]),
         ("cli", ["--version"]),
     ],
@@ -59,13 +59,13 @@ def test_what_sends_nothing_loads_nothing_heavy(module: str, arguments: list[str
 
 
 def test_a_run_without_a_network_loads_no_client() -> None:
-    found = loaded("app", "backend=simulated", "runner.progress=none")
+    found = loaded("hydra_app.app", "backend=simulated", "runner.progress=none")
     assert "pydantic" in found
     assert found & {"openai", "httpx2", "aiohttp", "mlflow", "xllamacpp"} == set()
 
 
 def test_a_tracked_run_leaves_mlflow_to_the_process_beside_it() -> None:
-    found = loaded("app", "backend=simulated", "runner.progress=none", "tracking=mlflow")
+    found = loaded("hydra_app.app", "backend=simulated", "runner.progress=none", "tracking=mlflow")
     assert found & {"mlflow", "sqlalchemy", "alembic"} == set()
 
 

@@ -14,9 +14,20 @@ _READABLE = re.compile(r"[\w/+.*%@?|:\s-]*", re.ASCII)
 
 TEXT_KEYS = frozenset(
     {
-        *("model", "variant", "sweep_name", "objective", "output_root", "output_dir"),
-        *("dataset.path", "dataset.metadata", "backend.kind", "backend.default_model"),
-        *("runner.trace_prefix", "tracking.uri", "tracking.experiment", "tracking.run_name"),
+        "model",
+        "variant",
+        "sweep_name",
+        "objective",
+        "output_root",
+        "output_dir",
+        "dataset.path",
+        "dataset.metadata",
+        "backend.kind",
+        "backend.default_model",
+        "runner.trace_prefix",
+        "tracking.uri",
+        "tracking.experiment",
+        "tracking.run_name",
     }
 )
 """Every key of the schema that takes text. Named here, since to load the schema takes longer than
@@ -24,8 +35,14 @@ all that ``--help`` and ``--cfg`` do; a test compares the two."""
 
 _TEXT_OPTIONS = frozenset(
     {
-        *("base_url", "api_base", "organization", "project", "api_key_env"),
-        *("model_path", "text", "answers_path"),
+        "base_url",
+        "api_base",
+        "organization",
+        "project",
+        "api_key_env",
+        "model_path",
+        "text",
+        "answers_path",
     }
 )
 """The same among ``backend.options`` of the backends that come with this package."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lm_eval_so.runner.config.overrides import as_typed
 from lm_eval_so.runner.errors import ConfigError
-from lm_eval_so.runner.hydra_app.composition import overrides_first, shipped
-from lm_eval_so.runner.hydra_app.typed import hide_secrets
+from lm_eval_so.runner.hydra_app.shipped import shipped
+from lm_eval_so.runner.hydra_app.typed_secrets import hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FOLDER_FLAGS = ("--config-dir", "-cd")
 _MAIN_FLAGS = ("--config-name", "-cn", "--config-path", "-cp")
+_VALUE_FLAGS = {*_FOLDER_FLAGS, *_MAIN_FLAGS, "-p", "--package", "-c", "--cfg", "-i"}
+_INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 _MAIN = "config.yaml"
+_RUNS = re.compile(r"--?(m|r|c(n|p|d|onfig)|p(ackage)?$|experimental).*|[^-].*")
+"""Arguments with which something is run; others only print: ``--cfg``, ``--info``, ``--help``."""
 
 
 class Arguments(NamedTuple):
@@ -49,6 +54,23 @@ def for_hydra(given: Sequence[str]) -> Arguments:
     if _has_flag(rest, ("--config-path", "-cp")):
         return Arguments(conf, [*rest, "--config-dir", str(folder)])
     return Arguments(folder, [*rest, "--config-dir", str(conf)])
+
+
+def overrides_first(arguments: Sequence[str]) -> list[str]:
+    """The overrides, then the flags: argparse takes positional arguments only in one place."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    pending = ""
+    for argument in arguments:
+        is_value = pending in _VALUE_FLAGS or (pending == "--info" and argument in _INFO_TOPICS)
+        (flags if is_value or argument.startswith("-") else overrides).append(argument)
+        pending = "" if is_value else argument
+    return [*overrides, *flags]
+
+
+def only_prints(arguments: Sequence[str]) -> bool:
+    """Whether Hydra runs nothing, but shows its help or the config."""
+    return not all(_RUNS.fullmatch(argument) for argument in arguments if argument)
 
 
 def _without_folder(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:

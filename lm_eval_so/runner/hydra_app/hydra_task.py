@@ -2,155 +2,133 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.host.output import keep_output
-from lm_eval_so.runner.hydra_app.composition import register, scratch_dir, share_scratch_dir
+from lm_eval_so.runner.hydra_app.command import Command
+from lm_eval_so.runner.hydra_app.launch.signals import (
+    begin_no_more_cells,
+    heed_signals_between_cells,
+    may_begin_cell,
+)
+from lm_eval_so.runner.hydra_app.register import register
+from lm_eval_so.runner.hydra_app.scratch import scratch_dir, share_scratch_dir
 from lm_eval_so.runner.run.exit_code import ExitCode, by_signal
 from lm_eval_so.runner.sweep.cell import CellOutcome, CellPlace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from omegaconf import DictConfig
 
-    from lm_eval_so.tracking.process import Feeder
-
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-_interrupted = False
+
+
+class Sweep(NamedTuple):
+    """What the cells of a sweep know of it.
+
+    Attributes:
+        folder: Shared by the cells.
+        labels: What sets each cell apart, by number; None if the sweeper is not ours.
+    """
+
+    folder: Path
+    labels: tuple[str, ...] | None = None
 
 
 class HydraTask:
-    """The function that Hydra runs.
+    """The function that Hydra runs. Immutable; a pickled one has a `Command` of its own.
 
     Args:
-        resume_command: The command that goes on.
-
-    Attributes:
-        labels: Of the cells of a sweep, by number; set by the sweeper.
-        ended: Of the cells that ran in this process, by number; a single run is 0.
-        began: Whether Hydra has composed, and what follows is ours.
-        exit_code: Of the whole sweep, where its sweeper tells; the worst of ``ended`` if None.
-        sweep: Folder that the cells share; the sweeper's record is in it, if it keeps one.
-        uris: Where MLflow is, for all cells; set by the sweeper.
+        command: The command that it is part of.
+        sweep: The sweep, where a sweeper of ours knows it.
+        elsewhere: Whether this is a process of a launcher.
     """
 
-    def __init__(self, resume_command: str) -> None:
-        self.resume_command = resume_command
-        self.labels: list[str] = []
-        self.ended: dict[int, CellOutcome] = {}
-        self.exit_code: int | None = None
-        self.began = False
-        self.sweep: Path | None = None
-        self.uris: set[str] = set()
-        self._feeder: Feeder | None = None
-        self._elsewhere = False
+    def __init__(
+        self, command: Command, sweep: Sweep | None = None, *, elsewhere: bool = False
+    ) -> None:
+        self.command = command
+        self._sweep = sweep
+        self._elsewhere = elsewhere
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves for a launcher's process, where what speaks with MLflow begins anew."""
-        return {**self.__dict__, "sweep": self._sweep_folder(), "_feeder": None, "_elsewhere": True}
+    def within(self, sweep: Sweep) -> HydraTask:
+        """The task for the cells of a sweep."""
+        return HydraTask(self.command, sweep, elsewhere=self._elsewhere)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrives in a launcher's process, which gets Ctrl-C like all others on the terminal."""
-        self.__dict__.update(state)
-        keep_output()
-        register()
-        share_scratch_dir(str(self.sweep))
-        note_signals()
+    def __reduce__(self) -> tuple[Callable[[str, Sweep], HydraTask], tuple[str, Sweep]]:
+        """See `_in_launcher`."""
+        return _in_launcher, (self.command.resume_command, self._sweep or _unknown_sweep())
 
     def __call__(self, composed: DictConfig) -> CellOutcome | float:
         """Runs one config.
 
         Returns:
-            How it ended; for a sweeper that searches, the objective.
+            How it ended; for a searching sweeper that is not ours, the objective.
 
         Raises:
             KeyboardInterrupt: It was interrupted; ends a sweep in this process.
-            LmEvalError: There is no objective to go on with.
+            LmEvalError: There is no objective for the sweeper.
         """
-        from lm_eval_so.runner.hydra_app.run_cell import run_cell  # noqa: PLC0415 - not for --help
+        from lm_eval_so.runner.hydra_app.run_cell import run_cell
 
-        self.began = True
-        hydra = HydraConfig.get()
-        place, number = None, 0
-        if hydra.mode == RunMode.MULTIRUN:
-            number = hydra.job.num
-            place = self._cell_place(number, parallel=hydra.launcher._target_ != _BASIC_LAUNCHER)
-            if _interrupted:
+        number, place = 0, None
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            number = HydraConfig.get().job.num
+            place = self._place(number)
+            if not may_begin_cell():
                 return CellOutcome(ExitCode.INTERRUPTED, "interrupted")
+        command = self.command
         try:
-            ended = run_cell(composed, self.resume_command, self.feeder, place)
+            outcome = command.run(
+                number, lambda: run_cell(composed, command.resume_command, command.feeder, place)
+            )
         finally:
             if self._elsewhere:
-                self.close()
-        self.ended[number] = ended
-        if by_signal(ended.exit_code):
+                command.close()
+        if by_signal(outcome.exit_code):
             if place is None or not place.parallel:
                 raise KeyboardInterrupt
-            _note_interrupt()
-        if composed.objective is None or self.labels:
-            return ended
-        return _objective(ended)
-
-    def feeder(self) -> Feeder:
-        """What speaks with MLflow, for all cells of this process."""
-        if self._feeder is None:
-            from lm_eval_so.tracking.process import Feeder  # noqa: PLC0415 - only if asked for
-
-            self._feeder = Feeder()
-        return self._feeder
-
-    def end_sweep(self, exit_code: int) -> None:
-        """Tells MLflow, where it knows of a sweep, that all cells have ended."""
-        if self.sweep is None or not (self.uris or not self.labels):
-            return
-        from lm_eval_so.tracking.sweep import tell_end  # noqa: PLC0415 - only if asked for
-
-        tell_end(self.feeder, self.sweep, self.uris, exit_code)
-
-    def close(self) -> None:
-        """Ends what speaks with MLflow."""
-        if self._feeder is not None:
-            self._feeder.close()
-            self._feeder = None
+            begin_no_more_cells()
+        return outcome if composed.objective is None or self._is_ours else _objective(outcome)
 
     @property
-    def worst(self) -> int:
-        """The exit code of all that was run."""
-        if self.exit_code is not None:
-            return self.exit_code
-        return max((ended.exit_code for ended in self.ended.values()), default=0)
+    def _is_ours(self) -> bool:
+        """Whether a sweeper of ours takes the outcome; others take the objective."""
+        return self._sweep is not None and self._sweep.labels is not None
 
-    def _cell_place(self, number: int, *, parallel: bool) -> CellPlace:
-        label = self.labels[number] if self.labels else " ".join(HydraConfig.get().overrides.task)
+    def _place(self, number: int) -> CellPlace:
+        hydra = HydraConfig.get()
+        folder, labels = self._sweep or _unknown_sweep()
         return CellPlace(
-            number + 1, len(self.labels) or None, label, parallel, self._sweep_folder()
+            number=number + 1,
+            total=None if labels is None else len(labels),
+            label=" ".join(hydra.overrides.task) if labels is None else labels[number],
+            parallel=hydra.launcher._target_ != _BASIC_LAUNCHER,
+            sweep=folder,
         )
 
-    def _sweep_folder(self) -> Path:
-        self.sweep = self.sweep or Path(scratch_dir())
-        return self.sweep
+
+def _unknown_sweep() -> Sweep:
+    """The sweep of a sweeper that is not ours."""
+    return Sweep(Path(scratch_dir()))
 
 
-def _objective(ended: CellOutcome) -> float:
-    if ended.objective is None:
-        from lm_eval_so.runner.errors import LmEvalError  # noqa: PLC0415 - not for --help
-
-        raise LmEvalError(ended.error or "the objective has no value")
-    return ended.objective
-
-
-def note_signals() -> None:
-    """In a launcher's process: a signal before or after a run is noted, and no cell begins then."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _note_interrupt)
+def _in_launcher(resume_command: str, sweep: Sweep) -> HydraTask:
+    """The task as it arrives in a process of a launcher."""
+    keep_output()
+    register()
+    share_scratch_dir(sweep.folder)
+    heed_signals_between_cells()
+    return HydraTask(Command(resume_command), sweep, elsewhere=True)
 
 
-def _note_interrupt(*_: object) -> None:
-    global _interrupted  # noqa: PLW0603 - of this process, as the signal is
-    _interrupted = True
+def _objective(outcome: CellOutcome) -> float:
+    if outcome.objective is None:
+        raise LmEvalError(outcome.error or "the objective has no value")
+    return outcome.objective

@@ -99,7 +99,7 @@ def _observers(options: RunnerOptions, *, parallel: bool) -> list[Observer]:
         mode = "none" if parallel else "bar" if sys.stderr.isatty() else "log"
     observers: list[Observer] = [LogProgress(lines=mode == "log")]
     if mode == "bar":
-        from lm_eval_so.runner.progress.bar import BarProgress  # noqa: PLC0415 - terminals only
+        from lm_eval_so.runner.progress.bar import BarProgress
 
         observers.append(BarProgress(Console(stderr=True)))
     return observers
@@ -110,7 +110,7 @@ def _tracking(
 ) -> MlflowTracking | None:
     if plan.tracking.kind == "none":
         return None
-    from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - only if asked for
+    from lm_eval_so.tracking.observer import tracking_of
 
     if place is None:
         return tracking_of(plan, feeder())

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, open_dict, read_write
 
-from lm_eval_so.runner.config.overrides import as_typed
-from lm_eval_so.runner.hydra_app.launch.fleet import ended_of, to_the_end
+from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.hydra_app.grid import grid, parsed
+from lm_eval_so.runner.hydra_app.hydra_task import Sweep
+from lm_eval_so.runner.hydra_app.launch.fleet import Launched, outcome_of, wait_for_all
 from lm_eval_so.runner.hydra_app.launch.kinds import fleet_of
-from lm_eval_so.runner.hydra_app.typed import hide_secrets, mask_secrets
+from lm_eval_so.runner.hydra_app.typed_secrets import mask_secrets
 from lm_eval_so.runner.run.exit_code import ExitCode, by_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     from hydra.core.override_parser.types import Override
     from hydra.types import HydraContext, TaskFunction
 
     from lm_eval_so.runner.config.schema import RunPlan
+    from lm_eval_so.runner.hydra_app.grid import NamedCells
     from lm_eval_so.runner.hydra_app.hydra_task import HydraTask
-    from lm_eval_so.runner.sweep.cell import CellOutcome
     from lm_eval_so.runner.sweep.record import SweepRecord
 
 
@@ -40,9 +40,7 @@ class CellSweeper(Sweeper):
     """
 
     def __init__(
-        self,
-        params: Mapping[str, Any] | None = None,
-        cells: Mapping[str, Mapping[str, Any] | Sequence[str]] | None = None,
+        self, params: Mapping[str, Any] | None = None, cells: NamedCells | None = None
     ) -> None:
         self._params = params or {}
         self._cells = cells or {}
@@ -51,10 +49,11 @@ class CellSweeper(Sweeper):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """See Sweeper."""
-        self.hydra_context = hydra_context
-        self.config = config
-        self.task = cast("HydraTask", task_function)
-        self.launcher = Plugins.instance().instantiate_launcher(
+        self._context = hydra_context
+        self._config = config
+        self._task = cast("HydraTask", task_function)
+        self._command = self._task.command
+        self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
@@ -64,70 +63,65 @@ class CellSweeper(Sweeper):
         Raises:
             ConfigError: A cell's config is wrong, or two cells are the same run; nothing is sent.
         """
-        from lm_eval_so.runner.host.private import make_private  # noqa: PLC0415 - as below
-        from lm_eval_so.runner.sweep.record import SweepRecord, planned  # noqa: PLC0415 - not for --help
+        from lm_eval_so.runner.host.private import make_private
+        from lm_eval_so.runner.sweep.record import SweepRecord, planned
 
-        grid = list(self._grid(arguments))
         composed = [
             (name, overrides, self._plan(number, overrides))
-            for number, (name, overrides) in enumerate(grid)
+            for number, (name, overrides) in enumerate(grid(self._parsed(arguments), self._cells))
         ]
-        make_private(all(plan.options.private for _, _, plan in composed))
-        record = SweepRecord(planned(composed, mask_secrets), self.task.resume_command)
+        plans = [plan for _, _, plan in composed]
+        make_private(all(plan.options.private for plan in plans))
+        record = SweepRecord(planned(composed, mask_secrets), self._command.resume_command)
         record.write()
-        self.task.labels, self.task.sweep = record.labels, record.path
-        self.task.uris = {uri for _, _, plan in composed if (uri := tracking_uri_of(plan))}
-        ended, stopped = self._launch(record, record.launches)
-        code = max([record.finish(ended), *(end.exit_code for end in ended.values())])
-        self.task.exit_code = code if stopped is None else stopped
+        self._command.begin_sweep(record.path, plans)
+        self._finish(record, self._launch(record, record.launches))
 
-    def _launch(
-        self, record: SweepRecord, cells: list[list[str]], first: int = 0
-    ) -> tuple[dict[int, CellOutcome], int | None]:
+    def _launch(self, record: SweepRecord, cells: list[list[str]], first: int = 0) -> Launched:
         """Runs cells, all of which have their turn.
 
         Args:
             record: Of the sweep.
             cells: Overrides of each.
             first: Number of the first.
-
-        Returns:
-            How those ended that were run, by number; and the exit code of a signal, if one came.
         """
-        from lm_eval_so.runner.hydra_app.launch.watch import Watch  # noqa: PLC0415 - not for --help
+        from lm_eval_so.runner.hydra_app.launch.watch import Watch
 
-        assert self.launcher is not None  # noqa: S101 - setup() came before
-        fleet = fleet_of(self.launcher, cells, first, record.path / "jobs")
+        self._launcher.setup(
+            hydra_context=self._context,
+            task_function=self._task.within(Sweep(record.path, tuple(record.labels))),
+            config=self._config,
+        )
+        fleet = fleet_of(self._launcher, cells, first, record.path / "jobs")
         if fleet is not None:
-            return to_the_end(fleet, Watch(record.watched, fleet).look)
+            return wait_for_all(fleet, Watch(record.watched, fleet).look)
         try:
-            returns = self.launcher.launch(cells, initial_job_idx=first)
+            returned = self._launcher.launch(cells, initial_job_idx=first)
         except KeyboardInterrupt:
-            ended = {number: end for number, end in self.task.ended.items() if number >= first}
-            codes = [end.exit_code for end in ended.values() if by_signal(end.exit_code)]
-            return ended, max(codes, default=ExitCode.INTERRUPTED)
-        return dict(enumerate(map(ended_of, returns), first)), None
+            outcomes = {
+                number: outcome
+                for number, outcome in self._command.outcomes.items()
+                if number >= first
+            }
+            codes = [outcome.exit_code for outcome in outcomes.values()]
+            return Launched(outcomes, max(filter(by_signal, codes), default=ExitCode.INTERRUPTED))
+        return Launched(dict(enumerate(map(outcome_of, returned), first)))
 
-    def _grid(self, arguments: list[str]) -> Iterator[tuple[str | None, list[str]]]:
-        assert self.hydra_context is not None  # noqa: S101 - setup() came before
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        declared = (as_typed(f"{key}={value}") for key, value in self._params.items())
-        given = [*hide_secrets(list(declared)), *arguments]
-        values: dict[str, list[str]] = {}  # by key: a later override takes an earlier one's place
-        for override in parser.parse_overrides(given):
-            values[override.get_key_element()] = _values(override)
-        cells = [(name, hide_secrets(list(_overrides(cell)))) for name, cell in self._cells.items()]
-        nameless: list[tuple[str | None, list[str]]] = [(None, [])]
-        for name, own in [*cells] or nameless:
-            for chosen in itertools.product(*values.values()):
-                yield name, own + [f"{k}={v}" for k, v in zip(values, chosen, strict=True)]
+    def _finish(self, record: SweepRecord, launched: Launched) -> None:
+        """Completes the record, and tells the command how the sweep ended."""
+        codes = [outcome.exit_code for outcome in launched.outcomes.values()]
+        worst = max([record.finish(launched.outcomes), *codes])
+        self._command.end_sweep(worst if launched.signal is None else launched.signal)
+
+    def _parsed(self, arguments: list[str]) -> dict[str, Override]:
+        parser = OverridesParser.create(config_loader=self._context.config_loader)
+        return parsed(parser, self._params, arguments)
 
     def _plan(self, number: int, overrides: list[str]) -> RunPlan:
-        from lm_eval_so.runner.config.compose import plan_from  # noqa: PLC0415 - not for --help
-        from lm_eval_so.runner.errors import ConfigError  # noqa: PLC0415 - as above
+        """Composes a cell, as its launcher will do."""
+        from lm_eval_so.runner.config.compose import plan_from
 
-        assert self.hydra_context is not None and self.config is not None  # noqa: S101, PT018 - setup()
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         hydra = HydraConfig.instance()
         before = hydra.cfg
         with read_write(config), open_dict(config):
@@ -140,44 +134,3 @@ class CellSweeper(Sweeper):
             raise ConfigError(f"cell {' '.join(overrides)}: {error}") from error
         finally:
             hydra.cfg = before
-
-
-def tracking_uri_of(plan: RunPlan) -> str | None:
-    """Where MLflow is, if the run is told to it."""
-    if plan.tracking.kind == "none":
-        return None
-    from lm_eval_so.tracking.address import tracking_uri  # noqa: PLC0415 - only if asked for
-
-    return tracking_uri(plan.tracking.uri, plan.output_root)
-
-
-def _values(override: Override) -> list[str]:
-    if not override.is_sweep_override():
-        return [override.get_value_element_as_str()]
-    if not override.is_discrete_sweep():
-        raise HydraException(
-            f"{override.input_line}: a grid needs single values; hydra/sweeper=optuna searches "
-            "intervals"
-        )
-    return [str(value) for value in override.sweep_string_iterator()]
-
-
-def _overrides(cell: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
-    if hasattr(cell, "items"):
-        for key, value in cell.items():
-            yield f"{key}={_literal(value)}"
-    else:
-        yield from map(as_typed, cell)
-
-
-def _literal(value: object) -> str:
-    """A value in the grammar of Hydra's overrides."""
-    if isinstance(value, str):
-        return "'" + value.replace("'", "\\'") + "'"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if hasattr(value, "items"):
-        return "{" + ",".join(f"{key}:{_literal(item)}" for key, item in value.items()) + "}"
-    if hasattr(value, "__iter__"):
-        return "[" + ",".join(map(_literal, value)) + "]"
-    return "null" if value is None else str(value)

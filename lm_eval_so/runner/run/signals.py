@@ -1,13 +1,37 @@
-"""Ctrl-C, SIGTERM and SIGHUP as requests to stop.
+"""Who handles Ctrl-C, SIGTERM and SIGHUP, the first time and the second: all the rules.
 
-The first is a request to the event loop: nothing more is sent, what is in flight is waited for. The
-second gives that up: another Ctrl-C, or any signal two seconds later, since a cluster's manager
-sends SIGTERM twice within a moment. A loop that takes no notice is blocked by a call, to a file
-say: the error is then raised in the place where it hangs. In a process of the command line the
-second signal is the end within seconds, whatever blocks.
+A signal is a request to stop. Further signals are the same request for `ONE_REQUEST` seconds, since
+a cluster's manager sends SIGTERM twice within a moment; but a second Ctrl-C is a second request,
+since a person pressed it. A SIGHUP that is ignored (``nohup``) stays ignored.
 
-Runs of one loop share the handlers, which are put back after the last of them. A program that has
-a handler of its own still gets its signals.
+A run in this process (`on_signal`):
+
+- The first request goes to the event loop: nothing more is sent, what is in flight is waited for.
+- The second gives up what is in flight.
+- A loop that takes no notice is blocked by a call, to a file say. The error is then raised in the
+  place where it hangs: InterruptedRunError, and for the second request KeyboardInterrupt or
+  SystemExit, which no ``except Exception`` catches.
+- In a process of the command line (`own_process`), the process ends within `_LAST_WORDS` seconds
+  of the second request, whatever blocks; Ctrl-C after the run is a second request too.
+- Runs of one loop share the handlers, which are put back after the last of them. A program that has
+  a handler of its own still gets its signals; what it raises is raised after the run.
+
+No run in this process (config is composed, MLflow is waited for): Python's own handlers. Ctrl-C is
+KeyboardInterrupt, which ``hydra_app.app`` makes exit code 130.
+
+A sweep whose cells run one after another in this process (``hydra_app.hydra_task``): the run of the
+cell handles the signal, no further cell begins, and the sweep ends with the exit code of that cell.
+
+A sweep whose cells run in other processes or jobs (``hydra_app.launch``):
+
+- The command (``fleet``): after the first request no further cell begins, and cells that run get
+  SIGTERM. After the second they get another, and are killed some seconds later. The exit code is
+  that of the first signal.
+- The process of a cell (``signals``): a run handles signals as above. A signal before or after a
+  run is noted, and no cell begins in that process any more. Ctrl-C of a terminal reaches the cells
+  directly too: the SIGTERM that the command sends then is the same request.
+- A job (``signals``): the cluster's word that the time is up is a first request; what is owed is
+  left to the next start of the job.
 """
 
 from __future__ import annotations
@@ -30,7 +54,7 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0
 """Seconds that the event loop has to take notice; a cluster's manager kills some seconds later."""
 ONE_REQUEST = 2.0
-"""Seconds in which signals are one request; but for a second Ctrl-C, which a person pressed."""
+"""Seconds in which signals are one request; see the rules."""
 _LAST_WORDS = 4.0
 """Seconds from the second signal to the end of the process: for the files, and for MLflow."""
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
@@ -61,17 +85,18 @@ def own_process() -> None:
 def on_signal(
     request: Callable[[InterruptedRunError], None], *, patience: float = _PATIENCE
 ) -> Iterator[None]:
-    """Calls ``request`` in the running event loop for each signal, instead of an exception.
+    """Calls ``request`` in the running event loop for each request to stop.
 
     In a thread other than the main one, where Python delivers no signals, it does nothing.
 
     Args:
         request: Takes note of a signal.
-        patience: Seconds that the loop has for it.
+        patience: Seconds that the loop has to do so before the error is raised instead.
 
     Raises:
-        InterruptedRunError: In the place where the loop is blocked; the second time, what no
-            ``except Exception`` catches: KeyboardInterrupt, or SystemExit.
+        InterruptedRunError: In the place where the loop is blocked.
+        KeyboardInterrupt: There, for a second request by Ctrl-C.
+        SystemExit: There, for a second request by another signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -86,12 +111,28 @@ def on_signal(
         _HANDLERS.remove(listener)
 
 
-def _stopping() -> list[signal.Signals]:
+def stop_signals() -> list[signal.Signals]:
     """The signals that ask for an end; ``nohup`` has SIGHUP ignored, and so it stays."""
     hang_up: signal.Signals | None = getattr(signal, "SIGHUP", None)  # not on Windows
     if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
         return [signal.SIGINT, signal.SIGTERM]
     return [signal.SIGINT, signal.SIGTERM, hang_up]
+
+
+class StopRequests:
+    """Tells a further request to stop from a signal that repeats the first."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def is_new(self, number: int) -> bool:
+        """Whether the signal, which has just come, is a request of its own."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = number, now
+            return True
+        first, at = self._first
+        return now - at >= ONE_REQUEST or number == first == signal.SIGINT
 
 
 class _Listener:
@@ -129,14 +170,16 @@ class _Handlers:
         self._listeners: list[_Listener] = []
         self._before: dict[signal.Signals, Any] = {}
         self._overdue: BaseException | None = None
-        self._first: tuple[int, float] | None = None
+        self._requests = StopRequests()
 
     def add(self, listener: _Listener) -> None:
         """Installs the handlers for the first."""
         self._listeners.append(listener)
         if len(self._listeners) == 1:
-            self._first = None
-            self._before = {number: signal.signal(number, self._handle) for number in _stopping()}
+            self._requests = StopRequests()
+            self._before = {
+                number: signal.signal(number, self._handle) for number in stop_signals()
+            }
 
     def remove(self, listener: _Listener) -> None:
         """Puts back what was there before the first, after the last."""
@@ -165,25 +208,17 @@ class _Handlers:
             self._put_back()
             signal.raise_signal(number)
             return
-        if self._is_the_same_request(number):
+        if not self._requests.is_new(number):
             self._hand_on(number, frame)
             return
         error, heard = InterruptedRunError(signal.Signals(number)), threading.Event()
         for listener in self._listeners:
             listener.tell(error, heard)
-        again = any(listener.received > 1 for listener in self._listeners)
-        if again and _is_ours:
+        is_second = any(listener.received > 1 for listener in self._listeners)
+        if is_second and _is_ours:
             _end_soon(error.exit_code)
-        _in_thread(self._insist, number, _for_good(error) if again else error, heard)
+        _in_thread(self._insist, number, _for_good(error) if is_second else error, heard)
         error.raised = self._hand_on(number, frame)
-
-    def _is_the_same_request(self, number: int) -> bool:
-        now = time.monotonic()
-        if self._first is None:
-            self._first = number, now
-            return False
-        first, at = self._first
-        return now - at < ONE_REQUEST and not number == first == signal.SIGINT
 
     def _hand_on(self, number: int, frame: FrameType | None) -> BaseException | None:
         """Calls the program's own handler; what it raises must wait for the end of the run."""

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LmEvalError as error:
         tell(f"error: {error}")
         return ExitCode.NOT_CARRIED_OUT
-    return 0
+    return ExitCode.OK
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -84,7 +84,7 @@ class SweepRecord:
 
     Args:
         cells: All of them, or those of a search that are known; at least one without a ``folder``.
-        resume_command: The command that goes on.
+        resume_command: The command that resumes the sweep.
         folder: Where it is kept; found by the cells if None.
     """
 
@@ -157,7 +157,7 @@ class SweepRecord:
         return rows
 
     def finish(self, ended: Mapping[int, CellOutcome]) -> int:
-        """Writes the record, prints the table and how to go on; returns 2 if it cannot be written.
+        """Writes the record, prints the table and how to resume; returns 2 if it cannot be written.
 
         ``ended`` has the cells that were run, by number.
         """
@@ -170,11 +170,14 @@ class SweepRecord:
         console.print()
         print_table(rows, console)
         console.print(f"sweep     {self.path}", soft_wrap=True, markup=False, highlight=False)
-        if any(row.exit_code != 0 for row in rows):
+        if any(row.exit_code != ExitCode.OK for row in rows):
             console.print(
-                f"go on with: {self._resume_command}", soft_wrap=True, markup=False, highlight=False
+                f"resume with: {self._resume_command}",
+                soft_wrap=True,
+                markup=False,
+                highlight=False,
             )
-        return 0
+        return ExitCode.OK
 
     def _row(self, index: int, ended: CellOutcome | None) -> Row:
         cell = self._cells[index]

@@ -13,8 +13,15 @@ from lm_eval_so.runner.progress.units import milliseconds, number
 from lm_eval_so.runner.sweep.rows import Row
 
 _NUMBERS = [
-    *("ok", "failed", "owed", "latency_p50_ms", "latency_p99_ms", "input_tokens"),
-    *("output_tokens", "cost_usd", "results_per_s"),
+    "ok",
+    "failed",
+    "owed",
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "results_per_s",
 ]
 _UNBOUNDED = 10_000
 _WIDTH = 200  # characters, where the table does not go to a terminal

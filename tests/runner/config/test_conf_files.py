@@ -9,7 +9,8 @@ from hydra import compose, initialize_config_dir
 from lm_eval_so.runner.backends.registry import known_kinds
 from lm_eval_so.runner.config.compose import plan_from
 from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan, TrackingConfig
-from lm_eval_so.runner.hydra_app.composition import register, shipped
+from lm_eval_so.runner.hydra_app.register import register
+from lm_eval_so.runner.hydra_app.shipped import shipped
 
 CONF = shipped("conf")
 CHOICES = sorted(

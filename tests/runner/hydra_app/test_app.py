@@ -9,7 +9,7 @@ import pytest
 from conftest import rows
 from lm_eval_so import __version__
 from lm_eval_so.runner.hydra_app.app import main
-from lm_eval_so.runner.hydra_app.composition import overrides_first
+from lm_eval_so.runner.hydra_app.arguments import overrides_first
 from support.fake_openai import FakeOpenAI, Received, Reply
 
 if TYPE_CHECKING:

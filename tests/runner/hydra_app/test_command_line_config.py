@@ -12,7 +12,7 @@ from hydra.errors import MissingConfigException
 
 from lm_eval_so.runner import cli
 from lm_eval_so.runner.hydra_app import app
-from lm_eval_so.runner.hydra_app.composition import explain
+from lm_eval_so.runner.hydra_app.explain import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def test_several_values_without_m_bring_the_way_to_sweep(
     refused: Callable[..., str], key: str
 ) -> None:
     shown = refused(f"{key}=1,2")
-    assert "is several values: -m runs each of them" in shown
+    assert "has several values: -m runs each of them" in shown
 
 
 def test_parameters_that_are_text_may_hold_a_comma(run: Callable[..., int], tmp_path: Path) -> None:
@@ -158,12 +158,12 @@ def test_parameters_that_are_text_may_hold_a_comma(run: Callable[..., int], tmp_
     assert metadata(tmp_path / "o")["run_config"]["parameters"] == {"stop": "a,b"}
 
 
-@pytest.mark.parametrize("module", ["app", "cli"])
+@pytest.mark.parametrize("module", ["hydra_app.app", "cli"])
 def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path: Path, module: str) -> None:
     script = (
         "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); "
-        f"from lm_eval_so.runner import {module}; "
-        f"sys.exit({module}.main({['--output-dir=o'] if module == 'cli' else []}))"
+        f"from lm_eval_so.runner.{module} import main; "
+        f"sys.exit(main({['--output-dir=o'] if module == 'cli' else []}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False

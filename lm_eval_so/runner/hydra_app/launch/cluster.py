@@ -1,4 +1,4 @@
-"""Where jobs run: how one sees whether they live, and how they are asked to stop."""
+"""Where jobs run: tells whether they live, and stops them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PATIENCE = 60.0  # seconds that a command of the cluster may take
 
 
 class Local:
-    """``submitit_local``: processes of this machine, each with one that looks after it."""
+    """``submitit_local``: processes of this machine, each with a keeper."""
 
-    grace = 0.0  # seconds in which what a job that has ended left may still come
+    grace = 0.0  # seconds in which the result of a job that has ended may still appear
 
     def __init__(self, jobs: Sequence[Job[Any]]) -> None:
         self.how_to_stop = f"kill {' '.join(job.job_id for job in jobs)}"
@@ -52,7 +52,7 @@ class Local:
 class Slurm:
     """Jobs of Slurm, by its own commands.
 
-    submitit asks ``sacct`` every ten minutes, which tells nothing where there is no accounting.
+    submitit asks ``sacct`` every ten minutes, which knows nothing on a cluster without accounting.
     """
 
     grace = 10.0  # over a network
@@ -61,10 +61,10 @@ class Slurm:
         self._arrays = list(dict.fromkeys(job.job_id.partition("_")[0] for job in jobs))
         self.how_to_stop = f"scancel {' '.join(self._arrays)}"
         self._asked_at = 0.0
-        self._live: set[str] | None = None  # None as long as Slurm does not tell
+        self._live: set[str] | None = None  # None as long as Slurm does not answer
 
     def is_live(self, job: Job[Any]) -> bool:
-        """Whether the job waits or runs; yes, as long as Slurm does not tell."""
+        """Whether the job waits or runs; True as long as Slurm does not answer."""
         now = time.monotonic()
         if now - self._asked_at >= _ASK_EVERY:
             self._asked_at = now
@@ -82,7 +82,7 @@ class Slurm:
         return f"ended without a word ({state[1] if state else 'unknown to Slurm'}{how})"
 
     def stop(self, jobs: Collection[Job[Any]]) -> None:
-        """Cancels what waits; what runs gets SIGTERM, and takes its time: no kill follows."""
+        """Cancels jobs that wait; those that run get SIGTERM, and no kill follows."""
         ids = [job.job_id for job in jobs]
         _ask("scancel", "--state=PENDING", *ids)
         _ask("scancel", "--signal=TERM", *ids)

@@ -1,30 +1,39 @@
-"""Cells in processes of their own, wherever these are: waited for, watched, asked to stop."""
+"""Waits for cells in other processes, wherever these are; stops them at a signal."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 import traceback
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hydra.core.utils import JobStatus
 
 from lm_eval_so.runner.host.output import tell
-from lm_eval_so.runner.hydra_app.typed import mask_secret
+from lm_eval_so.runner.hydra_app.launch.signals import noted_requests
+from lm_eval_so.runner.hydra_app.typed_secrets import mask_secret
 from lm_eval_so.runner.run.exit_code import ExitCode
-from lm_eval_so.runner.run.signals import ONE_REQUEST, InterruptedRunError
 from lm_eval_so.runner.sweep.cell import CellOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from hydra.core.utils import JobReturn
 
 _LOOK_EVERY = 0.25  # seconds
 _LAST_WORDS = 5.0
-"""Seconds that cells have, once they are asked to give up what is in flight."""
+"""Seconds that cells have to end after a second signal."""
+
+
+class Launched(NamedTuple):
+    """What became of the cells of one launch.
+
+    Attributes:
+        outcomes: Of the cells that were started, by number.
+        signal: Exit code of the signal that ended the launch; None if none came.
+    """
+
+    outcomes: dict[int, CellOutcome]
+    signal: int | None = None
 
 
 class Fleet(Protocol):
@@ -35,7 +44,7 @@ class Fleet(Protocol):
         """Numbers of the cells that have been started and have not ended."""
 
     def wait(self, seconds: float) -> dict[int, CellOutcome]:
-        """The cells that ended since, by number; waits so long for the first."""
+        """The cells that ended since, by number; waits up to so many seconds for the first."""
 
     def stop(self) -> None:
         """Starts no further cell, and asks those that run to stop, as SIGTERM does."""
@@ -45,12 +54,12 @@ class Fleet(Protocol):
 
 
 def killed(why: str) -> CellOutcome:
-    """How a cell ended whose process did not say so itself; what it has not done is owed."""
+    """The outcome of a cell whose process could not tell it; what it has not done is owed."""
     return CellOutcome(ExitCode.NOT_CARRIED_OUT, why, state="owed")
 
 
-def ended_of(returned: JobReturn) -> CellOutcome:
-    """How a cell ended, by what Hydra returns of it."""
+def outcome_of(returned: JobReturn) -> CellOutcome:
+    """The outcome of a cell, from what Hydra returns."""
     if returned.status == JobStatus.COMPLETED and isinstance(returned.return_value, CellOutcome):
         return returned.return_value
     try:
@@ -62,76 +71,35 @@ def ended_of(returned: JobReturn) -> CellOutcome:
     return CellOutcome(ExitCode.NOT_CARRIED_OUT, f"a cell returned {result!r}")
 
 
-def to_the_end(fleet: Fleet, look: Callable[[], None]) -> tuple[dict[int, CellOutcome], int | None]:
-    """Waits for all cells.
-
-    The first signal is passed on to them: what is in flight is waited for. The second ends them.
+def wait_for_all(fleet: Fleet, look: Callable[[], None]) -> Launched:
+    """Waits for all cells; `run.signals` has the rules of how a signal ends them.
 
     Args:
         fleet: The cells, started.
         look: Called again and again meanwhile.
-
-    Returns:
-        How those ended that were started, by number; and the exit code of a signal, if one came.
     """
-    ended: dict[int, CellOutcome] = {}
-    with _noted_signals() as noted:
+    outcomes: dict[int, CellOutcome] = {}
+    with noted_requests() as requests:
         stopping = False
         while fleet.running:
-            if noted and not stopping:
+            if requests and not stopping:
                 stopping = True
                 tell("interrupted: waiting for the cells (once more to end them at once)")
                 fleet.stop()
-            if _insists(noted):
-                ended |= _give_up(fleet)
+            if len(requests) > 1:
+                outcomes |= _give_up(fleet)
                 break
-            ended |= fleet.wait(_LOOK_EVERY)
+            outcomes |= fleet.wait(_LOOK_EVERY)
             look()
-        return ended, InterruptedRunError(signal.Signals(noted[0][0])).exit_code if noted else None
-
-
-def _insists(noted: list[tuple[int, float]]) -> bool:
-    """Whether one of the signals is a second request: another Ctrl-C, or one that comes later."""
-    return any(
-        at - noted[0][1] >= ONE_REQUEST or number == noted[0][0] == signal.SIGINT
-        for number, at in noted[1:]
-    )
+        return Launched(outcomes, ExitCode.of_signal(requests[0]) if requests else None)
 
 
 def _give_up(fleet: Fleet) -> dict[int, CellOutcome]:
-    ended: dict[int, CellOutcome] = {}
+    outcomes: dict[int, CellOutcome] = {}
     fleet.stop()  # they have had one signal: this one gives up what is in flight
     deadline = time.monotonic() + _LAST_WORDS
     while fleet.running and time.monotonic() < deadline:
-        ended |= fleet.wait(_LOOK_EVERY)
+        outcomes |= fleet.wait(_LOOK_EVERY)
     left = set(fleet.running)
     fleet.kill()
-    return ended | {number: killed("ended at once, by a second signal") for number in left}
-
-
-@contextmanager
-def _noted_signals() -> Iterator[list[tuple[int, float]]]:
-    """The signals that ask for an end, and when each came, instead of what they do."""
-    noted: list[tuple[int, float]] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-
-    def note(number: int, _: object) -> None:
-        noted.append((number, time.monotonic()))
-
-    numbers = [
-        signal.SIGINT,
-        signal.SIGTERM,
-        *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
-    ]
-    before = {
-        number: signal.signal(number, note)
-        for number in numbers
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return outcomes | {number: killed("ended at once, by a second signal") for number in left}

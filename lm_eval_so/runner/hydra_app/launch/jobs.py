@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import signal
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -18,13 +17,14 @@ from submitit.core.utils import FailedJobError
 
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.host.output import tell
-from lm_eval_so.runner.hydra_app.composition import scratch_dir
 from lm_eval_so.runner.hydra_app.launch.cluster import Local, Slurm
 from lm_eval_so.runner.hydra_app.launch.fleet import killed
 from lm_eval_so.runner.hydra_app.launch.in_job import InJob
+from lm_eval_so.runner.hydra_app.launch.signals import unheard_interrupts
+from lm_eval_so.runner.hydra_app.scratch import scratch_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from hydra.plugins.launcher import Launcher
 
@@ -40,10 +40,10 @@ class Jobs:
         launcher: Hydra's own, which has the config and what the jobs ask for.
         cells: Overrides of each.
         first: Number of the first.
-        folder: Takes what the jobs print, and how they ended; all nodes see it.
+        folder: For logs and results of the jobs; all nodes must see it.
 
     Raises:
-        LmEvalError: The cluster does not take them.
+        LmEvalError: The cluster refuses them.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Jobs:
         executor = _executor(launcher, folder)
         numbers = list(range(first, first + len(cells)))
         try:
-            with _without_interrupts():
+            with unheard_interrupts():
                 jobs = executor.map_array(
                     InJob(launcher, self._stopped),
                     cells,
@@ -76,7 +76,8 @@ class Jobs:
 
     def wait(self, seconds: float) -> dict[int, CellOutcome]:
         """See Fleet."""
-        ended = {number: how for number in self._jobs if (how := self._ended(number)) is not None}
+        found = {number: self._outcome(number) for number in self._jobs}
+        ended = {number: outcome for number, outcome in found.items() if outcome is not None}
         for number in ended:
             del self._jobs[number]
         if not ended:
@@ -93,10 +94,10 @@ class Jobs:
         """See Fleet."""
         self._cluster.kill(self._jobs.values())
 
-    def _ended(self, number: int) -> CellOutcome | None:
+    def _outcome(self, number: int) -> CellOutcome | None:
         job = self._jobs[number]
         if job.paths.result_pickle.exists():
-            return _outcome(job)
+            return _left_by(job)
         if self._cluster.is_live(job):
             self._gone.pop(number, None)
             return None
@@ -104,15 +105,15 @@ class Jobs:
         since = self._gone.get(number)
         if since is None or now - since < self._cluster.grace:
             self._gone.setdefault(number, now)
-            return None  # looked for once more: it may have come since
+            return None  # looks once more: the result may have come since
         return killed(f"job {job.job_id} {self._cluster.why(job)}; its log is {job.paths.stderr}")
 
 
-def _executor(launcher: Any, folder: Path) -> submitit.AutoExecutor:  # noqa: ANN401 - Hydra's
-    """As the launcher would make it."""
-    cluster, given = launcher._EXECUTOR, dict(launcher.params)  # noqa: SLF001 - it tells in no other way
+def _executor(launcher: Any, folder: Path) -> submitit.AutoExecutor:
+    """The executor that the launcher would make."""
+    cluster, given = launcher._EXECUTOR, dict(launcher.params)
     chosen = given.pop("submitit_folder")
-    if not Path(chosen).is_relative_to(scratch_dir()):  # somebody named another
+    if not Path(chosen).is_relative_to(scratch_dir()):  # the user chose another
         folder = Path(chosen)
     own = {f"{cluster}_{key}": given.pop(key) for key in _OF_THE_EXECUTOR & given.keys()}
     common = set(OmegaConf.structured(BaseQueueConf).keys())
@@ -126,28 +127,13 @@ def _executor(launcher: Any, folder: Path) -> submitit.AutoExecutor:  # noqa: AN
     return executor
 
 
-def _outcome(job: submitit.Job[CellOutcome]) -> CellOutcome | None:
-    """What the job left; None if it is not there as a whole yet."""
+def _left_by(job: submitit.Job[CellOutcome]) -> CellOutcome | None:
+    """What the job left; None if it is not there completely yet."""
     try:
         kind, result = pickle.loads(job.paths.result_pickle.read_bytes())  # noqa: S301 - our job's
     except (EOFError, OSError):
         return None
     if kind == "success":
-        ended: CellOutcome = result
-        return ended
+        outcome: CellOutcome = result
+        return outcome
     return killed(f"job {job.job_id}: {str(result).strip().splitlines()[-1]}")
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """What is started within gets no Ctrl-C of the terminal: it would end the jobs at once."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not in the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Which of Hydra's launchers have processes that are ours to look after."""
+"""Picks the fleet for a launcher of Hydra's."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 def fleet_of(
     launcher: Launcher, cells: Sequence[list[str]], first: int, jobs: Path
 ) -> Fleet | None:
-    """Starts the cells; None where the launcher itself does all.
+    """Starts the cells; returns None for a launcher that runs them itself.
 
     Args:
         launcher: Hydra's.
         cells: Overrides of each.
         first: Number of the first.
-        jobs: Folder for what jobs of a cluster leave.
+        jobs: Folder for the files of cluster jobs.
 
     Raises:
         LmEvalError: The cells cannot be started.
     """
     match type(launcher).__name__:
         case "JoblibLauncher":
-            from lm_eval_so.runner.hydra_app.launch.processes import Processes  # noqa: PLC0415 - an extra
+            from lm_eval_so.runner.hydra_app.launch.processes import Processes
 
             return Processes(launcher, cells, first)
         case "LocalLauncher" | "SlurmLauncher":
-            from lm_eval_so.runner.hydra_app.launch.jobs import Jobs  # noqa: PLC0415 - an extra
+            from lm_eval_so.runner.hydra_app.launch.jobs import Jobs
 
             return Jobs(launcher, cells, first, (jobs / "%j").absolute())
     return None

@@ -1,4 +1,4 @@
-"""``hydra/launcher=joblib``: cells in processes of this machine, each of which may die alone."""
+"""``hydra/launcher=joblib``: cells in processes of this machine; one that dies ends no other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hydra_plugins.hydra_joblib_launcher._core import execute_job
 from joblib import effective_n_jobs
 from joblib.externals.loky import ProcessPoolExecutor
 
-from lm_eval_so.runner.hydra_app.launch.fleet import ended_of, killed
+from lm_eval_so.runner.hydra_app.launch.fleet import killed, outcome_of
 from lm_eval_so.runner.run.exit_code import by_signal
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ class _Lane:
     """A process that runs one cell after the other; where it dies, a new one takes its place."""
 
     def __init__(self) -> None:
-        self.number: int | None = None
         self.renew()
 
     def renew(self) -> None:
@@ -41,10 +40,9 @@ class _Lane:
         self._pool: Executor = ProcessPoolExecutor(max_workers=1)
         self._pid: Future[int] = self._pool.submit(os.getpid)
 
-    def start(self, number: int, *arguments: Any) -> Future[JobReturn]:  # noqa: ANN401 - Hydra's
-        """Runs a cell."""
-        self.number = number
-        return self._pool.submit(_run, *arguments)
+    def start(self, **job: Any) -> Future[JobReturn]:
+        """Runs a cell; takes the arguments of Hydra's `execute_job`."""
+        return self._pool.submit(execute_job, **job)
 
     def signal(self, number: signal.Signals) -> bool:
         """Sends it a signal; returns whether it could: a process that only starts has no id yet."""
@@ -74,16 +72,16 @@ class Processes:
         self._waiting = list(enumerate(cells, first))
         lanes = min(effective_n_jobs(launcher.joblib["n_jobs"]), len(cells))  # type: ignore[attr-defined]
         self._lanes = [_Lane() for _ in range(lanes)]
-        self._busy: dict[Future[JobReturn], _Lane] = {}
+        self._busy: dict[Future[JobReturn], tuple[int, _Lane]] = {}
         self._stopped = False
-        self._to_ask: list[_Lane] = []
+        self._to_ask: list[_Lane] = []  # to stop, but their processes only start
         for lane in self._lanes:
             self._next(lane)
 
     @property
     def running(self) -> set[int]:
         """See Fleet."""
-        return {lane.number for lane in self._busy.values() if lane.number is not None}
+        return {number for number, _ in self._busy.values()}
 
     def wait(self, seconds: float) -> dict[int, CellOutcome]:
         """See Fleet."""
@@ -91,10 +89,9 @@ class Processes:
         done, _ = wait(self._busy, seconds, FIRST_COMPLETED)
         ended = {}
         for future in done:
-            lane = self._busy.pop(future)
-            assert lane.number is not None  # noqa: S101 - it was started
-            ended[lane.number] = _ended(future)
-            if future.exception() is not None or by_signal(ended[lane.number].exit_code):
+            number, lane = self._busy.pop(future)
+            ended[number] = _outcome(future)
+            if future.exception() is not None or by_signal(ended[number].exit_code):
                 lane.close()  # what ended this cell must not end those that follow
                 lane.renew()
             self._next(lane)
@@ -103,12 +100,12 @@ class Processes:
     def stop(self) -> None:
         """See Fleet."""
         self._stopped = True
-        self._to_ask = list(self._busy.values())
+        self._to_ask = [lane for _, lane in self._busy.values()]
         self._ask()
 
     def kill(self) -> None:
         """See Fleet."""
-        for lane in self._busy.values():
+        for _, lane in self._busy.values():
             lane.signal(signal.SIGKILL)
 
     def _ask(self) -> None:
@@ -121,20 +118,20 @@ class Processes:
         number, overrides = self._waiting.pop(0)
         launcher = self._launcher
         future = lane.start(
-            *(number, number, overrides, launcher.hydra_context, launcher.config),
-            *(launcher.task_function, Singleton.get_state()),
+            idx=number,
+            overrides=overrides,
+            hydra_context=launcher.hydra_context,
+            config=launcher.config,
+            task_function=launcher.task_function,
+            singleton_state=Singleton.get_state(),
         )
-        self._busy[future] = lane
+        self._busy[future] = number, lane
 
 
-def _run(*arguments: Any) -> JobReturn:  # noqa: ANN401 - Hydra's
-    return execute_job(*arguments)  # type: ignore[no-any-return]
-
-
-def _ended(future: Future[JobReturn]) -> CellOutcome:
+def _outcome(future: Future[JobReturn]) -> CellOutcome:
     error = future.exception()
     if error is None:
-        return ended_of(future.result())
+        return outcome_of(future.result())
     if isinstance(error, BrokenProcessPool):
         how = _SIGNAL.search(str(error))
         return killed(f"its process was ended{f' by {how.group()}' if how else ''}")

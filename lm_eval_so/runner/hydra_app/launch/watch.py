@@ -1,4 +1,4 @@
-"""How far the cells of a sweep are, by the files that they write."""
+"""How far the cells of a sweep are, read from the files that they write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.hydra_app.launch.fleet import Fleet
 
 _FIRST, _LONGEST = 5.0, 60.0
-"""Seconds until it is told how far they are; twice as long each time, up to the second."""
+"""Seconds until the first line, and between lines at most; the pause doubles each time."""
 _BLOCK = 1 << 20
 
 
@@ -30,7 +30,7 @@ class _Lines:
         """The lines that are there now."""
         try:
             with self._path.open("rb") as file:
-                if file.seek(0, 2) < self._read:  # put in order
+                if file.seek(0, 2) < self._read:  # replaced by one in order
                     self._read = self.count = 0
                 file.seek(self._read)
                 while block := file.read(_BLOCK):
@@ -42,10 +42,10 @@ class _Lines:
 
 
 class Watch:
-    """Tells now and then how many results the cells have that run.
+    """Tells now and then how many results the running cells have.
 
     Args:
-        directories: Of all cells, by number; None where it is not known.
+        directories: Of all cells, by number; None where unknown.
         fleet: The cells.
     """
 
@@ -57,7 +57,7 @@ class Watch:
         self._told = ""
 
     def look(self) -> None:
-        """Tells, if it is time to and something has changed."""
+        """Prints a line, if it is time and something has changed."""
         now = time.monotonic()
         if now < self._next:
             return

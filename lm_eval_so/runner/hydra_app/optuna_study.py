@@ -1,4 +1,4 @@
-"""A search by optuna: which values to try next, by what came of those before; kept in a storage."""
+"""A search by optuna: picks the values to try next by earlier results; kept in a storage."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Asked(NamedTuple):
 
 
 class Study:
-    """A search that a later command can go on with.
+    """A search that a later command can resume.
 
     Args:
         space: What each key may be.
@@ -99,7 +99,7 @@ class Study:
 
     @property
     def size(self) -> float:
-        """How many combinations there are, as far as the sampler tries each of them once."""
+        """How many combinations there are, if the sampler tries each once; else infinite."""
         sampler = self._study.sampler
         grid = isinstance(sampler, optuna.samplers.GridSampler)
         return math.prod(map(len, _grid(self._space).values())) if grid else math.inf
@@ -110,13 +110,13 @@ class Study:
         return Asked(trial.number, _as_text(trial.params))
 
     def tell(self, number: int, value: float) -> None:
-        """What came of them; of what is not told, a later command makes another try."""
+        """Notes what came of them; values without a result are tried again by a later command."""
         with suppress(RuntimeError):  # the grid's sampler says so where all has been tried
             self._study.tell(number, value)
 
     @property
     def best(self) -> tuple[dict[str, str], float] | None:
-        """The values of which the best came, and what it was."""
+        """The values with the best result, and that result."""
         if not any(trial.state == _OVER for trial in self._study.get_trials(deepcopy=False)):
             return None
         return _as_text(self._study.best_params), self._study.best_value
@@ -148,9 +148,9 @@ def a_value(values: optuna.distributions.BaseDistribution) -> str:
     return str(low)
 
 
-def _sampler(space: Space, kind: str, **arguments: Any) -> optuna.samplers.BaseSampler:  # noqa: ANN401 - optuna's
+def _sampler(space: Space, kind: str, **arguments: Any) -> optuna.samplers.BaseSampler:
     if kind not in _SAMPLERS:
-        raise LmEvalError(f"no sampler {kind!r}; there are {', '.join(_SAMPLERS)}")
+        raise LmEvalError(f"unknown sampler {kind!r} (known: {', '.join(_SAMPLERS)})")
     if kind == "grid":
         arguments["search_space"] = _grid(space)
     return _SAMPLERS[kind](**arguments)

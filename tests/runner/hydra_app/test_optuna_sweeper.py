@@ -74,7 +74,7 @@ def test_the_record_has_all_trials_and_the_best_is_told(
     best = (min if direction == "minimize" else max)(found, key=lambda key: found[key] or 0)
     assert f"best      params.temperature={best}: " in done.stdout
     assert len(server.requests) == 3 * SAMPLES
-    assert "go on with" not in done.stdout
+    assert "resume with" not in done.stdout
 
 
 @needs_optuna
@@ -98,6 +98,20 @@ def test_more_trials_go_on_and_pay_for_none_twice(
         assert len(server.requests) == 5 * SAMPLES
     assert tried(tmp_path)[:3] == first
     assert len(tried(tmp_path)) == 5
+
+
+@needs_optuna
+def test_a_key_that_is_typed_makes_no_other_search(
+    words: list[str], command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    search = [word for word in words if not word.startswith("sweep_name")]
+    search += ["params.temperature=choice(0,0.5,1)", "backend.options.api_key=typed"]
+    with FakeOpenAI(wordy_when_hot) as server:
+        assert command(*search, env=server.env).returncode == 0
+        sent = len(server.requests)
+        again = command(*search, env=server.env)
+        assert again.returncode == 0, again.stderr
+        assert len(server.requests) == sent, "all has been tried"
 
 
 @needs_optuna
@@ -137,7 +151,7 @@ def test_a_trial_that_fails_ends_the_search_and_has_its_turn_again(
     with FakeOpenAI(lambda _received, _nth: Reply(status=401, body=b"{}")) as server:
         done = command(*search, env=server.env)
         assert done.returncode == 2
-        assert "go on with" in done.stdout
+        assert "resume with" in done.stdout
         (first,) = tried(tmp_path)
         assert first[1] is None
         server.behave = wordy_when_hot
@@ -151,9 +165,9 @@ def test_a_trial_that_fails_ends_the_search_and_has_its_turn_again(
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (["objective=null"], "a search goes by a number: objective="),
+        (["objective=null"], "a search needs a number to go by, such as objective="),
         (["objective=summary.latency_ms.p05"], "objective: summary.latency_ms needs one of p50"),
-        (["hydra.sweeper.sampler.kind=best"], "no sampler 'best'"),
+        (["hydra.sweeper.sampler.kind=best"], "unknown sampler 'best'"),
         (["hydra/sweeper/sampler=grid"], "a grid needs single values"),
         (["hydra.sweeper.direction=up"], "hydra/sweeper=optuna: "),
     ],

@@ -38,6 +38,7 @@ _PAIR = re.compile(rf"{_NAME}(?P<value>{_WHOLE}|[^,}}\s]+)")
 _ANY_PAIR = re.compile(rf"{_NAME}(?P<value>(?:{_WHOLE})(?=\s*(?:[,}}]|$))|[^,}}]+)")
 """The same where nothing else stands between the pairs: whatever follows a name is its value."""
 _ENCODED = re.compile(r"\$\{json_value:([\w-]*)\}")
+_HIDDEN = re.compile(rf"\$\{{oc\.env:({HANDED_ON}[0-9a-f]+)\}}")
 _OF_BACKENDS = "backend"
 _handed_on: list[str] = []
 
@@ -60,6 +61,15 @@ def mask_secret(argument: str) -> str:
     """An argument, or a sentence that repeats one, as it may be shown."""
     changed = _changed(argument, _masked).replace(_STANDS_FOR_MASK, MASK)
     return without_issued_keys(public_address(changed))
+
+
+def mask_hidden(arguments: Sequence[str]) -> list[str]:
+    """What `hide_secrets` gave, with masks for the variables, whose names differ each time."""
+    typed = [_HIDDEN.sub(lambda found: os.environ[found[1]], argument) for argument in arguments]
+    return [
+        argument if argument == plain else mask_secret(plain)
+        for argument, plain in zip(arguments, typed, strict=True)
+    ]
 
 
 @contextmanager
@@ -127,7 +137,7 @@ def _changed_value(text: str, place: Place, replace: Replace, text_of: TextOf) -
         changed = replace_leaves(plain, place, replace)
         return text if changed == plain else json.dumps(changed, ensure_ascii=False)
     try:
-        value = OverridesParser.create().parse_override(f"k={text}")._value  # noqa: SLF001 - `value` converts
+        value = OverridesParser.create().parse_override(f"k={text}")._value
     except HydraException:
         whole = bool(text) and is_secret_leaf(text, place)
         return replace(text) if whole else _in_text(text, replace, _ANY_PAIR)
@@ -137,7 +147,7 @@ def _changed_value(text: str, place: Place, replace: Replace, text_of: TextOf) -
         )
     if isinstance(value, dict | list):
         changed = replace_leaves(value, place, replace, text_of)
-        return text if changed == value else Override._get_value_element_as_str(changed)  # noqa: SLF001
+        return text if changed == value else Override._get_value_element_as_str(changed)
     scalar = value.text if isinstance(value, QuotedString) else text.strip()
     is_plain = text_of(value) is None or not is_secret_leaf(scalar, place)
     return text if is_plain else replace(scalar)
@@ -146,7 +156,7 @@ def _changed_value(text: str, place: Place, replace: Replace, text_of: TextOf) -
 def _changed_choice(text: str, sweep: ChoiceSweep, changed: list[Any]) -> str:
     if changed == sweep.list:
         return text
-    items = ",".join(map(Override._get_value_element_as_str, changed))  # noqa: SLF001
+    items = ",".join(map(Override._get_value_element_as_str, changed))
     return items if sweep.simple_form else f"choice({items})"
 
 
@@ -169,7 +179,7 @@ def _changed_json(text: str, encoded: str, place: Place, replace: Replace) -> st
     return changed if replace is _masked else f"'{changed}'"
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
+def _text(value: Any) -> str | None:
     """The text of a leaf that may be a secret; None of one that cannot."""
     if isinstance(value, QuotedString):
         return str(value.text)
@@ -178,11 +188,11 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
     return str(value)
 
 
-def _words(value: Any) -> str | None:  # noqa: ANN401 - an element of Hydra's
+def _words(value: Any) -> str | None:
     return _text(value) if isinstance(value, str | QuotedString) else None
 
 
-def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lm_eval_so.runner.hydra_app.typed import handed_on_secrets, hide_secrets, mask_secret
+from lm_eval_so.runner.hydra_app.typed_secrets import (
+    handed_on_secrets,
+    hide_secrets,
+    mask_hidden,
+    mask_secret,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,3 +116,11 @@ def test_the_variables_are_forgotten() -> None:
         (name,) = VARIABLE.findall(changed)
         assert os.environ[name] == "k"
     assert name not in os.environ
+
+
+def test_hidden_arguments_are_shown_alike_each_time() -> None:
+    typed = [f"{OPTION}.api_key=k1", f"{OPTION}.base_url=http://u:pw@host/v1", "params.seed=1"]
+    first, second = hide_secrets(typed), hide_secrets(typed)
+    assert first != second
+    shown = [f"{OPTION}.api_key=***", f"{OPTION}.base_url=http://host/v1", "params.seed=1"]
+    assert mask_hidden(first) == mask_hidden(second) == shown
