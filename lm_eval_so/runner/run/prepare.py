@@ -78,10 +78,10 @@ def planned(
     keys = RequestKeys(plan.run_config, backend.endpoint, backend.defaults)
 
     def questions() -> Iterator[Question]:
-        for sample in read_samples(source.path):
+        for sample in read_samples(source.reader):
             yield sample.id, keys.key(sample.messages, sample.parameters)
 
-    digest = cache(lambda: sha256 or check(source.path).sha256)
+    digest = cache(lambda: sha256 or check(source.reader).sha256)
     asked = Asked(source.location, digest, questions)
     return Planned(plan, identity_of(plan, source, backend), asked, redactor_of(plan, backend))
 

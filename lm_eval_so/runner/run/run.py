@@ -84,7 +84,7 @@ class Run:
         self._backend.longest_answer = round(plan.options.max_response_mb * 1e6)
         self._observers = observers
         self._source = locate(plan.dataset)
-        self._dataset = check(self._source.path)
+        self._dataset = check(self._source.reader)
         run = planned(plan, self._source, self._backend, self._dataset.sha256)
         self._configs = repeated(config, plan.repeats)
         self._total = self._dataset.count * plan.repeats
@@ -223,7 +223,7 @@ class Run:
             RequestKeys(config, backend.endpoint, backend.defaults, repeat)
             for repeat, config in enumerate(configs)
         ]
-        samples = read_checked(self._source.path, self._dataset)
+        samples = read_checked(self._source.reader, self._dataset)
         asked = ((sample, repeat) for sample in samples for repeat in range(repeats))
         ledger, again = self.directory.ledger, self._final.losses > 0
         for index, (sample, repeat) in enumerate(asked):

@@ -107,12 +107,12 @@ def test_what_nohup_protects_goes_on(make_dataset: Callable[..., Path], tmp_path
 ONCE_READ = """
 import os, sys
 from lm_eval_so.runner.hydra_app import app
-from lm_eval_so.runner.dataset import reader
+from lm_eval_so.runner.dataset import base
 
-whole = reader.open_samples
+whole = base.open_file
 opened = 0
 
-def open_samples(path):
+def open_file(path):
     global opened
     opened += 1
     if opened > 1:  # a file system that does not answer any more
@@ -121,7 +121,7 @@ def open_samples(path):
         return open("silent", "rb")
     return whole(path)
 
-reader.open_samples = open_samples
+base.open_file = open_file
 app.script()
 """
 
