@@ -232,5 +232,5 @@ def test_a_broken_file_of_the_users_own_is_one_sentence(
         text = "# @package _global_\n" + text
     (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(text)
     shown = refused("--config-dir", str(tmp_path / "conf"), "experiment=mine")
-    assert sentence.replace("PATH", str(path)) in shown
+    assert sentence in shown
     assert shown.count("\n") == 1

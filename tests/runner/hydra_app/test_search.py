@@ -74,7 +74,7 @@ def test_the_record_has_all_trials_and_the_best_is_told(
     best = (min if direction == "minimize" else max)(found, key=lambda key: found[key] or 0)
     assert f"best      params.temperature={best}: " in done.stdout
     assert len(server.requests) == 3 * SAMPLES
-    assert "go on with" not in done.stdout
+    assert "resume with" not in done.stdout
 
 
 @needs_optuna
@@ -137,7 +137,7 @@ def test_a_trial_that_fails_ends_the_search_and_has_its_turn_again(
     with FakeOpenAI(lambda _received, _nth: Reply(status=401, body=b"{}")) as server:
         done = command(*search, env=server.env)
         assert done.returncode == 2
-        assert "go on with" in done.stdout
+        assert "resume with" in done.stdout
         (first,) = tried(tmp_path)
         assert first[1] is None
         server.behave = wordy_when_hot

@@ -139,7 +139,7 @@ def test_a_blocked_call_does_not_hide_the_first_signal(
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors
-    assert "Go on with: lm-eval-so" in errors
+    assert "Resume with: lm-eval-so" in errors
     metadata = orjson.loads((tmp_path / "run" / "run_metadata.json").read_bytes())
     assert metadata["state"] == "partial"
 

@@ -92,7 +92,7 @@ def test_a_grid_leaves_a_directory_a_cell_and_one_record(
     assert [(line["model"], line["params.temperature"], line["ok"]) for line in lines] == [
         (*cell["settings"].values(), str(SAMPLES)) for cell in told
     ]
-    assert "go on with" not in done.stdout
+    assert "resume with" not in done.stdout
 
 
 def test_the_same_sweep_again_in_any_order_sends_nothing_and_meets_the_same_record(
@@ -143,7 +143,7 @@ def test_a_cell_that_fails_stops_no_other_and_the_printed_command_runs_what_is_o
             *["complete"] * 3,
             *["failed"] * 3,
         ]
-        (go_on,) = re.findall("go on with: (.*)", done.stdout)
+        (go_on,) = re.findall("resume with: (.*)", done.stdout)
         assert done.stdout.rstrip().endswith(go_on), "the last line says how to go on"
 
         server.behave = lambda _received, _nth: Reply()
@@ -231,14 +231,14 @@ def test_two_cells_that_would_be_one_run_are_refused_before_anything_is_sent(
 ) -> None:
     done = sweep(server, "model=a", "runner.max_concurrency=1,4")
     assert done.returncode == 2
-    assert "cells 1 and 2 are one run" in done.stderr
+    assert "cells 1 and 2 are the same run" in done.stderr
     assert "variant='${runner.max_concurrency}'" in done.stderr
     assert not server.requests
     assert not (tmp_path / "outputs").exists()
 
     named = sweep(server, "model=a,b", "output_dir=mine")
     assert named.returncode == 2
-    assert "both go into output_dir=mine" in named.stderr
+    assert "both write to output_dir=mine" in named.stderr
     assert not server.requests
 
     numbered = sweep(server, "model=a,b", "output_dir='own/${hydra:job.num}'")

@@ -147,7 +147,7 @@ def test_a_killed_cell_is_owed_and_ends_no_other(words: list[str], tmp_path: Pat
         assert told["a"]["ok"] + told["a"]["owed"] == SAMPLES
         assert "Traceback" not in sweep.err
         assert f"owed: model=a: {told['a']['error']}" in sweep.out, "the table says why"
-        (go_on,) = re.findall("go on with: (.*)", sweep.out)
+        (go_on,) = re.findall("resume with: (.*)", sweep.out)
 
         before = len(server.requests)
         with started(shlex.split(go_on)[1:], server, tmp_path) as again:
