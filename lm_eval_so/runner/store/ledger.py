@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 
 from lm_eval_so.runner.hash_index import HashIndex
-from lm_eval_so.runner.store.results import Place, StoredLine
+from lm_eval_so.runner.store.results import LinePlace, StoredLine
 
 _OWED = 0
 
@@ -31,7 +31,6 @@ class Ledger:
             if line.ok or not (self._lines.get(question) or 0) & 1:
                 self._lines[question] = line.offset << 1 | line.ok
         self._samples = array("I", [_OWED]) * count  # number of the line's entry, from 1
-        self.settled = 0
 
     def find(self, index: int, sample_id: str, request_key: str) -> int | None:
         """The offset of the stored answer to this sample, or None where it is owed."""
@@ -43,22 +42,20 @@ class Ledger:
         if not value & 1:
             return None
         self._lines.change(entry, value - 1)  # taken: no leftover
-        self.settled += 1
         return value >> 1
 
     def add(self, index: int, line: StoredLine) -> None:
         """Notes a new line."""
         question = line.sample_id, line.request_key
         self._samples[index] = self._lines.put(question, line.offset << 1) + 1
-        self.settled += line.ok
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[LinePlace]:
         """The lines of the samples that have one, in dataset order."""
         for number in self._samples:
             if number != _OWED:
                 mark, value = self._lines.entry(number - 1)
-                yield Place(value >> 1, mark)
+                yield LinePlace(value >> 1, mark)
 
-    def leftovers(self) -> Iterator[Place]:
+    def leftovers(self) -> Iterator[LinePlace]:
         """Stored answers to questions that the dataset does not ask now."""
-        return (Place(value >> 1, mark) for mark, value in self._lines.entries() if value & 1)
+        return (LinePlace(value >> 1, mark) for mark, value in self._lines.entries() if value & 1)

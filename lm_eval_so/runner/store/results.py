@@ -27,7 +27,7 @@ class StoredLine(NamedTuple):
     ok: bool
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """Where a line was written, and what tells that it is the one: `mark_of` its question."""
 
     offset: int
@@ -114,7 +114,7 @@ class ResultsFile:
             file.seek(offset)
             return file.readline()
 
-    def lines_at(self, places: Iterable[Place]) -> Iterator[tuple[bytes, Whole]]:
+    def lines_at(self, places: Iterable[LinePlace]) -> Iterator[tuple[bytes, Whole]]:
         """The lines that were written there, each with its newline, and what they hold.
 
         Raises:
@@ -132,7 +132,7 @@ class ResultsFile:
                     )
                 yield line, fields
 
-    def is_just(self, places: Iterable[Place]) -> bool:
+    def is_just(self, places: Iterable[LinePlace]) -> bool:
         """Whether the lines stand in this order, one after the other, and no others."""
         end = 0
         with self._reader() as file:
