@@ -185,7 +185,7 @@ def test_ten_broken_lines_are_told_at_once_and_no_more(
         (["backend.options.base_url=host:80"], "base_url: must start with http:// or https://"),
         (["backend.options.api_kee_env=X"], "did you mean 'backend.options.api_key_env'?"),
         (["backend.options.api_key_env=NO_SUCH"], "set the variable NO_SUCH"),
-        (["params.messages=[]"], "params.messages is no parameter"),
+        (["params.messages=[]"], "params.messages is not a parameter"),
         (["model=a=b=c"], "cannot read the override 'model=a=b=c'"),
         (["metadata.note=a(b"], "needs quotes that Hydra sees: 'metadata.note=\"a(b\"')"),
         (["dataset=/etc"], "is called '/etc'; for a path: dataset=path dataset.path=/etc"),

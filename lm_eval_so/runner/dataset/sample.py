@@ -55,7 +55,7 @@ def parse_checked(text: bytes) -> TestSample:
     """`parse_sample` at half its price, for a text that has passed it before.
 
     Raises:
-        ValueError: It is another text by now.
+        ValueError: The text has changed since.
     """
     try:
         return TestSample.model_validate_json(text)

@@ -91,7 +91,7 @@ def test_neither_the_order_of_keys_nor_the_type_of_a_whole_number_matters(
     ],
 )
 def test_what_has_no_json_form_is_refused(value: object) -> None:
-    with pytest.raises(ConfigError, match="a parameter or option has no JSON form: "):
+    with pytest.raises(ConfigError, match="a parameter or option cannot be written as JSON: "):
         canonical_json({"a": [value]})
 
 
@@ -205,5 +205,5 @@ def test_two_contents_share_a_key_only_if_they_are_equal(one: str, other: str) -
 
 
 def test_a_parameter_that_has_no_json_form_is_refused_before_any_question() -> None:
-    with pytest.raises(ConfigError, match="no JSON form"):
+    with pytest.raises(ConfigError, match="cannot be written as JSON"):
         RequestKeys(config(parameters={"stop": {"a", "b"}}), "")

@@ -236,7 +236,7 @@ def test_a_place_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None
 
 def test_reading_results_names_the_file_and_the_line_that_is_none(path: Path) -> None:
     path.write_bytes(b"{}\n")
-    with pytest.raises(StoreError, match=r"run_results\.jsonl:1: no RunResult"):
+    with pytest.raises(StoreError, match=r"run_results\.jsonl:1: not a RunResult"):
         list(read_results(path))
     with pytest.raises(StoreError, match="cannot be read: No such file"):
         list(read_results(path.with_name("other.jsonl")))
