@@ -21,6 +21,34 @@ _PROGRAM = "lm-eval-runner"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@-]*")
 _WORDS = {"true", "false", "null", "none", "nan", "inf", "yes", "no", "on", "off"}
 _NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", re.ASCII)
+_PAIRS: dict[str, Any] = {"metavar": "K=V", "action": "append", "default": []}
+_FLAGS: dict[str, dict[str, Any]] = {
+    "--dataset": {
+        "metavar": "PATH",
+        "help": "directory with test.jsonl, or a .jsonl file (default: the toy dataset)",
+    },
+    "--metadata": {
+        "metavar": "FILE",
+        "help": "metadata.json, if it is not in the directory of the samples",
+    },
+    "--backend": {
+        "metavar": "KIND",
+        "default": "local",
+        "help": "local (default), openai, simulated, or the kind of an installed package",
+    },
+    "--model": {"metavar": "NAME", "help": "name of the model, as the backend knows it"},
+    "--param": _PAIRS
+    | {
+        "help": "parameter sent to the model; read as JSON if possible, else as a string; "
+        "can be repeated"
+    },
+    "--backend-opt": _PAIRS
+    | {
+        "help": "api_key, base_url (api_base), request_defaults, default_headers, organization, "
+        "project, ...; can be repeated"
+    },
+    "--engine": {"metavar": "KIND", "default": "sync", "help": "sync (default)"},
+}
 _RUNNER_FLAGS = {
     "max_concurrency": "requests in flight at once",
     "timeout": "seconds per attempt",
@@ -81,40 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="For config groups, sweeps and shell completion, see: lm-eval-so --help",
     )
     add = parser.add_argument
-    add(
-        "--dataset",
-        metavar="PATH",
-        help="directory with test.jsonl, or a .jsonl file (default: the toy dataset)",
-    )
-    add(
-        "--metadata",
-        metavar="FILE",
-        help="metadata.json, if it is not in the directory of the samples",
-    )
-    add(
-        "--backend",
-        metavar="KIND",
-        default="local",
-        help="local (default), openai, simulated, or the kind of an installed package",
-    )
-    add("--model", metavar="NAME", help="name of the model, as the backend knows it")
-    add(
-        "--param",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="parameter sent to the model; read as JSON if possible, else as a string; "
-        "can be repeated",
-    )
-    add(
-        "--backend-opt",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="api_key, base_url (api_base), request_defaults, default_headers, "
-        "organization, project, ...; can be repeated",
-    )
-    add("--engine", metavar="KIND", default="sync", help="sync (default)")
+    for name, settings in _FLAGS.items():
+        add(name, **settings)
     for name, text in _RUNNER_FLAGS.items():
         add(f"--{name.replace('_', '-')}", metavar="X", help=text)
     add("--output-dir", metavar="DIR", required=True, help="the run directory (required)")
