@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
-from lm_eval_so.runner.config.directory import earlier_directory, run_directory
 from lm_eval_so.runner.config.identity import identity
+from lm_eval_so.runner.config.run_path import earlier_directory, run_directory
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from lm_eval_so.runner.config.compose import EncodedJson
-from lm_eval_so.runner.config.directory import safe_name
+from lm_eval_so.runner.config.run_path import safe_name
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import ConfigError, StoreError

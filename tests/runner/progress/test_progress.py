@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lm_eval_so.runner.progress.bar import BarProgress
-from lm_eval_so.runner.progress.log import LogProgress
+from lm_eval_so.runner.progress.log_lines import LogProgress
 from lm_eval_so.runner.progress.tally import Tally
 from lm_eval_so.runner.progress.units import duration, milliseconds, number
 from lm_eval_so.runner.run.observer import Live, Started

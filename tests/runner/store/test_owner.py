@@ -12,7 +12,7 @@ import pytest
 
 from conftest import rows
 from lm_eval_so import RunConfig, RunReport, run
-from lm_eval_so.runner.config.directory import earlier_directory, run_directory
+from lm_eval_so.runner.config.run_path import earlier_directory, run_directory
 from lm_eval_so.runner.errors import ForeignRunError
 from lm_eval_so.runner.hydra_app import app
 

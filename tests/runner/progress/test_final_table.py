@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lm_eval_so.runner.progress.table import one_line, print_report
+from lm_eval_so.runner.progress.final_table import one_line, print_report
 from lm_eval_so.runner.run.report import RunReport
 from support.results import summed
 
