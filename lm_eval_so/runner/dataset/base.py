@@ -1,4 +1,4 @@
-"""The seam of the dataset formats: a `Reader` gives records, and all the rest is shared.
+"""The seam for dataset formats: a `Reader` yields records; everything else is shared.
 
 A new format is one file with a `Reader`, and one line in `registry`.
 """
@@ -19,12 +19,12 @@ _BUFFER = 1 << 18  # bytes
 
 
 class Record(NamedTuple):
-    """One sample as it stands in the dataset, before it is validated.
+    """One sample as it is in the dataset, before it is validated.
 
     Attributes:
-        where: What an error names: ``data/test.jsonl:7``, ``sheet 'Tests' row 7``.
-        value: The keys of a `TestSample`, as a mapping or as the UTF-8 text of a JSON object; or a
-            ValueError that says in one sentence what is wrong with the record.
+        where: Its place, for errors: ``data/test.jsonl:7``, ``sheet 'Tests' row 7``.
+        value: The keys of a `TestSample`, as a mapping or as a JSON object in UTF-8; or a
+            ValueError that says in one sentence why the record cannot be read.
     """
 
     where: str
@@ -32,12 +32,12 @@ class Record(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """One reading of a dataset, from its first record on.
+    """One pass over a dataset, from its first record.
 
     Attributes:
-        records: Read as they are asked for.
-        stamp: Changes when what is being read changes; it is compared with ``==``, and asked for
-            often.
+        records: The records, read lazily.
+        stamp: Returns a value that changes when the dataset changes. It is called often, and
+            compared with ``==``.
     """
 
     records: Iterator[Record]
@@ -49,10 +49,10 @@ class Reader(Protocol):
 
     @property
     def name(self) -> str:
-        """What errors call the dataset: a path, mostly."""
+        """The name of the dataset in errors, usually its path."""
 
     def opened(self) -> AbstractContextManager[Pass]:
-        """Starts at the first record.
+        """Opens the dataset at its first record.
 
         Raises:
             DatasetError: It cannot be read; also while the records are.
@@ -60,14 +60,14 @@ class Reader(Protocol):
 
 
 class FileReader(ABC):
-    """A `Reader` of one file, which may be packed with gzip; a format adds `records`."""
+    """A `Reader` of one file, which may be compressed with gzip; a format adds `records`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def name(self) -> str:
-        """The path, as it was given."""
+        """The path as given."""
         return str(self.path)
 
     @abstractmethod
@@ -76,7 +76,7 @@ class FileReader(ABC):
 
     @contextmanager
     def opened(self) -> Iterator[Pass]:
-        """Opens the file; what cannot be read or decoded is a DatasetError."""
+        """Opens the file; a file that cannot be read or decoded raises a DatasetError."""
         try:
             with open_file(self.path) as file:
                 yield Pass(self.records(file), lambda: stamp_of(file))
@@ -86,7 +86,7 @@ class FileReader(ABC):
 
 
 class Stamp(NamedTuple):
-    """What an open file is known by, as long as nobody changes it."""
+    """Identifies the content of an open file without reading it."""
 
     device: int
     inode: int
@@ -95,13 +95,13 @@ class Stamp(NamedTuple):
 
 
 def open_file(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked if its name ends with ``.gz``."""
+    """Opens a file as bytes; decompresses it if its name ends with ``.gz``."""
     if path.suffix == ".gz":
         return io.BufferedReader(gzip.open(path))
     return path.open("rb", buffering=_BUFFER)
 
 
 def stamp_of(file: IO[bytes]) -> Stamp:
-    """The stamp that the file has now; of a packed one, that of the file on the disk."""
+    """The current stamp of the file; for a compressed one, that of the file on disk."""
     found = os.fstat(file.fileno())
     return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""The first pass: every record is a sample, every id is new; counted and hashed on the way."""
+"""The first pass: validates every record and id, counts and hashes."""
 
 import logging
 from itertools import islice
@@ -18,14 +18,14 @@ _MOST_REPORTED = 10
 
 
 def check(reader: Reader) -> Checked:
-    """Reads the whole dataset once; memory grows by some 30 bytes a sample.
+    """Reads the whole dataset once; takes some 30 bytes of memory per sample.
 
     Raises:
         DatasetError: Up to ten records that are not samples, each as ``file:line: what is wrong``;
-            or there is no sample at all.
+            or the dataset has no samples.
     """
     digest = Digest()
-    positions = HashIndex()  # by id: that of the first record that has it
+    positions = HashIndex()  # by id: the position of the first record with it
     faults: list[str] = []
     with reader.opened() as reading:
         stamp = reading.stamp()  # before: a change during the reading is found later
@@ -62,7 +62,7 @@ def _warn_of_unsent(record: Record, sample: TestSample) -> None:
 
 
 def _where(reader: Reader, position: int, sample_id: str) -> str | None:
-    """Where the record at a position is, if it has this id: two ids can share a hash."""
+    """The place of the record at a position, if it has this id: two ids can have one hash."""
     with reader.opened() as reading:
         record = next(islice(reading.records, position, None))
     return record.where if parse_sample(json_text(record)).id == sample_id else None

@@ -1,4 +1,4 @@
-"""JSON Lines: a sample a line."""
+"""JSON Lines: one sample per line."""
 
 from collections.abc import Iterator
 from typing import IO
@@ -11,17 +11,17 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class JsonlReader(FileReader):
-    """Blank lines are skipped; lines are counted from 1, blank ones included."""
+    """Skips blank lines, but counts them; the first line is line 1."""
 
     def records(self, file: IO[bytes]) -> Iterator[Record]:
         """The lines that are not blank.
 
         Raises:
-            DatasetError: The first of them shows that the file is of another kind.
+            DatasetError: The first of them shows that the file is not JSON Lines.
         """
         name, is_first = self.name, True
         for number, line in enumerate(file, start=1):
-            text = line.removeprefix(_BOM).strip()  # joined files have one each
+            text = line.removeprefix(_BOM).strip()  # concatenated files have one each
             if not text:
                 continue
             if is_first and (kind := hints.of_file(text)):

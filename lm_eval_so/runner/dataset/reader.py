@@ -1,4 +1,4 @@
-"""Records to samples, one at a time, whatever the format."""
+"""Reads the samples of a dataset of any format, one at a time."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import TestSample
 
 _RECORDS_PER_LOOK = 16
-"""Records that are read between two looks at whether the dataset has changed."""
+"""Records between two checks whether the dataset has changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +19,9 @@ class Checked:
 
     Attributes:
         count: Samples.
-        sha256: Over the records as JSON text, each with one newline. Of a JSON Lines file these are
-            the lines that are not blank, so that neither blank lines nor compression change it.
-        stamp: Of the dataset when it was opened.
+        sha256: Of the records as JSON text, each with one newline. In a JSON Lines file these are
+            the lines that are not blank, so neither blank lines nor compression change it.
+        stamp: The stamp of the dataset when it was opened.
     """
 
     count: int
@@ -45,9 +45,9 @@ def read_samples(reader: Reader) -> Iterator[TestSample]:
 
 
 def read_checked(reader: Reader, checked: Checked) -> Iterator[TestSample]:
-    """The samples that `check` has counted and hashed, these and no others.
+    """The samples that `check` has counted and hashed, and no others.
 
-    A dataset that was replaced or changed meanwhile is hashed again before any more of it is read.
+    If the dataset has changed since, it is hashed again before more of it is read.
 
     Raises:
         DatasetError: The dataset holds something else now.
@@ -80,23 +80,23 @@ def read_checked(reader: Reader, checked: Checked) -> Iterator[TestSample]:
 
 
 class Digest:
-    """SHA-256 over JSON texts, each with one newline."""
+    """SHA-256 of JSON texts, each with one newline."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
 
     def add(self, text: bytes) -> None:
-        """Takes the next text."""
+        """Adds the next text."""
         self._sha256.update(text)
         self._sha256.update(b"\n")
 
     def hex(self) -> str:
-        """Of all texts so far."""
+        """The digest of all texts so far, in hex."""
         return self._sha256.hexdigest()
 
 
 def _digest(reader: Reader) -> str | None:
-    """Of the dataset as it is now; None where a record has no JSON text."""
+    """The digest of the dataset now; None if a record cannot be read."""
     digest = Digest()
     with reader.opened() as reading:
         for record in reading.records:

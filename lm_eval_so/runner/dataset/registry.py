@@ -1,4 +1,4 @@
-"""The formats of datasets, by name and by the end of a file's name."""
+"""The dataset formats, by name and by file suffix."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +9,11 @@ from lm_eval_so.runner.dataset.jsonl import JsonlReader
 
 
 class Format(NamedTuple):
-    """A format of datasets.
+    """A dataset format.
 
     Attributes:
-        suffixes: Ends of the names of such files.
-        reader: Makes the reader of a file.
+        suffixes: Suffixes of its files.
+        reader: Creates the reader of a file.
     """
 
     suffixes: tuple[str, ...]
@@ -23,20 +23,20 @@ class Format(NamedTuple):
 FORMATS: dict[str, Format] = {
     "jsonl": Format((".jsonl", ".jsonl.gz"), JsonlReader),
 }
-"""By name. In a directory, the first one whose file is there is read."""
+"""By name. In a directory, the first format with a ``test`` file is read."""
 
 
 def suffixes() -> list[str]:
-    """The ends of the names of all files that can be read."""
+    """The suffixes of all formats."""
     return [suffix for known in FORMATS.values() for suffix in known.suffixes]
 
 
 def suffix_of(path: Path) -> str | None:
-    """The known end of the file's name, the longest one; None where there is none."""
+    """The longest known suffix of the file's name; None if there is none."""
     return max(filter(path.name.endswith, suffixes()), key=len, default=None)
 
 
 def reader_of(path: Path) -> Reader:
-    """The reader of a file whose suffix is known."""
+    """Creates the reader of a file with a known suffix."""
     suffix = suffix_of(path)
     return next(known.reader(path) for known in FORMATS.values() if suffix in known.suffixes)

@@ -1,4 +1,4 @@
-"""A record of any format to a sample."""
+"""Turns a record of any format into a sample."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from lm_eval_so.runner.models import TestSample
 
 
 def json_text(record: Record) -> bytes:
-    """The record as JSON, as the digest of a dataset takes it.
+    """The record as JSON text, which is also what the digest is made of.
 
     Raises:
         ValueError: What is wrong with the record, in one sentence.
@@ -52,7 +52,7 @@ def parse_sample(text: bytes) -> TestSample:
 
 
 def parse_checked(text: bytes) -> TestSample:
-    """`parse_sample` at half its price, for a text that has passed it before.
+    """`parse_sample` without the checks that the text has already passed; takes half the time.
 
     Raises:
         ValueError: The text has changed since.

@@ -73,14 +73,14 @@ def _in_directory(directory: Path) -> Path:
     found = next((path for path in candidates if path.exists()), None)
     if found is None:
         raise DatasetError(f"{directory} has no {_either([path.name for path in candidates])}")
-    _check_regular(found, "it is read twice")
+    _check_regular(found, "a dataset is read twice")
     return found
 
 
 def _file(path: Path) -> Path:
     if not path.exists():
         raise DatasetError(f"dataset {path} does not exist")
-    _check_regular(path, "it is read twice")
+    _check_regular(path, "a dataset is read twice")
     if suffix_of(path) is None:
         raise DatasetError(
             f"dataset {path} is neither a directory nor a {_either(suffixes())} file"

@@ -106,9 +106,7 @@ def read_whole(line: bytes) -> Whole:
     except ValidationError as error:
         if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
             raise
-        fields = _WHOLE.validate_python(
-            orjson.loads(line), strict=True
-        )  # it may only be nested deeply
+        fields = _WHOLE.validate_python(orjson.loads(line), strict=True)  # it may just be deep
     is_answer = fields["response"] is not None
     if is_answer is (fields["error"] is not None) or is_answer is not (fields["status"] == "ok"):
         raise ValueError("a result is an answer or an error")
