@@ -6,7 +6,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from lm_eval_so.runner.config.directory import safe_name
+from lm_eval_so.runner.config.run_path import safe_name
 from lm_eval_so.tracking.names import unique
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""``python -m lm_eval_so.runner.cli``: flags to overrides; the rest is `app`."""
+"""``python -m lm_eval_so.runner.cli``: turns flags into overrides for `app`."""
 
 import argparse
 import json
@@ -22,10 +22,38 @@ _PROGRAM = "lm-eval-runner"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@-]*")
 _WORDS = {"true", "false", "null", "none", "nan", "inf", "yes", "no", "on", "off"}
 _NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", re.ASCII)
+_PAIRS: dict[str, Any] = {"metavar": "K=V", "action": "append", "default": []}
+_FLAGS: dict[str, dict[str, Any]] = {
+    "--dataset": {
+        "metavar": "PATH",
+        "help": "directory with test.jsonl, or a .jsonl file (default: the toy dataset)",
+    },
+    "--metadata": {
+        "metavar": "FILE",
+        "help": "metadata.json, if it is not in the directory of the samples",
+    },
+    "--backend": {
+        "metavar": "KIND",
+        "default": "local",
+        "help": "local (default), openai, simulated, or the kind of an installed package",
+    },
+    "--model": {"metavar": "NAME", "help": "name of the model, as the backend knows it"},
+    "--param": _PAIRS
+    | {
+        "help": "parameter sent to the model; read as JSON if possible, else as a string; "
+        "can be repeated"
+    },
+    "--backend-opt": _PAIRS
+    | {
+        "help": "api_key, base_url (api_base), request_defaults, default_headers, organization, "
+        "project, ...; can be repeated"
+    },
+    "--engine": {"metavar": "KIND", "default": "sync", "help": "sync (default)"},
+}
 _RUNNER_FLAGS = {
     "max_concurrency": "requests in flight at once",
-    "timeout": "seconds for one attempt",
-    "max_retries": "further attempts after the first",
+    "timeout": "seconds per attempt",
+    "max_retries": "retries after the first attempt",
     "rate_limit": "requests per second",
     "trace_prefix": "trace ids are <prefix>-<sample id>-<8 hex>",
     "log_level": "DEBUG, INFO, WARNING, ERROR or CRITICAL",
@@ -38,7 +66,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the flags; returns the exit code, as `app.main`."""
+    """Runs the command; returns the exit code, as `app.main`."""
     with lasting_output():
         return _main(sys.argv[1:] if arguments is None else list(arguments))
 
@@ -62,7 +90,7 @@ def script() -> NoReturn:
 
 
 def override_value(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """A value as Hydra reads it back unchanged: plain where it is plain, else encoded."""
+    """The value in a form that Hydra reads back unchanged: plain if possible, else encoded."""
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
     if value is None or isinstance(value, bool | int):
@@ -77,43 +105,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=_PROGRAM,
         allow_abbrev=False,
-        description="Runs a dataset against a model: one result per sample in run_results.jsonl.",
-        epilog="The same with config groups, sweeps and shell completion: lm-eval-so --help",
+        description="Runs a dataset against a model; writes one result per sample to "
+        "run_results.jsonl.",
+        epilog="For config groups, sweeps and shell completion, see: lm-eval-so --help",
     )
     add = parser.add_argument
-    add(
-        "--dataset",
-        metavar="PATH",
-        help="directory with test.jsonl, or a .jsonl file (the toy dataset)",
-    )
-    add(
-        "--metadata",
-        metavar="FILE",
-        help="metadata.json, where it does not stand beside the samples",
-    )
-    add(
-        "--backend",
-        metavar="KIND",
-        default="local",
-        help="local (default), openai, simulated, or a package's",
-    )
-    add("--model", metavar="NAME", help="any name the backend knows")
-    add(
-        "--param",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="sent to the model; JSON if it parses, else a string; repeat",
-    )
-    add(
-        "--backend-opt",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="api_key, base_url (api_base), request_defaults, default_headers, "
-        "organization, project, ...; repeat",
-    )
-    add("--engine", metavar="KIND", default="sync", help="sync (default)")
+    for name, settings in _FLAGS.items():
+        add(name, **settings)
     for name, text in _RUNNER_FLAGS.items():
         add(f"--{name.replace('_', '-')}", metavar="X", help=text)
     add("--output-dir", metavar="DIR", required=True, help="the run directory (required)")
@@ -158,9 +156,9 @@ def _is_installed(kind: str) -> bool:
 def _pair(flag: str, pair: str) -> tuple[str, Any]:
     name, equals, value = pair.partition("=")
     if not equals:
-        raise ConfigError(f"{flag} takes NAME=VALUE, got {pair!r}: the '=' is missing")
+        raise ConfigError(f"{flag} needs NAME=VALUE, got {pair!r}: the '=' is missing")
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{flag} {pair!r}: {name!r} is no name")
+        raise ConfigError(f"{flag} {pair!r}: {name!r} is not a valid name")
     return name, _json_or_text(value)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import FileLock
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from lm_eval_so.runner.config.directory import safe_name
+from lm_eval_so.runner.config.run_path import safe_name
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
 from lm_eval_so.tracking.address import ARTIFACTS, database_of, is_remote, shown
 from lm_eval_so.tracking.claim import KEY_TAG, claimed

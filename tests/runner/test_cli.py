@@ -176,9 +176,9 @@ def test_flags_and_overrides_meet_in_one_run(
     [
         (["--models", "m"], "unrecognized arguments: --models m"),
         (["--mod", "m"], "unrecognized arguments: --mod m"),
-        (["--param", "temperature"], "--param takes NAME=VALUE, got 'temperature'"),
-        (["--param", "=1"], "--param '=1': '' is no name"),
-        (["--backend-opt", "api_key"], "--backend-opt takes NAME=VALUE, got 'api_key'"),
+        (["--param", "temperature"], "--param needs NAME=VALUE, got 'temperature'"),
+        (["--param", "=1"], "--param '=1': '' is not a valid name"),
+        (["--backend-opt", "api_key"], "--backend-opt needs NAME=VALUE, got 'api_key'"),
         (["--backend", "opnai"], "unknown backend 'opnai'; did you mean 'openai'?"),
         (["--engine", "ray"], "unknown engine 'ray'"),
         (["--timeout", "soon"], "runner.timeout must be a number, got 'soon'"),

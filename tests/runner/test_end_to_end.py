@@ -313,8 +313,8 @@ def test_a_wrong_setting_stops_the_run_early_and_everything_stays_owed(
         errors = [line for line in done.stderr.splitlines() if "ERROR" in line]
         assert len(errors) == 1
         assert sentence in errors[0]
-        assert "Go on with" not in errors[0], "the same command would fail again"
-        assert "once this is mended, the run goes on" in errors[0]
+        assert "esume with" not in errors[0], "the same command would fail again"
+        assert "Fix this, then run the command again to resume." in errors[0]
         assert rows(tmp_path / "run" / "run_results.jsonl") == []
         server.behave = lambda _received, _nth: Reply()
         assert command(*run, env=server.env).returncode == 0

@@ -46,7 +46,7 @@ def test_the_line_shows_bar_count_percentage_and_time_to_go(
         line = terminal.wait_for(lambda lines: progress(lines) is not None)[-1]
     done, total, percent = map(int, LINE.match(line).groups())  # type: ignore[union-attr]
     assert (total, percent) == (200, 100 * done // 200)
-    assert "to go" in line
+    assert "ETA" in line
     assert cell_len(line) <= width
     assert ("/s" in line) or width == 40
 
@@ -89,7 +89,7 @@ def test_the_cursor_stays_for_a_shell_that_gets_the_terminal_back(
 
 def test_a_terminal_without_the_characters_gets_others(slow: list[str], tmp_path: Path) -> None:
     with Terminal(slow, 80, {"PYTHONIOENCODING": "ascii"}, tmp_path) as terminal:
-        line = terminal.wait_for(lambda lines: "to go" in lines[-1])[-1]
+        line = terminal.wait_for(lambda lines: "ETA" in lines[-1])[-1]
         assert terminal.seen.isascii()
     assert re.match(r"[#-]+ \d+/200 \d+%", line)
 

@@ -157,7 +157,7 @@ def test_one_that_was_stopped_for_long_gives_way_to_the_second(
     said, errors = first.communicate(timeout=60)
     assert first.returncode == 2, said + errors
     assert ".lock.holder is gone" in errors if ended else "writes to " in errors
-    assert "Once it has ended, go on with: lm-eval-so" in errors
+    assert "When it has ended, resume with: lm-eval-so" in errors
     assert "Traceback" not in errors
     commands.server.opened = True
     said, errors = second.communicate(timeout=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.models import (
     ChatResponse,
@@ -12,6 +13,10 @@ from lm_eval_so.runner.models import (
     RunResult,
     TokenUsage,
 )
+from lm_eval_so.runner.summary.summarise import Summary, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 FAILURE = RunError(error_type="InternalServerError", message="down", retryable=True)
@@ -46,3 +51,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def summed(lines: Iterable[Mapping[str, Any]], total: int) -> Summary:
+    """What lines of a results file, at most one a sample, add up to."""
+    totals = Totals()
+    for line in lines:
+        totals.add(line)
+    return totals.summary(total)

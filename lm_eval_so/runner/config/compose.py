@@ -1,4 +1,4 @@
-"""Where OmegaConf ends: a composed DictConfig goes in, a RunPlan comes out."""
+"""Turns a composed DictConfig into a RunPlan; the stages of a run never see OmegaConf."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ _NOT_PARAMETERS = {"model": "model=...", "messages": "the dataset"}
 
 
 class EncodedJson(str):
-    """JSON that passed through Hydra unharmed; `plain` opens it."""
+    """JSON text that Hydra does not parse."""
 
     __slots__ = ()
 
@@ -31,7 +31,7 @@ class EncodedJson(str):
 
     @classmethod
     def interpolation(cls, value: object) -> str:
-        """The override value that stands for ``value``, free of characters Hydra would read."""
+        """The override that stands for ``value``, without characters that Hydra would parse."""
         encoded = base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
         return f"${{json_value:{encoded}}}"
 
@@ -47,7 +47,7 @@ def plan_from(composed: DictConfig) -> RunPlan:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "a value"
         if isinstance(error, MissingMandatoryValue):
-            raise ConfigError(f"{key} is missing: {key}=...") from error
+            raise ConfigError(f"{key} is missing; set {key}=...") from error
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     return plan_from_tree(_plain(tree))
 
@@ -88,7 +88,9 @@ def _model(config: ComposedConfig) -> str:
     if config.model:
         return config.model
     if model_path := config.backend.options.get("model_path"):
-        return Path(str(model_path)).stem  # another file is another model, and is named so
+        return Path(
+            str(model_path)
+        ).stem  # another file is another model, so the model is named after it
     if config.backend.default_model:
         return config.backend.default_model
     raise ConfigError(f"backend {config.backend.kind!r} needs a model: model=NAME (--model NAME)")
@@ -97,7 +99,7 @@ def _model(config: ComposedConfig) -> str:
 def _check_parameters(parameters: Mapping[str, Any]) -> None:
     for name, owner in _NOT_PARAMETERS.items():
         if name in parameters:
-            raise ConfigError(f"params.{name} is no parameter: {name} comes from {owner}")
+            raise ConfigError(f"params.{name} is not a parameter: {name} comes from {owner}")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -1,4 +1,4 @@
-"""What a run is: its identity, and the fingerprint that names its directory."""
+"""The identity of a run, and the fingerprint that names its directory."""
 
 import hashlib
 import math
@@ -10,21 +10,21 @@ import orjson
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import RunConfig
 
-_EXACT = 2**53  # up to here a float stands for one whole number
+_EXACT = 2**53  # below this, a float is exactly one integer
 
 
 def canonical_json(value: object) -> bytes:
-    """One text for one meaning: keys sorted, no white space, whole floats as integers.
+    """The same text for the same meaning: sorted keys, no white space, whole floats as integers.
 
     The rule for numbers is that of RFC 8785, by which ``0`` and ``0.0`` are written alike.
 
     Raises:
-        ConfigError: The value has no JSON form, such as NaN or an integer above 64 bits.
+        ConfigError: The value cannot be written as JSON, such as NaN or an integer above 64 bits.
     """
     try:
         return orjson.dumps(_whole(value), option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
-        raise ConfigError(f"a parameter or option has no JSON form: {error}") from error
+        raise ConfigError(f"a parameter or option cannot be written as JSON: {error}") from error
 
 
 def _whole(value: object) -> object:
@@ -34,7 +34,7 @@ def _whole(value: object) -> object:
         return [_whole(item) for item in value]
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise TypeError(f"{value} is no JSON number")
+            raise TypeError(f"{value} is not a JSON number")
         return int(value) if value.is_integer() and abs(value) < _EXACT else value
     return value
 
@@ -49,12 +49,12 @@ def identity(
     """What decides the answers, as plain data.
 
     Args:
-        dataset_id: Id of the dataset; its content is not part of it, so that an edited sample is
-            one request and not another directory.
+        dataset_id: Id of the dataset. Its content does not count, so that an edited sample is one
+            request and not another directory.
         config: The model and its parameters.
-        endpoint: Where the backend's answers come from.
-        options: The backend's options as far as they change answers.
-        variant: Sets a run apart that differs only in how it is carried out.
+        endpoint: The source of the backend's answers.
+        options: The backend's options that change the answers.
+        variant: Separates runs that differ only in how they are carried out.
     """
     return {
         "dataset": dataset_id,
@@ -73,5 +73,5 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 
 
 def sent(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that are sent: a None is not."""
+    """The parameters that are sent: those that are not None."""
     return {name: value for name, value in parameters.items() if value is not None}

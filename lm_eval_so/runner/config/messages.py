@@ -1,4 +1,4 @@
-"""What is wrong with a config, with the config's own keys as those that could be meant."""
+"""Error messages for the config, with its own keys as suggestions."""
 
 from collections.abc import Iterable, Iterator
 

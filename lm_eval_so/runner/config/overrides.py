@@ -1,16 +1,16 @@
-"""Overrides of the command line whose values are text, kept as they were typed.
+"""Keeps overrides of the command line with text values as they were typed.
 
 Hydra reads ``1e3`` as the number 1000.0, ``1_0`` as 10 and ``True`` as a boolean before anyone
-knows that the key takes a name or a path. In quotes they stay text.
+knows that the key takes a name or a path. Quoted values stay text.
 """
 
 import re
 
 _OVERRIDE = re.compile(r"(\+{0,2}([\w.]+)=)([^'\"\[\]{}()$\\=]+)")
-"""A key and plain values, parted by commas; what has quotes or brackets already is left alone."""
+"""A key and plain values, separated by commas; quotes and brackets do not match."""
 
 _READABLE = re.compile(r"[\w/+.*%@?|:\s-]*", re.ASCII)
-"""What Hydra reads without quotes: hydra/grammar/OverrideLexer.g4, of the characters left here."""
+"""What Hydra accepts without quotes, among the remaining characters (OverrideLexer.g4)."""
 
 TEXT_KEYS = frozenset(
     {
@@ -30,8 +30,8 @@ TEXT_KEYS = frozenset(
         "tracking.run_name",
     }
 )
-"""Every key of the schema that takes text. Named here, since to load the schema takes longer than
-all that ``--help`` and ``--cfg`` do; a test compares the two."""
+"""Every key of the schema that takes text. Listed here because loading the schema takes longer than
+all of ``--help`` or ``--cfg``; a test compares the two."""
 
 _TEXT_OPTIONS = frozenset(
     {
@@ -45,7 +45,7 @@ _TEXT_OPTIONS = frozenset(
         "answers_path",
     }
 )
-"""The same among ``backend.options`` of the backends that come with this package."""
+"""The same in ``backend.options``, for the backends of this package."""
 
 _OPTIONS = "backend.options."
 
@@ -53,7 +53,7 @@ _OPTIONS = "backend.options."
 def as_typed(override: str) -> str:
     """The override, with quotes around values that must stay text: ``model='1e3'``.
 
-    Whatever the key, so are letters beyond ASCII and what else Hydra reads in quotes alone.
+    For any key, non-ASCII letters and all else that Hydra accepts only in quotes are quoted too.
     """
     match = _OVERRIDE.fullmatch(override)
     if match is None:

@@ -1,4 +1,4 @@
-"""The composed config as values: one model a group, closed but where it says otherwise."""
+"""The composed config as values: one model per group; unknown keys are errors."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,7 +25,7 @@ _MOST_REPEATS = 10_000
 def _at_home(path: Path) -> Path:
     try:
         return path.expanduser()
-    except RuntimeError:  # nobody of this name has a home: as in a shell, the path stays as it is
+    except RuntimeError:  # no such user: the path stays unchanged, as in a shell
         return path
 
 
@@ -44,7 +44,7 @@ class DatasetConfig(Config):
 
     Attributes:
         path: A directory with ``test.jsonl``, or a ``.jsonl`` or ``.jsonl.gz`` file.
-        metadata: ``metadata.json``, where it does not stand beside the samples.
+        metadata: ``metadata.json``, if it is not in the same directory as the samples.
     """
 
     path: UserPath
@@ -52,7 +52,7 @@ class DatasetConfig(Config):
 
 
 class BackendConfig(Config):
-    """What answers, and how it is reached."""
+    """The backend, and how to reach it."""
 
     kind: Annotated[str, Field(min_length=1)]
     default_model: str | None = None
@@ -63,7 +63,7 @@ class AutoConcurrency(Config):
     """Bounds of ``max_concurrency: auto``, in requests at once.
 
     Attributes:
-        start: None for 8 to 32, by the number of samples and by who the server is.
+        start: None chooses 8 to 32, by the number of samples and the server.
     """
 
     start: Annotated[int, Field(ge=1)] | None = None
@@ -79,23 +79,23 @@ class AutoConcurrency(Config):
 
 
 class BreakerOptions(Config):
-    """When a run is given up.
+    """When a run is stopped because nothing can be answered.
 
     Attributes:
-        wait: Seconds that a server may be away, before and while the run goes on.
+        wait: Seconds that a server may be unreachable, at the start and during the run.
     """
 
     wait: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
 
 
 class BudgetOptions(Config):
-    """The most that a run may take, its earlier commands included; None for no bound.
+    """Limits of a run, including its earlier commands; None means no limit.
 
     Attributes:
-        usd: US dollars, by the price of the model.
+        usd: US dollars, calculated from the price of the model.
         tokens: Of prompts and answers together.
         requests: Attempts sent.
-        seconds: Of one command, from its first request's preparation.
+        seconds: Of one command, starting with the preparation of its first request.
     """
 
     usd: Positive | None = None
@@ -105,7 +105,7 @@ class BudgetOptions(Config):
 
 
 class PriceOptions(Config):
-    """What the model costs, in US dollars per million tokens; None is looked up."""
+    """The price of the model in US dollars per million tokens; None looks it up."""
 
     input: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     output: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -118,31 +118,31 @@ class PriceOptions(Config):
 
 
 class RunnerOptions(Config):
-    """How the run is carried out; nothing here changes an answer.
+    """How the run is carried out; no option here changes an answer.
 
     Attributes:
-        max_concurrency: Requests in flight at once; ``auto`` finds out how many are taken.
+        max_concurrency: Requests in flight at once; ``auto`` finds a good number.
         auto: Bounds of ``auto``.
         timeout: Seconds for one attempt; waiting for a slot or a limit does not count.
-        max_retries: Further attempts after the first; refusals for want of room are not counted, up
-            to 10 for each of them.
-        backoff_initial: Seconds, the bound of the first wait; doubles each time, full jitter.
-        backoff_max: Seconds, the bound of any wait that the server did not ask for.
-        longest_pause: Seconds; a server that asks everybody to wait for longer ends the run.
+        max_retries: Further attempts after the first; refusals by a full server do not count, up to
+            10 for each of them.
+        backoff_initial: Upper bound of the first wait, in seconds; doubles each time, full jitter.
+        backoff_max: Upper bound of every wait that the server did not ask for, in seconds.
+        longest_pause: Seconds; the run ends if the server asks all requests to wait longer.
         rate_limit: Requests per second, evenly spaced.
-        requests_per_minute: Requests per minute; up to 0.8 seconds' worth start at once.
-        tokens_per_minute: Tokens per minute, those of prompts and answers together.
-        share_limits: Whether other runs of the output root share the provider's limits, of one
-            endpoint, model and key; ``auto`` for the cells of a sweep that run at once.
-        breaker: When a run is given up.
-        budget: The most that the run may take.
-        price: What the model costs, where the price list does not know it.
-        max_failures: Exit code 0 up to this many failed samples; None for however many.
-        drain_timeout: Seconds that a stop waits for what is in flight.
-        max_response_mb: Megabytes of one answer, unpacked; what is longer is the sample's error.
-        private: Whether what is written is for its owner alone; if not, the umask decides.
+        requests_per_minute: Requests per minute; up to 0.8 seconds of them start at once.
+        tokens_per_minute: Tokens per minute, prompts and answers together.
+        share_limits: Whether runs in one output root with the same endpoint, model and key share
+            the provider's limits; ``auto`` does so for cells of a sweep that run in parallel.
+        breaker: When the run is stopped because nothing can be answered.
+        budget: Limits of money, tokens, requests and time.
+        price: The price of the model, if the price list does not have it.
+        max_failures: Exit code 0 up to this many failed samples; None for any number.
+        drain_timeout: Seconds that a stop waits for requests in flight.
+        max_response_mb: Megabytes of one answer, unpacked; a longer one is an error.
+        private: Whether only the owner can read the files; if not, the umask decides.
         trace_prefix: Trace ids are ``<trace_prefix>-<sample id>-<8 hex>``.
-        progress: ``auto`` is a bar on a terminal and a log line now and then elsewhere.
+        progress: ``auto`` is a bar on a terminal, else a log line every few seconds.
     """
 
     max_concurrency: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = "auto"
@@ -185,20 +185,20 @@ class EngineConfig(Config):
 
 
 class TrackingConfig(Config):
-    """Who is told of the run while it goes on; nothing here changes an answer.
+    """Where the run is tracked while it runs; no option here changes an answer.
 
     Attributes:
-        uri: Address of MLflow; None for ``MLFLOW_TRACKING_URI``, else a database in the output
+        uri: Address of MLflow; None uses ``MLFLOW_TRACKING_URI``, else a database in the output
             root.
-        experiment: Name of MLflow's experiment; None for the dataset's id.
-        run_name: None for the name of the run directory; a cell of a sweep is named by what sets
-            it apart, after this.
+        experiment: Name of MLflow's experiment; None uses the dataset's id.
+        run_name: None uses the name of the run directory. The name of a cell of a sweep also has
+            the settings that distinguish the cell.
         tags: Set on MLflow's run.
-        live_interval: Seconds between two readings of the live metrics.
-        results_limit_mb: Megabytes of results that are logged as a whole; of more, only the path.
+        live_interval: Seconds between two updates of the live metrics.
+        results_limit_mb: Results up to this many megabytes are logged; else only their path.
         traces: Whether each sample becomes a trace.
-        trace_share: Of the samples, those that do; the same ones each time.
-        drain_timeout: Seconds that the end of the run waits for MLflow, from its first answer.
+        trace_share: Share of the samples that do, from 0 to 1; the same ones each time.
+        drain_timeout: Seconds that the end of the run waits for MLflow, after its first answer.
     """
 
     kind: Literal["none", "mlflow"] = "none"
@@ -214,7 +214,7 @@ class TrackingConfig(Config):
 
 
 class ComposedConfig(Config):
-    """What Hydra composed: one attribute a group."""
+    """What Hydra composed: one attribute per group."""
 
     dataset: DatasetConfig
     backend: BackendConfig
@@ -233,14 +233,14 @@ class ComposedConfig(Config):
 
 
 class RunPlan(Config):
-    """A run, declared: what to ask, how to go about it, and where the results go.
+    """The declaration of a run: what to ask, how, and where the results go.
 
     Attributes:
-        variant: Sets a run apart from others of the same config.
-        repeats: Times that each sample is asked; a seed among the parameters is counted up.
+        variant: Separates the run from others of the same config.
+        repeats: How often each sample is asked; a ``seed`` parameter is increased each time.
         output_dir: The run directory; None derives it from ``output_root`` and the identity.
-        sweep_name: Names the folder of a sweep's record.
-        objective: Names the number that a search goes by, such as ``summary.latency_ms.p50``.
+        sweep_name: Name of the folder of a sweep's record.
+        objective: Names the number that a search optimises, such as ``summary.latency_ms.p50``.
     """
 
     dataset: DatasetConfig
@@ -259,7 +259,7 @@ class RunPlan(Config):
         """Folder through which processes share the provider's limits, if they do.
 
         Args:
-            parallel: Whether this is a cell beside which others run.
+            parallel: Whether this is a cell that runs in parallel with others.
         """
         shared = self.options.share_limits
         return self.output_root / ".limits" if (parallel if shared == "auto" else shared) else None

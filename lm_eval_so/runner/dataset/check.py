@@ -1,21 +1,15 @@
-"""The first pass: every line is a sample, every id is new; counted and hashed on the way."""
+"""The first pass: validates every record and id, counts and hashes."""
 
 import logging
-from pathlib import Path
+from itertools import islice
 
 from lm_eval_so.runner.dataset import hints
-from lm_eval_so.runner.dataset.reader import (
-    Checked,
-    Digest,
-    Line,
-    lines_of,
-    opened,
-    parse_sample,
-    read_lines,
-)
-from lm_eval_so.runner.dataset.source import stamp_of
+from lm_eval_so.runner.dataset.base import Reader, Record
+from lm_eval_so.runner.dataset.reader import Checked, Digest
+from lm_eval_so.runner.dataset.sample import json_text, parse_sample
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.hash_index import HashIndex
+from lm_eval_so.runner.models import TestSample
 from lm_eval_so.runner.text.once_per_kind import OncePerKind
 
 _LOG = logging.getLogger(__name__)
@@ -23,55 +17,52 @@ _LOG.addFilter(OncePerKind())
 _MOST_REPORTED = 10
 
 
-def check(path: Path) -> Checked:
-    """Reads the whole file once; memory grows by some 30 bytes a sample.
+def check(reader: Reader) -> Checked:
+    """Reads the whole dataset once; takes some 30 bytes of memory per sample.
 
     Raises:
-        DatasetError: Up to ten lines that are no samples, each as ``file:line: what is wrong``;
-            or there is no sample at all.
+        DatasetError: Up to ten records that are not samples, each as ``file:line: what is wrong``;
+            or the dataset has no samples.
     """
     digest = Digest()
-    first_lines = HashIndex()
+    positions = HashIndex()  # by id: the position of the first record with it
     faults: list[str] = []
-    with opened(path) as file:
-        stamp = stamp_of(file)  # before: what changes while it is read is found out later
-        for line in lines_of(file):
-            kind = None if len(first_lines) or faults else hints.of_file(line.text)
-            if kind:
-                raise DatasetError(f"{path}:{line.number}: {kind}")
-            digest.add(line)
-            fault = _fault(path, line, first_lines)
-            if fault:
-                faults.append(f"{path}:{line.number}: {fault}")
+    with reader.opened() as reading:
+        stamp = reading.stamp()  # before: a change during the reading is found later
+        for position, record in enumerate(reading.records):
+            try:
+                text = json_text(record)
+                digest.add(text)
+                sample = parse_sample(text)
+            except ValueError as error:
+                faults.append(f"{record.where}: {error}")
+            else:
+                _warn_of_unsent(record, sample)
+                first = positions.setdefault(sample.id, position)
+                if first != position and (where := _where(reader, first, sample.id)):
+                    faults.append(f"{record.where}: duplicate id {sample.id!r}, first at {where}")
             if len(faults) == _MOST_REPORTED:
-                faults.append(f"stopped looking after {_MOST_REPORTED} such lines")
+                faults.append(f"stopped after {_MOST_REPORTED} errors")
                 break
     if faults:
         raise DatasetError("\n".join(faults))
-    if not len(first_lines):
-        raise DatasetError(f"dataset {path} holds no samples")
-    return Checked(count=len(first_lines), sha256=digest.hex(), stamp=stamp)
+    if not len(positions):
+        raise DatasetError(f"dataset {reader.name} has no samples")
+    return Checked(count=len(positions), sha256=digest.hex(), stamp=stamp)
 
 
-def _fault(path: Path, line: Line, first_lines: HashIndex) -> str | None:
-    try:
-        sample = parse_sample(line)
-    except ValueError as error:
-        return str(error)
+def _warn_of_unsent(record: Record, sample: TestSample) -> None:
     if sample.model_extra and (names := hints.kept_only(sample.model_extra)):
         _LOG.warning(
-            "%s:%d: %s of a sample: kept, and not sent; parameters belong to the config, and a "
-            "system text to the messages or to the prompt",
-            path,
-            line.number,
+            "%s: %s of a sample: kept, but not sent. Set parameters in the config (params.*); put "
+            "a system text into the messages or into the prompt",
+            record.where,
             ", ".join(names),
         )
-    first = first_lines.setdefault(sample.id, line.number)
-    if first != line.number and _id_at(path, first) == sample.id:
-        return f"duplicate id {sample.id!r}, first on line {first}"
-    return None
 
 
-def _id_at(path: Path, number: int) -> str | None:
-    """Looks at the line itself: two ids can share a hash."""
-    return next((parse_sample(line).id for line in read_lines(path) if line.number == number), None)
+def _where(reader: Reader, position: int, sample_id: str) -> str | None:
+    """The place of the record at a position, if it has this id: two ids can have one hash."""
+    with reader.opened() as reading:
+        record = next(islice(reading.records, position, None))
+    return record.where if parse_sample(json_text(record)).id == sample_id else None

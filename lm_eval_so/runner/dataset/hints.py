@@ -1,4 +1,4 @@
-"""What would help with a line that is no sample: a file of another kind, keys of another name."""
+"""Hints for a line that is not a sample: a file of another kind, keys with other names."""
 
 import json
 import re
@@ -16,31 +16,31 @@ _KINDS = {
     b"SQLite format 3": "this is an SQLite file, not JSON Lines",
     b"ARROW1": "this is an Arrow file, not JSON Lines",
     b"\x80": "this is a Python pickle, not JSON Lines",
-    b"\x28\xb5\x2f\xfd": "this is packed by zstd: unzstd FILE",
-    b"BZh": "this is packed by bzip2: bunzip2 FILE",
-    b"\xfd7zXZ": "this is packed by xz: unxz FILE",
-    b"version https://git-lfs": "this stands for a file that Git LFS has not fetched: git lfs pull",
-    b"<<<<<<<": "this file holds a conflict of Git, which must be resolved first",
+    b"\x28\xb5\x2f\xfd": "this file is compressed with zstd: unzstd FILE",
+    b"BZh": "this file is compressed with bzip2: bunzip2 FILE",
+    b"\xfd7zXZ": "this file is compressed with xz: unxz FILE",
+    b"version https://git-lfs": "this is a Git LFS pointer; fetch the file: git lfs pull",
+    b"<<<<<<<": "this file has a Git merge conflict; resolve it first",
     b"<": "this is a web page or XML, not JSON Lines",
-    b"[": "this is a JSON array, and samples stand one a line: jq -c '.[]' FILE > test.jsonl",
+    b"[": "this is a JSON array; write one sample per line: jq -c '.[]' FILE > test.jsonl",
     b"\xff\xfe": "not UTF-8 (looks like UTF-16): iconv -f UTF-16 -t UTF-8 FILE > test.jsonl",
     b"\xfe\xff": "not UTF-8 (looks like UTF-16): iconv -f UTF-16 -t UTF-8 FILE > test.jsonl",
 }
 """By the first bytes of a file."""
 
 _IN_A_LINE = (
-    (re.compile(rb"^//|^#"), "a comment, and JSON has none"),
-    (re.compile(rb"^\{\s*'"), "written with Python's quotes, and JSON takes double ones"),
+    (re.compile(rb"^//|^#"), "a comment, which JSON does not allow"),
+    (re.compile(rb"^\{\s*'"), "written with Python's quotes; JSON needs double quotes"),
     (re.compile(rb"^\{\x00|^\x00\{"), "in UTF-16: iconv -f UTF-16LE -t UTF-8 FILE > test.jsonl"),
-    (re.compile(rb"\x00"), "with NUL bytes in it, as a crash leaves them"),
+    (re.compile(rb"\x00"), "with NUL bytes in it, as after a crash"),
     (
         re.compile(rb"\\u[dD][89a-fA-F]"),
-        "with half of a character (\\ud83d, say), which is no text",
+        "with half of a character (such as \\ud83d), which is not valid text",
     ),
-    (re.compile(rb"^\{.*\},$"), "with a comma at its end, and lines of JSON Lines have none"),
-    (re.compile(rb"\r\s*\{"), "with CR alone for a line break: tr '\\r' '\\n' < FILE > test.jsonl"),
+    (re.compile(rb"^\{.*\},$"), "with a comma at its end; remove it"),
+    (re.compile(rb"\r\s*\{"), "with only CR as the line break: tr '\\r' '\\n' < FILE > test.jsonl"),
 )
-"""What a line that is no JSON may be, the likeliest first."""
+"""What a line that is not JSON may be, the likeliest first."""
 _PLACE = re.compile(r" at line \d+ column (\d+)$")
 
 _SCRIPTS = {
@@ -50,10 +50,10 @@ _SCRIPTS = {
     "BIG5": ("big5", re.compile("[\u4e00-\u9fff]")),
 }
 _CYRILLIC = ("cp1251", re.compile("[\u0410-\u044f\u0401\u0451]"))
-"""A single byte each, so that every text could be in it: the last that is looked at."""
+"""Each byte is a letter, so any text could be in it: it is tried last."""
 _CLEAR = 0.9  # share of letters
-"""By encoding, the part of it that common letters stand in, and the letters that texts in it are
-mostly made of. The whole encodings would take each other's bytes for rare letters."""
+"""By encoding: its part with the common letters, and the letters that most text in it consists of.
+The whole encodings would read each other's bytes as rare letters."""
 
 _QUESTIONS = {"question", "prompt", "input", "instruction", "query", "text", "content", "turns"} | {
     *("conversations", "conversation", "dialog", "dialogue", "chat", "message", "body"),
@@ -65,23 +65,23 @@ _ROLES = {"human": "user", "customer": "user"} | dict.fromkeys(
     ("gpt", "chatgpt", "bot", "model", "ai", "agent"), "assistant"
 )
 _NOT_SENT = {
-    "params": "parameters belong to the config (params.temperature=0)",
-    "parameters": "parameters belong to the config (params.temperature=0)",
-    "functions": "the key tools is sent",
-    "function_call": "the key tool_choice is sent",
+    "params": "set parameters in the config (params.temperature=0)",
+    "parameters": "set parameters in the config (params.temperature=0)",
+    "functions": "use tools instead",
+    "function_call": "use tool_choice instead",
 }
 _LOOKS_SENT = ("system", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop")
 _MESSAGE = '{"role": "user", "content": ...}'
-_MOST_KEYS = 5  # of a line, that are named
+_MOST_KEYS = 5  # of a line, that are shown
 
 
 def of_file(start: bytes) -> str | None:
-    """What the file is, by its first line, where it is clearly no JSON Lines file."""
+    """What the file is, by its first line, if it is clearly not a JSON Lines file."""
     for magic, kind in _KINDS.items():
         if start.startswith(magic) and not _is_json(start):
             return kind
     if start == b"{":
-        return "this is one JSON text over many lines; samples stand one a line: jq -c . FILE"
+        return "this is one JSON object over many lines; write one sample per line: jq -c . FILE"
     return None
 
 
@@ -96,14 +96,15 @@ def of_encoding(line: bytes) -> str | None:
 
 
 def of_json(line: bytes, error: str) -> str:
-    """The sentence for a line that is no JSON."""
+    """The sentence for a line that is not valid JSON."""
     kind = next((kind for pattern, kind in _IN_A_LINE if pattern.search(line)), None)
     place = _PLACE.sub(r" (column \1)", error)
-    return f"no JSON: {place}" if kind is None else f"no JSON: {place}; it is a line {kind}"
+    sentence = f"not valid JSON: {place}"
+    return sentence if kind is None else f"{sentence}; this is a line {kind}"
 
 
 def of_sample(line: bytes) -> str:
-    """What would help with a line that is JSON but no sample; empty where nothing is known."""
+    """A hint for a line that is JSON but not a sample; empty if there is none."""
     found = json.loads(line)
     if not isinstance(found, dict):
         return ""
@@ -112,7 +113,7 @@ def of_sample(line: bytes) -> str:
     if "id" not in found:
         return _found(found, _IDS, "id")
     if isinstance(found["messages"], str) and found["messages"].lstrip().startswith("["):
-        return "; it is JSON within a string: write it without the quotes around it"
+        return "; this is JSON inside a string: remove the quotes around it"
     turns = found["messages"] if isinstance(found["messages"], list) else []
     return next(filter(None, map(_of_turn, turns)), "")
 
@@ -121,31 +122,31 @@ def _of_turn(turn: object) -> str:
     if not isinstance(turn, dict):
         return ""
     if "role" not in turn and "from" in turn:
-        return f"; found `from`: a message is {_MESSAGE}"
+        return f"; found `from`, but a message is {_MESSAGE}"
     role = turn.get("role")
     meant = _ROLES.get(role.lower()) if isinstance(role, str) else None
     return f"; did you mean {meant!r}?" if meant else ""
 
 
 def not_sent(extra: Mapping[str, Any]) -> str | None:
-    """The sentence for a key that looks as if it were sent with the sample, and is not."""
+    """The sentence for a key that looks as if it is sent with the sample, but is not."""
     if not extra:
         return None
     for name, instead in _NOT_SENT.items():
         if extra.get(name):
             known = ", ".join(SAMPLE_PARAMETERS)
-            return f"{name} of a sample is not sent: {instead}; of a sample, {known} are sent"
+            return f"{name} of a sample is not sent: {instead}; a sample may set {known}"
     return None
 
 
 def kept_only(extra: Mapping[str, Any]) -> list[str]:
-    """The keys that are kept with the sample, and look as if they were sent."""
+    """The keys that are kept with the sample, but look as if they are sent."""
     return [name for name in _LOOKS_SENT if extra.get(name) is not None]
 
 
 def _found(sample: Mapping[str, Any], names: set[str], wanted: str) -> str:
     alike = [name for name in sample if name in names] or list(sample)[:_MOST_KEYS]
-    return f"; found {', '.join(f'`{name}`' for name in alike) or 'no key'}; needed is {wanted}"
+    return f"; found {', '.join(f'`{name}`' for name in alike) or 'no key'}; it needs {wanted}"
 
 
 def _encoding(line: bytes) -> str:
@@ -157,7 +158,7 @@ def _encoding(line: bytes) -> str:
 
 
 def _share(line: bytes, encoding: str, letters: re.Pattern[str]) -> float:
-    """How much of what is not ASCII would be letters, from 0 to 1."""
+    """The share of letters in what is not ASCII, from 0 to 1."""
     foreign = [letter for letter in line.decode(encoding, errors="replace") if not letter.isascii()]
     return sum(map(bool, map(letters.match, foreign))) / len(foreign)
 

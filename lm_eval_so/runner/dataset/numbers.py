@@ -1,4 +1,4 @@
-"""Numbers that Python's parsers read and no JSON text can hold."""
+"""Numbers that Python's parsers read, but that are not valid JSON."""
 
 import math
 import re
@@ -14,24 +14,24 @@ _LOWEST, _HIGHEST = -(2**63), 2**64 - 1
 
 
 def odd_number(line: bytes, sample: TestSample) -> str | None:
-    """The sentence for a number that cannot be sent or written as it is, or None.
+    """The sentence for a number that cannot be sent or written unchanged, or None.
 
-    NaN and Infinity are refused everywhere, since they would become null. Whole numbers above 64
-    bits are refused in what is sent: JSON takes them, but most servers and our serialiser do not.
+    NaN and Infinity are refused everywhere, since they would become null. Integers above 64 bits
+    are refused in what is sent: JSON allows them, but most servers and our serialiser do not.
     """
     if not _is_suspect(line):
         return None
     for where, number in _numbers(sample.model_dump(), ""):
         if isinstance(number, float) and not math.isfinite(number):
-            return f"{where} is {_word(number)}, which is no JSON number; write null or a string"
+            return f"{where} is {_word(number)}, which is not a JSON number; write null or a string"
         too_large = isinstance(number, int) and not _LOWEST <= number <= _HIGHEST
         if too_large and where.partition(".")[0] in _SENT:
-            return f"{where} does not fit into 64 bits; write it as a string"
+            return f"{where} does not fit in 64 bits; write it as a string"
     return None
 
 
 def _is_suspect(line: bytes) -> bool:
-    """Whether it may hold one of them; most lines do not and are not walked."""
+    """Whether it may hold such a number; most lines do not, and are not parsed again."""
     return any(word in line for word in _NO_NUMBERS) or bool(_SUSPECT.search(line))
 
 

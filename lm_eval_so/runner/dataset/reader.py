@@ -1,25 +1,16 @@
-"""Lines to samples, one at a time."""
+"""Reads the samples of a dataset of any format, one at a time."""
 
 import hashlib
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, NamedTuple
 
-from pydantic import ValidationError
-
-from lm_eval_so.runner.config.messages import explain
-from lm_eval_so.runner.dataset import hints
-from lm_eval_so.runner.dataset.numbers import odd_number
-from lm_eval_so.runner.dataset.source import Stamp, open_samples, stamp_of
+from lm_eval_so.runner.dataset.base import Reader
+from lm_eval_so.runner.dataset.sample import json_text, parse_checked, parse_sample
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import TestSample
 
-_BOM = b"\xef\xbb\xbf"
-_LINES_A_LOOK = 16
-"""Lines that are read between two looks at whether the file has changed."""
+_RECORDS_PER_LOOK = 16
+"""Records between two checks whether the dataset has changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,151 +19,89 @@ class Checked:
 
     Attributes:
         count: Samples.
-        sha256: Over the lines that are not blank, each with one newline, so that neither blank
-            lines nor compression change it.
-        stamp: Of the file when it was opened.
+        sha256: Of the records as JSON text, each with one newline. In a JSON Lines file these are
+            the lines that are not blank, so neither blank lines nor compression change it.
+        stamp: The stamp of the dataset when it was opened.
     """
 
     count: int
     sha256: str
-    stamp: Stamp = field(compare=False)
+    stamp: object = field(compare=False)
 
 
-class Line(NamedTuple):
-    """A line that is not blank; ``number`` counts from 1."""
-
-    number: int
-    text: bytes
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file of samples, whose faults are told as the dataset's.
+def read_samples(reader: Reader) -> Iterator[TestSample]:
+    """The samples of a dataset that `check` has passed.
 
     Raises:
-        DatasetError: The file cannot be read.
+        DatasetError: The dataset has changed since, and a record is no longer a sample.
     """
-    try:
-        with open_samples(path) as file:
-            yield file
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DatasetError(f"dataset {path} cannot be read: {reason}") from error
+    with reader.opened() as reading:
+        for record in reading.records:
+            try:
+                sample = parse_sample(json_text(record))
+            except ValueError as error:
+                raise DatasetError(f"{record.where}: {error}") from error
+            yield sample
 
 
-def lines_of(file: IO[bytes]) -> Iterator[Line]:
-    """The lines that are not blank."""
-    for number, line in enumerate(file, start=1):
-        text = line.removeprefix(_BOM).strip()  # joined files bring one each
-        if text:
-            yield Line(number, text)
+def read_checked(reader: Reader, checked: Checked) -> Iterator[TestSample]:
+    """The samples that `check` has counted and hashed, and no others.
 
-
-def read_lines(path: Path) -> Iterator[Line]:
-    """The lines that are not blank.
+    If the dataset has changed since, it is hashed again before more of it is read.
 
     Raises:
-        DatasetError: The file cannot be read.
-    """
-    with opened(path) as file:
-        yield from lines_of(file)
-
-
-def parse_sample(line: Line) -> TestSample:
-    """The sample of a line.
-
-    Raises:
-        ValueError: What is wrong with the line, in one sentence.
-    """
-    try:
-        sample = TestSample.model_validate_json(line.text)
-    except ValidationError as error:
-        raise ValueError(_sentence(error, line.text)) from error
-    fault = odd_number(line.text, sample) or hints.not_sent(sample.model_extra or {})
-    if fault:
-        raise ValueError(fault)
-    return sample
-
-
-def _sentence(error: ValidationError, text: bytes) -> str:
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return hints.of_encoding(text) or hints.of_json(text, first["ctx"]["error"])
-    return explain(error, known=(), whole="a sample") + hints.of_sample(text)
-
-
-def read_samples(path: Path) -> Iterator[TestSample]:
-    """The samples of a file that `check` has passed.
-
-    Raises:
-        DatasetError: The file has changed since, and a line is no sample any more.
-    """
-    return (_sample(path, line) for line in read_lines(path))
-
-
-def read_checked(path: Path, checked: Checked) -> Iterator[TestSample]:
-    """The samples that `check` has counted and hashed, these and no others.
-
-    A file that was replaced or changed meanwhile is hashed again before any more of it is read.
-
-    Raises:
-        DatasetError: The file holds something else by now.
+        DatasetError: The dataset holds something else now.
     """
     digest, count, stamp = Digest(), 0, checked.stamp
-    with opened(path) as file:
-        for line in lines_of(file):
-            if count % _LINES_A_LOOK == 0:
-                now = stamp_of(file)
-                if now != stamp and _digest(path) != checked.sha256:
+    with reader.opened() as reading:
+        for record in reading.records:
+            if count % _RECORDS_PER_LOOK == 0:
+                now = reading.stamp()
+                if now != stamp and _digest(reader) != checked.sha256:
                     break
                 stamp = now
             count += 1
             if count > checked.count:
                 break
-            digest.add(line)
-            yield _known(path, line)
+            try:
+                text = json_text(record)
+                digest.add(text)
+                sample = parse_checked(text)
+            except ValueError as error:
+                raise DatasetError(f"{record.where}: {error}") from error
+            yield sample
         else:
             if digest.hex() == checked.sha256:
                 return
     raise DatasetError(
-        f"dataset {path} has changed since it was checked: nothing more of it is asked, and the "
-        "same command reads it anew"
+        f"dataset {reader.name} has changed since it was checked, so nothing more is sent; run the "
+        "same command again to read the new version"
     )
 
 
 class Digest:
-    """SHA-256 over the lines that are not blank, each with one newline."""
+    """SHA-256 of JSON texts, each with one newline."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
 
-    def add(self, line: Line) -> None:
-        """Takes the next line."""
-        self._sha256.update(line.text)
+    def add(self, text: bytes) -> None:
+        """Adds the next text."""
+        self._sha256.update(text)
         self._sha256.update(b"\n")
 
     def hex(self) -> str:
-        """Of all lines so far."""
+        """The digest of all texts so far, in hex."""
         return self._sha256.hexdigest()
 
 
-def _digest(path: Path) -> str:
+def _digest(reader: Reader) -> str | None:
+    """The digest of the dataset now; None if a record cannot be read."""
     digest = Digest()
-    for line in read_lines(path):
-        digest.add(line)
+    with reader.opened() as reading:
+        for record in reading.records:
+            try:
+                digest.add(json_text(record))
+            except ValueError:
+                return None
     return digest.hex()
-
-
-def _known(path: Path, line: Line) -> TestSample:
-    """A sample of which all has been checked before."""
-    try:
-        return TestSample.model_validate_json(line.text)
-    except ValidationError:
-        return _sample(path, line)  # it has not
-
-
-def _sample(path: Path, line: Line) -> TestSample:
-    try:
-        return parse_sample(line)
-    except ValueError as error:
-        raise DatasetError(f"{path}:{line.number}: {error}") from error

@@ -1,37 +1,40 @@
-"""The files of a dataset."""
+"""Where a dataset is, and what its metadata says."""
 
-import gzip
-import io
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from lm_eval_so.runner.config.schema import DatasetConfig
+from lm_eval_so.runner.dataset.base import Reader
+from lm_eval_so.runner.dataset.registry import reader_of, suffix_of, suffixes
 from lm_eval_so.runner.errors import DatasetError
-from lm_eval_so.runner.models import Value
 
-SAMPLES = "test.jsonl"
 METADATA = "metadata.json"
+_SAMPLES = "test"  # name of the samples' file in a directory, without its suffix
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISDIR, "a directory"),
 )
-_SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
-class DatasetSource(Value):
+@dataclass(frozen=True, kw_only=True)
+class DatasetSource:
     """Where the samples are, and what ``metadata.json`` says of them.
 
     Attributes:
+        reader: Reads the samples.
+        path: The file that it reads.
         id: ``dataset_id`` (or ``id``) of the metadata, else the name of the directory or file.
         version: ``version`` of the metadata.
         metadata: All of ``metadata.json``; empty where there is none.
     """
 
+    reader: Reader
     path: Path
     id: str
     name: str
@@ -40,30 +43,23 @@ class DatasetSource(Value):
 
     @property
     def location(self) -> str:
-        """Where the samples are, from the root and with all links resolved."""
+        """The absolute path of the samples, with all links resolved."""
         return os.path.realpath(self.path)
-
-
-class Stamp(NamedTuple):
-    """What tells at a glance that an open file is as it was."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
 
 
 def locate(config: DatasetConfig) -> DatasetSource:
     """Finds the samples and reads the metadata.
 
     Raises:
-        DatasetError: A file is missing, or the metadata is no JSON object.
+        DatasetError: A file is missing, or the metadata is not a JSON object.
     """
-    samples, default_id, beside = _samples(config.path)
-    metadata = _metadata(config.metadata, beside)
-    identity = str(metadata.get("dataset_id") or metadata.get("id") or default_id)
+    given = config.path
+    samples = _in_directory(given) if given.is_dir() else _file(given)
+    metadata = _metadata(config.metadata, samples.with_name(METADATA))
+    identity = str(metadata.get("dataset_id") or metadata.get("id") or _default_id(given, samples))
     version = metadata.get("version")
     return DatasetSource(
+        reader=reader_of(samples),
         path=samples,
         id=identity,
         name=str(metadata.get("name") or identity),
@@ -72,44 +68,43 @@ def locate(config: DatasetConfig) -> DatasetSource:
     )
 
 
-def open_samples(path: Path) -> IO[bytes]:
-    """The lines of a ``.jsonl`` or ``.jsonl.gz`` file, as bytes."""
-    if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path))
-    return path.open("rb", buffering=1 << 18)
+def _in_directory(directory: Path) -> Path:
+    candidates = [directory / f"{_SAMPLES}{suffix}" for suffix in suffixes()]
+    found = next((path for path in candidates if path.exists()), None)
+    if found is None:
+        raise DatasetError(f"{directory} has no {_either([path.name for path in candidates])}")
+    _check_regular(found, "a dataset is read twice")
+    return found
 
 
-def stamp_of(file: IO[bytes]) -> Stamp:
-    """The stamp that the file has now; of a compressed one, that of the file on the disk."""
-    found = os.fstat(file.fileno())
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-def _samples(path: Path) -> tuple[Path, str, Path]:
-    if path.is_dir():
-        name = path.resolve().name
-        for candidate in (path / SAMPLES, path / f"{SAMPLES}.gz"):
-            if candidate.exists():
-                _check_regular(candidate, "it is read twice")
-                return candidate, name, path / METADATA
-        raise DatasetError(f"{path} holds no {SAMPLES}")
+def _file(path: Path) -> Path:
     if not path.exists():
         raise DatasetError(f"dataset {path} does not exist")
-    _check_regular(path, "it is read twice")
-    suffix = next((suffix for suffix in _SUFFIXES if path.name.endswith(suffix)), None)
-    if suffix is None:
-        raise DatasetError(f"dataset {path} is neither a directory nor a .jsonl or .jsonl.gz file")
-    named = path.name.removesuffix(suffix)
-    default_id = path.resolve().parent.name if named == "test" else named
-    return path, default_id, path.with_name(METADATA)
+    _check_regular(path, "a dataset is read twice")
+    if suffix_of(path) is None:
+        raise DatasetError(
+            f"dataset {path} is neither a directory nor a {_either(suffixes())} file"
+        )
+    return path
+
+
+def _default_id(given: Path, samples: Path) -> str:
+    if given.is_dir():
+        return given.resolve().name
+    named = samples.name.removesuffix(suffix_of(samples) or "")
+    return given.resolve().parent.name if named == _SAMPLES else named
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _check_regular(path: Path, why: str) -> None:
-    """Refuses a pipe, a socket or a device before it is opened, which could wait for ever."""
+    """Refuses a pipe, a socket or a device before it is opened, which could wait forever."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
-        raise DatasetError(f"{path} is {kind}, no regular file: {why}; write it to a file first")
+        raise DatasetError(f"{path} is {kind}, not a regular file: {why}; save it as a file first")
 
 
 def _metadata(named: Path | None, beside: Path) -> dict[str, Any]:
@@ -122,7 +117,7 @@ def _metadata(named: Path | None, beside: Path) -> dict[str, Any]:
     except OSError as error:
         raise DatasetError(f"metadata {path} cannot be read: {error.strerror}") from error
     except orjson.JSONDecodeError as error:
-        raise DatasetError(f"{path}:{error.lineno}: no JSON: {error.msg}") from error
+        raise DatasetError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from error
     if not isinstance(metadata, dict):
         raise DatasetError(f"{path}: metadata must be a JSON object, got {type(metadata).__name__}")
     return metadata

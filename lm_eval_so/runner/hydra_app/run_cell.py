@@ -14,8 +14,8 @@ from lm_eval_so.runner.host.output import show, tell
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.progress.ending import explain
-from lm_eval_so.runner.progress.log import LogProgress
-from lm_eval_so.runner.progress.table import one_line, print_report
+from lm_eval_so.runner.progress.final_table import one_line, print_report
+from lm_eval_so.runner.progress.log_lines import LogProgress
 from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.log import show_log

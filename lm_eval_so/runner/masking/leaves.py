@@ -1,4 +1,4 @@
-"""Single values of a config that is still text, and where they stand."""
+"""Single values of a config that is still text, and their places."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ _INTERPOLATION = "${"
 
 
 class Place(NamedTuple):
-    """Where a value stands: ``backend.options.default_headers.Authorization``."""
+    """The place of a value in the config: ``backend.options.default_headers.Authorization``."""
 
     name: str
     mapping: str = ""
@@ -29,19 +29,19 @@ class Place(NamedTuple):
 
     @property
     def is_secret(self) -> bool:
-        """Whether whatever stands there is a secret."""
+        """Whether every value there is a secret."""
         if holds_query(self.mapping) and is_secret_parameter(self.name):
             return True
         return is_secret_name(self.name) or holds_headers(self.mapping)
 
     def within(self, name: object) -> "Place":
-        """The place of an item of the mapping that stands there; below a secret all are."""
+        """The place of an item of the mapping there; all items below a secret are secret."""
         own = str(name)
         return self if self.is_secret else Place(own, self.name)
 
 
 def is_secret_leaf(text: str, place: Place) -> bool:
-    """Whether a single value is a secret, or an address that holds one."""
+    """Whether a single value is a secret, or an address that contains one."""
     if not text or text.startswith(_INTERPOLATION):
         return False
     if place.is_secret or holds_headers(place.name):
@@ -63,13 +63,13 @@ def replace_leaves(
     replace: Callable[[str], str],
     text_of: Callable[[Any], str | None] = _plain,
 ) -> Any:  # noqa: ANN401 - as above
-    """The value with something else in the place of each secret.
+    """The value with each secret replaced.
 
     Args:
         value: Mappings, lists and single values.
-        place: Where it stands.
-        replace: Gives what stands for a secret.
-        text_of: The text of a single value; None where it can be no secret.
+        place: The place of the value.
+        replace: Returns the replacement of a secret.
+        text_of: Returns the text of a single value; None if it cannot be a secret.
     """
     if isinstance(value, dict):
         return {

@@ -1,4 +1,4 @@
-"""The one list of names that stand for secrets: of options, headers, parameters and variables."""
+"""The list of names of secrets: options, headers, parameters and variables."""
 
 import re
 
@@ -11,40 +11,40 @@ _NO_SECRET = re.compile(
     r"(^|_)((bos|cls|eos|mask|pad|sep|unk|begin|end|special|start|stop|image|audio|per)_token"
     r"|(cache|foreign|group|primary|public|sort)_key)$"
 )
-"""A tokenizer's words, and keys that lock nothing (``prompt_cache_key``)."""
+"""Words of tokenizers, and keys that are not secret (``prompt_cache_key``)."""
 
 _HEADERS, _QUERIES = re.compile(r"(^|_)headers$"), re.compile(r"(^|_)query$")
 _NAMES_VARIABLE = "_env"
 HANDED_ON = "LM_EVAL_SO_SECRET_"
-"""Variables in which secrets of the command line are handed on begin with this."""
+"""Prefix of the variables that pass secrets of the command line to other processes."""
 
 
 def is_secret_name(name: str) -> bool:
     """Whether an option, a header or a variable of this name holds a secret.
 
-    ``api_key_env`` does not; of a dotted key the last part counts.
+    ``api_key_env`` does not. Only the last part of a dotted key counts.
     """
     plain = _plain(name)
     return _SECRET.search(plain) is not None and _NO_SECRET.search(plain) is None
 
 
 def is_secret_parameter(name: str) -> bool:
-    """Whether a parameter of an address holds a secret; ``code`` is the key of Azure Functions."""
+    """Whether a URL parameter holds a secret; ``code`` is the key of Azure Functions."""
     return is_secret_name(name) or _plain(name) == "code"
 
 
 def holds_headers(name: str) -> bool:
-    """Whether an option of this name maps names of headers to values, all of which are secret."""
+    """Whether an option of this name maps header names to values, which are all secret."""
     return _HEADERS.search(_plain(name)) is not None
 
 
 def holds_query(name: str) -> bool:
-    """Whether an option of this name maps names of an address's parameters to values."""
+    """Whether an option of this name maps names of URL parameters to values."""
     return _QUERIES.search(_plain(name)) is not None
 
 
 def names_variable(name: str) -> bool:
-    """Whether an option of this name holds the name of a variable that holds a secret."""
+    """Whether an option of this name names an environment variable with a secret."""
     return _plain(name).endswith(_NAMES_VARIABLE)
 
 

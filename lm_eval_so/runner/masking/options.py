@@ -1,4 +1,4 @@
-"""Options of a backend, and other mappings of the config: concealed, shown, searched."""
+"""Hides, shows and finds secrets in backend options and other mappings of the config."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ _CONCEALED_HEADERS = {"default_headers", "extra_headers"}
 
 
 def concealed(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, with a SecretStr for each secret, so that no print shows it by chance."""
+    """The options with a SecretStr for each secret, so that no print shows it by accident."""
     return {
         name: {header: _secret(value) for header, value in item.items()}
         if name in _CONCEALED_HEADERS and isinstance(item, Mapping)
@@ -34,7 +34,7 @@ def concealed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def opened(value: Any) -> Any:  # noqa: ANN401 - any option
-    """The value with its secrets, for whoever sends them."""
+    """The value with its secrets in plain text, to be sent."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, Mapping):
@@ -43,7 +43,7 @@ def opened(value: Any) -> Any:  # noqa: ANN401 - any option
 
 
 def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as they may be written: without secrets, and with the names of headers alone."""
+    """The options that may be written: without secrets, and only with the names of headers."""
     return {
         name: dict.fromkeys(item, MASK)
         if holds_headers(name) and isinstance(item, Mapping)
@@ -53,7 +53,7 @@ def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def identity_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as far as they may tell one run from another: without what is concealed."""
+    """The options that may identify a run: without concealed values."""
     return {
         name: _identity(name, item)
         for name, item in options.items()
@@ -62,9 +62,9 @@ def identity_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_plain_headers(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with those headers opened that no name tells to be a secret.
+    """The options with plain text for the headers whose names are not those of secrets.
 
-    They are part of the identity of a backend whose options no model checks.
+    They are part of the identity of a backend whose options have no model.
     """
     return {
         name: {
@@ -78,7 +78,7 @@ def with_plain_headers(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown(value: Any, name: str = "") -> Any:  # noqa: ANN401 - any part of a config
-    """A part of a config as it may be written: ``***`` in the place of each secret."""
+    """A part of a config that may be written: with ``***`` for each secret."""
     if isinstance(value, SecretStr) or (is_secret_name(name) and value not in (None, "")):
         return MASK
     if holds_headers(name) and value:
@@ -94,7 +94,7 @@ def shown(value: Any, name: str = "") -> Any:  # noqa: ANN401 - any part of a co
 
 
 def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
-    """Every secret the options hold or name: values, variables named by ``*_env``, passwords."""
+    """Every secret in the options: values, passwords, and variables named by ``*_env``."""
     for name, value in options.items():
         if names_variable(name):
             yield os.environ.get(str(value), "")
@@ -120,7 +120,7 @@ def _concealed(name: str, value: object) -> object:
 
 
 def _secret(value: object) -> object:
-    """A key may be a number, as YAML reads it."""
+    """A key may be a number, because YAML reads it as one."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
     return SecretStr(str(value))

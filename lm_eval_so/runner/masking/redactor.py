@@ -1,4 +1,4 @@
-"""Takes known secrets out of what is about to be written or shown."""
+"""Removes known secrets from text before it is written or shown."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -16,14 +16,14 @@ from lm_eval_so.runner.masking.values import (
 
 _SHORTEST = 4
 _LEAST_PART = 12
-"""Characters of a key that are masked by themselves: texts are cut before they come here."""
+"""Characters of a partial key that are masked: texts may be cut before they are masked."""
 
 
 class Redactor:
-    """Two strengths, since a key may be any word: ``OPENAI_API_KEY=anything``.
+    """Masks in two strengths, since a key may be any word: ``OPENAI_API_KEY=anything``.
 
-    In what others say (errors, tracebacks) every known secret is masked. In data, in configs and in
-    sentences of ours only those are that look like keys: a word of a language stays.
+    In foreign text (errors, tracebacks) every known secret is masked. In data, configs and our own
+    messages only secrets that look like keys are masked, so that ordinary words stay.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -34,20 +34,20 @@ class Redactor:
         self._in_lines = [word.encode(errors="replace") for word in self._keys]
 
     def text(self, text: str) -> str:
-        """What others say, an error above all, without any secret."""
+        """Foreign text, such as an error, without any secret."""
         for word in self._words:
             text = text.replace(word, MASK)
         return self.own_text(text)
 
     def own_text(self, text: str) -> str:
-        """A sentence of ours, which may name ids and models, without what looks like a key."""
+        """One of our own messages, without secrets that look like keys; ids and models stay."""
         text = self._without_keys(text)
         for word in self._keys:
             text = _without_parts(text, word)
         return without_issued_keys(public_address(text))
 
     def details(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-        """`text`, for all texts in what an error has with it."""
+        """`text`, for all texts in the details of an error."""
         return _each_text(value, self.text)
 
     def data(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -55,7 +55,7 @@ class Redactor:
         return _each_text(value, self._without_keys) if self._keys else value
 
     def line(self, line: bytes) -> bytes:
-        """A result's line without keys in its answer; its ids and its questions stay."""
+        """The line of a result without keys in its answer; its ids and questions stay."""
         if not any(word in line for word in self._in_lines):
             return line
         fields = orjson.loads(line)
@@ -81,7 +81,7 @@ def _in_query(word: str) -> str:
 
 
 _FORMS = (_in_json, _in_address, _in_query)
-"""How a secret stands in what a server may repeat."""
+"""The forms of a secret in text that a server may repeat."""
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401 - any JSON value
@@ -95,7 +95,7 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401
 
 
 def _without_parts(text: str, key: str) -> str:
-    """The text without beginnings of a key, as a cut leaves them."""
+    """The text without the beginnings of a key that was cut."""
     start = key[:_LEAST_PART]
     at = text.find(start)
     while at >= 0:

@@ -1,4 +1,4 @@
-"""What a secret looks like where no name tells of it, and addresses without theirs."""
+"""Recognises secrets without a name, and removes secrets from addresses."""
 
 import os
 import re
@@ -23,7 +23,7 @@ _PARAMETER = re.compile(r"(?<=[?&;#])([^=&#;?\s'\"]+)=([^&#;\s'\"]*)")
 
 
 def looks_like_key(word: str) -> bool:
-    """Whether a word is hardly one of a language: long, of one piece, and with digits."""
+    """Whether a word is probably a key: long, without spaces, and with digits."""
     return (
         len(word) >= _SHORTEST_KEY
         and any(sign.isdigit() for sign in word)
@@ -32,24 +32,24 @@ def looks_like_key(word: str) -> bool:
 
 
 def is_issued_key(word: str) -> bool:
-    """Whether a word begins as the keys of a provider do."""
+    """Whether a word begins like the keys of a provider."""
     return _ISSUED.fullmatch(word.strip()) is not None
 
 
 def is_no_variable(name: str) -> bool:
-    """Whether what stands in the place of a variable's name is no name, but a key itself."""
+    """Whether a value that should name a variable is a key instead."""
     if not _NAME.fullmatch(name):
         return True
     return name not in os.environ and name != name.upper() and looks_like_key(name)
 
 
 def without_issued_keys(text: str) -> str:
-    """The text without what looks like a provider's key, or stands behind ``Bearer``."""
+    """The text without provider keys and tokens after ``Bearer``."""
     return _BEARER.sub(rf"\1 {MASK}", _ISSUED.sub(MASK, text))
 
 
 def public_address(url: str) -> str:
-    """``https://user:password@host/v1?key=...`` without what is secret in it; any text will do."""
+    """``https://user:password@host/v1?key=...`` without its secrets; takes any text."""
     if "://" not in url:
         return url
     return _PARAMETER.sub(_public_parameter, without_userinfo(url))
@@ -61,7 +61,7 @@ def without_userinfo(url: str) -> str:
 
 
 def secrets_in_address(text: str) -> Iterator[str]:
-    """Passwords, tokens in the place of a user name, and secret parameters."""
+    """Passwords, tokens used as a user name, and secret parameters."""
     if "://" not in text:
         return
     for found in _USERINFO.findall(text):
@@ -74,10 +74,10 @@ def secrets_in_address(text: str) -> Iterator[str]:
 
 
 def secrets_in_environment(environ: Mapping[str, str] | None = None) -> Iterator[str]:
-    """What variables hold whose names tell of a secret: a key, whatever the run needs it for.
+    """The values of variables with the name of a secret.
 
-    A word of a language is none: ``OPENAI_API_KEY=anything`` hides nothing by itself. Proxies and
-    MLflow's address may hold a password.
+    Only values that look like keys count: ``OPENAI_API_KEY=anything`` hides nothing by itself.
+    Addresses of proxies and of MLflow may contain a password.
     """
     for name, value in (os.environ if environ is None else environ).items():
         yield from (within := list(secrets_in_address(value)))
@@ -87,7 +87,7 @@ def secrets_in_environment(environ: Mapping[str, str] | None = None) -> Iterator
 
 
 def without_handed_on() -> dict[str, str]:
-    """The environment for a process that needs no key of the command line."""
+    """The environment for a process that does not need the keys of the command line."""
     return {name: value for name, value in os.environ.items() if not name.startswith(HANDED_ON)}
 
 

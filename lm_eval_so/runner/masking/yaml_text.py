@@ -1,4 +1,4 @@
-"""YAML as Hydra prints it and keeps it, without secrets."""
+"""Removes secrets from YAML that Hydra prints or saves."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,26 +18,26 @@ _PAIR = re.compile(
 _ITEM = re.compile(r"- (?P<quote>['\"]?)(?P<override>[+~]{0,2}[\w.@/-]+=.*)(?P=quote)")
 _PACKAGE = re.compile(r"# @package (?P<key>[\w.]+)")
 _DIRECTORY = re.compile(r"override_dirname: (?P<quote>['\"]?)(?P<override>.+)(?P=quote)")
-"""All overrides in one value, with commas between."""
+"""All overrides in one value, separated by commas."""
 _NOTHING = {"null", "''", '""', "{}", "[]"}
 
 
 def without_secrets(text: str, masked_override: Callable[[str], str]) -> str:
-    """The text with ``***`` in the place of each secret, line by line.
+    """The text with ``***`` for each secret, line by line.
 
-    It need not be YAML as a whole: ``--info`` prints other things beside it. A value may go over
-    several lines, and they are known by their indentation.
+    The text may contain more than YAML, as that of ``--info`` does. A value may take several lines,
+    which are found by their indentation.
 
     Args:
-        text: Block YAML; a first line ``# @package a.b`` says what it is a part of.
-        masked_override: Gives an override, an item of a list, as it may be shown.
+        text: Block YAML; a first line ``# @package a.b`` gives its place in the config.
+        masked_override: Masks an override, which is an item of a list.
     """
     return "".join(_lines(text.splitlines(keepends=True), masked_override))
 
 
 def _lines(lines: list[str], masked_override: Callable[[str], str]) -> Iterator[str]:
     around: list[tuple[int, str]] = []  # indentation and name of the mappings around a line
-    hidden: int | None = None  # indentation of the pair whose further lines are left out
+    hidden: int | None = None  # indentation of the pair whose other lines are left out
     for line in lines:
         bare = line.strip()
         indent = len(line) - len(line.lstrip(" "))
@@ -73,7 +73,7 @@ def _public(line: str, found: re.Match[str] | None, masked_override: Callable[[s
 
 
 def _mapping(name: str, around: list[tuple[int, str]]) -> str:
-    """The name of the mapping that a pair stands in; it may have a dotted key."""
+    """The name of the mapping that contains a pair; the pair may have a dotted key."""
     path = name.rpartition(".")[0]
     return path.rpartition(".")[2] if path else (around[-1][1] if around else "")
 

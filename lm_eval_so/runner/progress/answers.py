@@ -1,4 +1,4 @@
-"""The first answers of a run, a line each, so that a person sees at once whether it went right."""
+"""The first answers of a run, one line each, to see at once whether the run went well."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -14,7 +14,7 @@ _GAP = "  "
 
 
 def first_answers(results: Iterable[RunResult], width: int) -> Iterator[str]:
-    """Sample id and first words, each line cut to ``width`` characters of a terminal."""
+    """Sample id and first words, each line cut to ``width`` terminal cells."""
     found = [
         (cut(result.sample_id, _LONGEST_ID), result.response.text)
         for result in islice(results, _LOOKED_AT)

@@ -17,7 +17,7 @@ _INTERVAL = 0.2  # seconds
 
 
 class BarProgress:
-    """A line with what is done and to be done; log lines go above it, and it leaves no trace."""
+    """One line that shows the progress; log lines go above it, and it is removed at the end."""
 
     def __init__(
         self, console: Console, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -33,11 +33,11 @@ class BarProgress:
         self._screen = Screen(
             console=self._console,
             transient=True,
-            auto_refresh=False,  # refreshed by the event loop: no thread beside it
+            auto_refresh=False,  # the event loop refreshes it: no extra thread
             get_renderable=self._line,
         )
         self._screen.start()
-        self._console.show_cursor()  # a shell that gets the terminal back by Ctrl-Z needs it
+        self._console.show_cursor()  # a shell needs it after Ctrl-Z
         self._refreshing = asyncio.create_task(self._refresh())
 
     async def result(self, result: RunResult) -> None:
@@ -49,7 +49,7 @@ class BarProgress:
         self._tally.keep()
 
     def ended(self) -> None:
-        """Takes the line away."""
+        """Removes the line."""
         self._refreshing.cancel()
         self._screen.stop()
 

@@ -1,4 +1,4 @@
-"""Why a run did not come to its end, and what to do: a sentence for a person."""
+"""Why a run stopped early, and what to do: a sentence for a person."""
 
 import logging
 
@@ -19,18 +19,20 @@ _LOG = logging.getLogger(__name__)
 
 
 def explain(report: RunReport, resume_command: str | None) -> str | None:
-    """Says why the run did not come to its end; returns the sentence.
+    """Logs why the run stopped early; returns the sentence.
 
     Args:
         report: How it ended.
-        resume_command: The command that goes on with it; None where that is said elsewhere.
+        resume_command: The command that resumes it; None if it is printed elsewhere.
     """
     fault = report.fault
     match fault:
         case None:
             return None
         case InterruptedRunError():
-            _LOG.warning("%s; what was received is kept.%s", fault, _way_out(fault, resume_command))
+            _LOG.warning(
+                "%s; all received results are kept.%s", fault, _way_out(fault, resume_command)
+            )
             return str(fault)
         case BackendUnusableError(__cause__=BackendFaultError(__cause__=Exception())):
             log = report.run_dir / LOG
@@ -42,7 +44,7 @@ def explain(report: RunReport, resume_command: str | None) -> str | None:
             return str(fault)
     sentence = f"a bug: {type(fault).__name__}: {fault}{where_raised(fault)}"
     _LOG.error(
-        "%s; what was received is kept, and the traceback is in %s",
+        "%s; all received results are kept; the traceback is in %s",
         sentence,
         report.run_dir / LOG,
         exc_info=fault,
@@ -51,18 +53,16 @@ def explain(report: RunReport, resume_command: str | None) -> str | None:
 
 
 def _way_out(fault: BaseException, resume_command: str | None) -> str:
-    """How to go on; the same command is not named where it must fail again."""
+    """How to resume; no command is given if it would fail again."""
     match fault:
-        case BudgetSpentError():  # its own words name what to change
+        case BudgetSpentError():  # its message says what to change
             return ""
         case BackendUnusableError():
-            return (
-                " What was received is kept: once this is mended, the run goes on where it stopped."
-            )
+            return " All received results are kept. Fix this, then run the command again to resume."
         case _ if resume_command is None:
             return ""
         case RunDirectoryBusyError():
-            return f" Once it has ended, go on with: {resume_command}"
+            return f" When it has ended, resume with: {resume_command}"
         case StoreError():
-            return f" When this is mended, go on with: {resume_command}"
-    return f" Go on with: {resume_command}"
+            return f" Fix this, then resume with: {resume_command}"
+    return f" Resume with: {resume_command}"

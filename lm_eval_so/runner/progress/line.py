@@ -1,4 +1,4 @@
-"""The one line of progress: what matters most comes first, and what does not fit is left out."""
+"""The progress line: the most important parts come first; parts that do not fit are left out."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from lm_eval_so.runner.progress.tally import Tally
 from lm_eval_so.runner.progress.units import duration, number
 
 _GAP = "  "
-_SHARE, _LONGEST = 8, 24  # an eighth of the line is the bar, up to so many characters
+_SHARE, _LONGEST = 8, 24  # the bar takes an eighth of the line, at most so many characters
 
 
 def status_line(tally: Tally, live: Live, title: str, width: int, *, ascii_only: bool) -> Text:
-    """Bar, count and percentage, and as much of the rest as fits into ``width`` characters."""
+    """Bar, count and percentage, and as many other parts as fit in ``width`` characters."""
     share = tally.done / tally.total if tally.total else 1.0
     line = _bar(share, min(width // _SHARE, _LONGEST), ascii_only=ascii_only)
     line.append(f" {tally.done}/{tally.total} {int(100 * share)}%")
@@ -32,11 +32,11 @@ def _bar(share: float, width: int, *, ascii_only: bool) -> Text:
 
 
 def _parts(tally: Tally, live: Live) -> Iterator[str]:
-    """By importance."""
+    """The most important first."""
     results, tokens = tally.rates()
     remaining = tally.remaining()
     if remaining is not None:
-        yield f"{duration(remaining)} to go"
+        yield f"ETA {duration(remaining)}"
     if live.paused_s:
         yield f"paused {duration(live.paused_s)}"
     if tally.failed:
@@ -44,7 +44,7 @@ def _parts(tally: Tally, live: Live) -> Iterator[str]:
     yield f"{number(results)}/s"
     yield f"{live.in_flight} of {live.concurrency} in flight"
     if retries := tally.retries(live):
-        yield f"{retries} tried again"
+        yield f"{retries} retried"
     if live.rate_limit:
         yield f"limit {live.rate_limit:g}/s"
     if tokens:

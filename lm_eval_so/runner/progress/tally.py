@@ -1,4 +1,4 @@
-"""Counts and rates of a run as it goes on."""
+"""Counts and rates of a run while it runs."""
 
 import time
 from collections import deque
@@ -7,14 +7,15 @@ from collections.abc import Callable
 from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.models import RunResult
 
-_WINDOW = 30.0  # seconds that a rate looks back
+_WINDOW = 30.0  # seconds that a rate covers
 
 
 class Tally:
-    """What a person wants to know while waiting.
+    """Counts samples, failures and tokens.
 
     Attributes:
-        done: Samples with an outcome, those of earlier runs included.
+        done: Samples with an outcome, including those of earlier runs.
+        kept: Samples that were already answered.
     """
 
     def __init__(self, total: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,12 +26,12 @@ class Tally:
         self._marks: deque[tuple[float, int, int]] = deque([(clock(), 0, 0)])
 
     def keep(self) -> None:
-        """Counts a sample that had its answer."""
+        """Counts a sample that was already answered."""
         self.kept += 1
         self.done += 1
 
     def add(self, result: RunResult) -> None:
-        """Counts a result; what a disk has lost comes once more."""
+        """Counts a result; a result that the disk lost is counted again."""
         self.done = min(self.done + 1, self.total)
         self._results += 1
         self.failed += result.status != "ok"
@@ -43,16 +44,16 @@ class Tally:
             self._marks.popleft()
 
     def retries(self, live: Live) -> int:
-        """Requests of this run that were no sample's first, those in flight set aside."""
+        """Requests of this run after the first of a sample, without those in flight."""
         return max(0, live.requests - live.in_flight - self._results)
 
     def rates(self) -> tuple[float, float]:
-        """Results and tokens per second of late."""
+        """Results and tokens per second, over the last 30 seconds."""
         then, results, tokens = self._marks[0]
         elapsed = max(self._clock() - then, 1e-9)
         return (self._results - results) / elapsed, (self._tokens - tokens) / elapsed
 
     def remaining(self) -> float | None:
-        """Seconds still to go at this rate; None where there is no telling."""
+        """Seconds until the end at this rate; None if there is no rate yet."""
         rate, _ = self.rates()
         return (self.total - self.done) / rate if rate else None

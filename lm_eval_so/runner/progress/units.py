@@ -1,11 +1,11 @@
-"""Numbers as a person reads them."""
+"""Numbers in a readable form."""
 
 from rich.cells import cell_len, set_cell_size
 
 _MINUTE, _HOUR = 60, 3600
 _CUT = "..."
 _CHARACTERS_A_CELL = 4
-"""Combining characters take no cell; a text is not read further than this to be cut."""
+"""Combining characters take no cell; no more of a text than this is read to cut it."""
 _TEN = 10
 
 
@@ -35,7 +35,7 @@ def number(value: float) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """A text on one line of at most ``width`` cells of a terminal, without what moves a cursor."""
+    """The text on one line of at most ``width`` terminal cells, without control characters."""
     head = text[: _CHARACTERS_A_CELL * width]
     visible = "".join(mark if mark.isprintable() else " " for mark in head)
     line = " ".join(visible.split())

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
-from lm_eval_so.runner.config.directory import earlier_directory, run_directory
 from lm_eval_so.runner.config.identity import identity
+from lm_eval_so.runner.config.run_path import earlier_directory, run_directory
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
@@ -77,10 +77,10 @@ def planned(
     requests = RequestBuilder(plan.run_config, endpoint=backend.endpoint, defaults=backend.defaults)
 
     def questions() -> Iterator[Question]:
-        for sample in read_samples(source.path):
+        for sample in read_samples(source.reader):
             yield sample.id, requests.key(sample)
 
-    digest = cache(lambda: sha256 or check(source.path).sha256)
+    digest = cache(lambda: sha256 or check(source.reader).sha256)
     asked = Asked(source.location, digest, questions)
     return Planned(plan, identity_of(plan, source, backend), asked, redactor_of(plan, backend))
 

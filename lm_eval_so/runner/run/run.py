@@ -148,7 +148,7 @@ class Run:
     def _feed(self) -> OwedFeed:
         prepared = self._prepared
         return OwedFeed(
-            read_checked(prepared.source.path, prepared.dataset),
+            read_checked(prepared.source.reader, prepared.dataset),
             prepared.requests,
             self.directory.ledger,
             stopping=lambda: bool(self.stop),

@@ -1,4 +1,4 @@
-"""What the holder of a run directory says of itself, and what that tells of it from here."""
+"""What the holder of a run directory writes about itself, and whether it still runs."""
 
 import os
 import secrets
@@ -12,14 +12,14 @@ from lm_eval_so.runner.models import Value
 
 
 class Claim(Value):
-    """What the file holds.
+    """The content of the holder's file.
 
     Attributes:
-        boot: Of the host's kernel, anew each time that it starts; None where that is not told.
-        namespace: In which ``pid`` counts, as in a container.
-        began: When the process began, in ticks since the boot; None where that is not told.
-        token: Of this claim alone.
-        heartbeat: When it was last renewed, on the holder's own clock.
+        boot: Id of the boot of the host; None if it is unknown.
+        namespace: Pid namespace of ``pid``, such as that of a container.
+        began: When the process began, in ticks since the boot; None if it is unknown.
+        token: Unique for this claim.
+        heartbeat: Time of the last renewal, by the holder's clock.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -34,7 +34,7 @@ class Claim(Value):
 
 
 def claim_of_this_process() -> Claim:
-    """A new one, without a heartbeat yet."""
+    """A new claim, without a heartbeat yet."""
     boot, namespace, began = _here()
     return Claim(
         host=socket.gethostname(),
@@ -48,7 +48,7 @@ def claim_of_this_process() -> Claim:
 
 
 def parsed(text: bytes) -> Claim | None:
-    """The claim in a file; None where that is damaged."""
+    """The claim in a file; None if it is damaged."""
     try:
         return Claim.model_validate_json(text)
     except ValidationError:
@@ -56,12 +56,12 @@ def parsed(text: bytes) -> Claim | None:
 
 
 def named(claim: Claim | None) -> str:
-    """The words that tell which process it is, in brackets."""
+    """Which process it is, in brackets."""
     return "" if claim is None else f" (pid {claim.pid} on host {claim.host})"
 
 
 def is_gone(claim: Claim | None) -> bool:
-    """Whether its process could be seen from here, and is not there any more."""
+    """Whether its process would be visible from here, but no longer exists."""
     if claim is None or None in (claim.boot, claim.namespace, claim.began):
         return False
     boot, namespace, _ = _here()
@@ -78,7 +78,7 @@ def is_gone(claim: Claim | None) -> bool:
 
 
 def _here() -> tuple[str | None, str | None, int | None]:
-    """The boot, the pid namespace and when this process began; Nones where they are not told."""
+    """The boot, the pid namespace and when this process began; Nones if they are unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())
@@ -92,7 +92,7 @@ def _here() -> tuple[str | None, str | None, int | None]:
 
 class _Process(NamedTuple):
     pid: int
-    is_dead: bool  # and only its parent has not noticed yet
+    is_dead: bool  # but its parent has not noticed yet
     began: int
 
 

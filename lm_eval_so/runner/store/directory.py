@@ -1,4 +1,4 @@
-"""One run directory: claimed, resumed, written, put in order."""
+"""One run directory: claimed, resumed, written, and sorted at the end."""
 
 import asyncio
 import os
@@ -37,14 +37,14 @@ class RunDirectory:
     """The files of one run, held by this process while the context lasts.
 
     Args:
-        identity: What the directory must belong to.
+        identity: The identity that the directory must have.
         count: Samples in the dataset.
-        redactor: Takes secrets out of every line.
-        asked: The dataset, which must be the one that the directory has results of; None for any.
+        redactor: Removes secrets from every line.
+        asked: The dataset; the results in the directory must be of it. None allows any.
 
     Attributes:
-        spent: What all commands have taken.
-        refusal: Of the disk, to keep what it had taken; the first.
+        spent: The total of all commands.
+        refusal: The first error of the disk when it was to sync.
 
     Raises (on entering):
         RunDirectoryBusyError: Another process holds it.
@@ -101,7 +101,8 @@ class RunDirectory:
         """Writes a result; when this returns, a crash of the process cannot lose it.
 
         Returns:
-            The result as it is kept: an answer that has no JSON form is repaired, or an error.
+            The result as written: an answer that cannot be written as JSON is repaired, or
+            becomes an error.
 
         Raises:
             StoreError: It cannot be written.
@@ -114,38 +115,38 @@ class RunDirectory:
         return kept
 
     def stored(self, offset: int) -> RunResult:
-        """The result that stands at an offset of the results file."""
+        """The result at an offset of the results file."""
         return read_line(self._results.line_at(offset))
 
     def believe_the_file(self) -> None:
-        """Forgets what was counted: what the file holds is kept, and all else is owed."""
+        """Reads the file again: the samples it has an answer for are kept, all others are owed."""
         self.ledger = Ledger(self._results.scan(), self._count)
 
     def write_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replaces ``run_metadata.json``.
 
         Raises:
-            StoreError: It cannot be written, or the directory is another process's by now.
+            StoreError: It cannot be written, or another process has taken the directory.
         """
         self._lock.check()
         write_metadata(self.path, metadata)
 
     def put_in_order(self, see: See = lambda _: None) -> None:
-        """Leaves one line per sample that has an outcome, in dataset order; it is the last thing.
+        """Leaves one line per sample that has an outcome, in dataset order; call it last.
 
-        Answers to questions that the dataset does not ask any more are kept aside, in case it
+        Answers to questions that the dataset no longer asks are kept in another file, in case it
         asks them again.
 
         Args:
-            see: Is given what each of these lines holds.
+            see: Gets the content of each of these lines.
 
         Raises:
-            LostLinesError: Lines that were written are not there; the file is as it was.
-            StoreError: A new file cannot be written; the old one still stands.
+            LostLinesError: Lines that were written are missing; the file is unchanged.
+            StoreError: A new file cannot be written; the old one is unchanged.
         """
         self._lock.check()
         self.spent.flush()
-        with suppress(StoreError):  # kept in `refusal`; then the new file is what lasts
+        with suppress(StoreError):  # kept in `refusal`; the new file is synced instead
             self._sync()
         lines = _seen(self._results.lines_at(self.ledger.places()), see)
         if self.refusal is None and self._results.is_just(self.ledger.places()):
@@ -159,11 +160,11 @@ class RunDirectory:
         put_in_place(ordered, self.results_path)
 
     async def keep_synced(self) -> None:
-        """Syncs what was written to disk again and again, until cancelled.
+        """Syncs the files to disk every second, until cancelled.
 
         Raises:
             StoreError: The disk refuses.
-            RunDirectoryBusyError: Another process writes here, which the lock did not show.
+            RunDirectoryBusyError: Another process writes here, although this one has the lock.
         """
         while True:
             await asyncio.sleep(_SYNC_INTERVAL)
@@ -173,9 +174,9 @@ class RunDirectory:
     def _check_dataset(self) -> None:
         if self._asked is not None and not may_go_on(self.path, self._asked):
             raise ForeignRunError(
-                f"{self.path} holds the results of another dataset with the id "
-                f"{self._identity['dataset']!r}; choose another output_dir, or give each of them "
-                "a dataset_id of its own in its metadata.json"
+                f"{self.path} has the results of another dataset with the id "
+                f"{self._identity['dataset']!r}; choose another output_dir, or give each dataset "
+                "its own dataset_id in metadata.json"
             )
 
     def _sync(self) -> None:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are complete or absent."""
 
 import errno
 import glob
@@ -17,27 +17,27 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
-    """Puts a new file in the place of ``path`` in one step, synced to disk.
+    """Replaces ``path`` with a new file in one step, synced to disk.
 
     Raises:
-        StoreError: It cannot be written; what stood there before still does.
+        StoreError: It cannot be written; the old file is unchanged.
     """
     put_in_place(write_beside(path, pieces), path)
 
 
 def write_beside(path: Path, pieces: Iterable[bytes]) -> Path:
-    """Writes and syncs a file that `put_in_place` will put in the place of ``path``.
+    """Writes and syncs a file with which `put_in_place` replaces ``path``.
 
-    Its name is the writer's own, so that several may write at once.
+    Its name is unique for the writer, so that several can write at once.
 
     Raises:
-        StoreError: It cannot be written, and is gone again; so it is where ``pieces`` raises.
+        StoreError: It cannot be written. The new file is removed, also if ``pieces`` raises.
     """
     mark = f"{_machine()}-{os.getpid()}-{threading.get_ident()}"
     temporary = path.with_name(f"{path.name}.{mark}{_SUFFIX}")
     try:
         remove_abandoned(path)
-        temporary.unlink(missing_ok=True)  # whatever it is, a link included
+        temporary.unlink(missing_ok=True)  # also if it is a link
         descriptor = open_own(temporary, os.O_WRONLY | os.O_TRUNC)
         with open(descriptor, "wb", buffering=1 << 18) as file:  # noqa: PTH123 - a descriptor
             file.writelines(pieces)
@@ -52,11 +52,11 @@ def write_beside(path: Path, pieces: Iterable[bytes]) -> Path:
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Gives a written file its name, in the place of what had it before.
+    """Renames a written file to its final name; it replaces an older one.
 
     Raises:
-        StoreError: It cannot be done, and what had the name still has it; or it was done, and the
-            disk refuses to say that it will last.
+        StoreError: The file cannot be renamed, and the old one is unchanged; or it was renamed,
+            but the disk refuses to sync it.
     """
     try:
         temporary.replace(path)
@@ -67,16 +67,16 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Removes what processes of this machine left that were killed while they wrote ``path``."""
+    """Removes files of processes of this machine that were killed while they wrote ``path``."""
     for found in path.parent.glob(f"{glob.escape(path.name)}.*{_SUFFIX}"):
         machine, *numbers = found.name[len(path.name) + 1 : -len(_SUFFIX)].split("-")
         if machine == _machine() and _is_dead(*numbers):
             _remove(found)
-    _remove(path.with_name(f"{path.name}{_SUFFIX}"))  # as earlier versions called it
+    _remove(path.with_name(f"{path.name}{_SUFFIX}"))  # the name in earlier versions
 
 
 def sync_file(descriptor: int, path: Path) -> None:
-    """Makes what was written survive a power cut.
+    """Makes the written data survive a power cut.
 
     Raises:
         StoreError: The disk refuses.
@@ -89,23 +89,23 @@ def sync_file(descriptor: int, path: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> StoreError:
     """The sentence for a file that cannot be written."""
-    safe = "what was written before is safe, and " if error.errno in _FULL else ""
+    safe = "earlier results are safe; " if error.errno in _FULL else ""
     return StoreError(
-        f"cannot write {path}: {error.strerror}; {safe}the same command goes on from there"
+        f"cannot write {path}: {error.strerror}; {safe}run the same command again to resume"
     )
 
 
 def unsynced(path: Path, error: OSError) -> StoreError:
-    """The sentence for a file that the disk refuses to keep, whatever it took before."""
+    """The sentence for a file that the disk refuses to sync after it was written."""
     return StoreError(
-        f"cannot write {path}: {error.strerror}, said by the disk when it was to keep what it had "
-        "taken; results of the last seconds may be lost, and those are asked again"
+        f"cannot write {path}: {error.strerror} (while syncing to disk); results of the last "
+        "seconds may be lost; the same command requests them again"
     )
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Tells a disk that does not give a file back as what it is.
+    """Turns an error of reading ``path`` into a StoreError.
 
     Raises:
         StoreError: The disk refuses.
@@ -114,17 +114,17 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"{path} cannot be read: {error.strerror}; nothing of it was changed"
+            f"{path} cannot be read: {error.strerror}; the file was not changed"
         ) from error
 
 
 def is_full(error: StoreError) -> bool:
-    """Whether it is for want of room that a file cannot be written."""
+    """Whether a file cannot be written because the disk is full."""
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
 
 
 def _sync_directory(path: Path) -> None:
-    """Makes the name of a file survive a power cut, where its directory can be synced."""
+    """Makes the name of a file survive a power cut, if its directory can be synced."""
     if os.name == "nt":
         return  # a directory cannot be opened there
     try:
@@ -134,7 +134,7 @@ def _sync_directory(path: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # the file system has no such thing
+        if error.errno != errno.EINVAL:  # the file system cannot do this
             raise unsynced(path, error) from error
 
 
@@ -142,7 +142,7 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError:
-        return  # it is in nobody's way
+        return  # it does no harm
 
 
 def _machine() -> str:

@@ -1,8 +1,8 @@
-"""Who writes to a run directory, for those that its lock does not reach.
+"""Which process writes to a run directory, for hosts that cannot see its lock.
 
-On some mounts a lock holds back the processes of its own host alone: sshfs, NFS with ``nolock`` or
-``local_lock``. So the holder's name stands in a file, with a heartbeat. Clocks of hosts are not
-compared: a heartbeat is fresh when it is seen to move.
+On some mounts a lock works only between processes of one host: sshfs, NFS with ``nolock`` or
+``local_lock``. So a file names the holder, with a heartbeat. The clocks of hosts are not compared:
+a holder is alive if its heartbeat changes.
 """
 
 import logging
@@ -22,20 +22,20 @@ from lm_eval_so.runner.store.files import unwritable
 
 _LOG = logging.getLogger(__name__)
 _BEAT = 1.0  # seconds between two heartbeats
-_WATCH = 5.0  # seconds without a heartbeat after which a holder has ended, or was stopped
-_LOOK = 0.25  # seconds between two looks meanwhile
-_DUE = 3.0  # seconds after which a look is due before anything is written; less than _WATCH
-_LONGEST = 4096  # bytes; more is no holder's
+_WATCH = 5.0  # seconds without a heartbeat after which a holder counts as ended or stopped
+_LOOK = 0.25  # seconds between two checks during that time
+_DUE = 3.0  # seconds after which a check is due before the next write; less than _WATCH
+_LONGEST = 4096  # bytes; a holder's file is shorter
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Holder:
-    """This process as the one that writes to a directory.
+    """Claims a directory for this process, and keeps the claim alive.
 
     Args:
         path: The file.
-        sleep: For so many seconds.
-        clock: Seconds; goes on while the process is stopped.
+        sleep: Sleeps for a number of seconds.
+        clock: Seconds; keeps counting while the process is stopped.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Holder:
         self._ended = threading.Event()
 
     def claim(self) -> None:
-        """Writes the file, and renews it from now on.
+        """Writes the file, and renews it from then on.
 
         Raises:
-            RunDirectoryBusyError: Another process does so.
+            RunDirectoryBusyError: Another process holds the directory.
             StoreError: It cannot be written.
         """
         self._mine = claim_of_this_process()
@@ -74,27 +74,27 @@ class Holder:
         threading.Thread(target=self._renew, name="lm-eval-so-holder", daemon=True).start()
 
     def check(self) -> None:
-        """Makes sure that nobody else has claimed the directory meanwhile.
+        """Checks that no other process has claimed the directory meanwhile.
 
         Raises:
-            RunDirectoryBusyError: Somebody has.
+            RunDirectoryBusyError: Another process has.
         """
         with self._mutex:
             self._check()
 
     def check_if_due(self) -> None:
-        """`check`, if this process was stopped for so long that another may have come.
+        """`check`, if this process was stopped so long that another may have claimed it.
 
         Raises:
-            RunDirectoryBusyError: Another has come.
+            RunDirectoryBusyError: Another process has.
         """
         if self._lost is not None or self._clock() - self._checked > _DUE:
             self.check()
 
     def release(self) -> None:
-        """Takes the file away, unless it is another one's by now."""
+        """Removes the file, unless another process owns it now."""
         self._ended.set()
-        with self._mutex, suppress(OSError):  # a file that is left is nobody's in a moment
+        with self._mutex, suppress(OSError):  # a file that stays behind soon counts as ended
             claim = holder_of(self._path)
             if claim is None or claim.token == self._mine.token:
                 self._path.unlink()
@@ -107,14 +107,14 @@ class Holder:
         return True
 
     def _watch(self, left: bytes) -> None:
-        """Returns when whoever left this has ended.
+        """Returns when the process that left this has ended.
 
         Raises:
-            RunDirectoryBusyError: It goes on.
+            RunDirectoryBusyError: It still runs.
         """
         who = named(parsed(left))
         _LOG.warning(
-            "%s: left by another process%s; looking for %g s whether it goes on",
+            "%s: found the claim of another process%s; checking for %g s whether it still runs",
             self._path,
             who,
             _WATCH,
@@ -135,9 +135,9 @@ class Holder:
                     if not self._ended.is_set():
                         self._write(0)
                 except RunDirectoryBusyError:
-                    return  # told at the next check
+                    return  # raised at the next check
                 except OSError:
-                    continue  # the results are written to the same disk, and tell of it
+                    continue  # writing the results to the same disk will report it
 
     def _check(self) -> None:
         self._lost = self._lost or self._look()
@@ -148,36 +148,36 @@ class Holder:
         try:
             found = _read(self._path)
         except OSError:
-            return None  # no news of anybody else
+            return None  # nothing is known of another process
         if found is None:
             return RunDirectoryBusyError(
                 f"{self._path} is gone: the directory was moved or removed, or another process "
-                "has finished a run in it meanwhile; nothing more is written"
+                "finished a run in it; this process stops writing"
             )
         claim = parsed(found)
         if claim is not None and claim.token != self._mine.token:
             return RunDirectoryBusyError(
-                f"another process{named(claim)} writes to {self._path.parent} by now; this one "
-                "writes nothing more"
+                f"another process{named(claim)} now writes to {self._path.parent}; this process "
+                "stops writing"
             )
         self._checked = self._clock()
         return None
 
     def _write(self, flags: int) -> None:
-        """In place and with one call, so that no reader meets a part or another file."""
+        """In place and with one call, so that a reader never sees a part of it."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         self._mine = self._mine.model_copy(update={"heartbeat": now})
         text = self._mine.model_dump_json().encode() + b"\n"
         descriptor = os.open(self._path, os.O_WRONLY | flags | _NO_LINKS, file_mode())
         try:
             os.write(descriptor, text)
-            os.ftruncate(descriptor, len(text))  # what was taken over can have been longer
+            os.ftruncate(descriptor, len(text))  # the earlier claim may have been longer
         finally:
             os.close(descriptor)
 
 
 def holder_of(path: Path) -> Claim | None:
-    """Who stands in the file, if anybody does."""
+    """The claim in the file, if there is one."""
     try:
         found = _read(path)
     except OSError:
@@ -188,8 +188,8 @@ def holder_of(path: Path) -> Claim | None:
 def busy(directory: Path, claim: Claim | None) -> RunDirectoryBusyError:
     """The sentence for a directory that another process holds."""
     return RunDirectoryBusyError(
-        f"{directory} is in use by another process{named(claim)}; wait for it, or choose another "
-        "output_dir"
+        f"{directory} is in use by another process{named(claim)}; wait until it ends, or choose "
+        "another output_dir"
     )
 
 

@@ -1,23 +1,23 @@
-"""What is still owed: wanted minus kept, at a few machine words a sample."""
+"""Which samples still need an answer, in a few machine words per sample."""
 
 from array import array
 from collections.abc import Iterable, Iterator
 
 from lm_eval_so.runner.hash_index import HashIndex
-from lm_eval_so.runner.store.results import Place, StoredLine
+from lm_eval_so.runner.store.results import LinePlace, StoredLine
 
 _OWED = 0
 
 
 class Ledger:
-    """Where the line of each sample stands in the results file.
+    """Where the line of each sample is in the results file.
 
-    A stored line counts for a sample when both the id and the request key are the same; an answer
-    settles it, a failure is kept until there is something newer. Samples are named by their place
-    in the dataset, from 0.
+    A stored line belongs to a sample if both the id and the request key are the same. An answer
+    completes the sample; a failure is kept until there is a newer line. Samples are numbered by
+    their position in the dataset, from 0.
 
     Attributes:
-        has_answers: Whether earlier commands left any answer here.
+        has_answers: Whether earlier commands left an answer here.
     """
 
     def __init__(self, stored: Iterable[StoredLine], count: int) -> None:
@@ -31,10 +31,9 @@ class Ledger:
             if line.ok or not (self._lines.get(question) or 0) & 1:
                 self._lines[question] = line.offset << 1 | line.ok
         self._samples = array("I", [_OWED]) * count  # number of the line's entry, from 1
-        self.settled = 0
 
     def find(self, index: int, sample_id: str, request_key: str) -> int | None:
-        """The offset of the stored answer to this sample, or None where it is owed."""
+        """The offset of the stored answer to this sample; None if the sample is owed."""
         entry = self._lines.find((sample_id, request_key))
         if entry is None:
             return None
@@ -42,23 +41,21 @@ class Ledger:
         self._samples[index] = entry + 1
         if not value & 1:
             return None
-        self._lines.change(entry, value - 1)  # taken: no leftover
-        self.settled += 1
+        self._lines.change(entry, value - 1)  # taken: not a leftover
         return value >> 1
 
     def add(self, index: int, line: StoredLine) -> None:
         """Notes a new line."""
         question = line.sample_id, line.request_key
         self._samples[index] = self._lines.put(question, line.offset << 1) + 1
-        self.settled += line.ok
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[LinePlace]:
         """The lines of the samples that have one, in dataset order."""
         for number in self._samples:
             if number != _OWED:
                 mark, value = self._lines.entry(number - 1)
-                yield Place(value >> 1, mark)
+                yield LinePlace(value >> 1, mark)
 
-    def leftovers(self) -> Iterator[Place]:
-        """Stored answers to questions that the dataset does not ask now."""
-        return (Place(value >> 1, mark) for mark, value in self._lines.entries() if value & 1)
+    def leftovers(self) -> Iterator[LinePlace]:
+        """Stored answers to questions that the dataset no longer asks."""
+        return (LinePlace(value >> 1, mark) for mark, value in self._lines.entries() if value & 1)

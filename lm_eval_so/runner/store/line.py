@@ -1,4 +1,4 @@
-"""A result to the line that stands for it, and back."""
+"""A result to its line in the file, and back."""
 
 from typing import Any, NotRequired
 
@@ -43,7 +43,7 @@ class _Attempt(TypedDict):
 
 
 class Whole(TypedDict):
-    """A RunResult line as far as a run reads it, at a third of what the whole model takes."""
+    """The parts of a RunResult line that a run reads, at a third of the cost of the whole model."""
 
     sample_id: str
     dataset_id: str
@@ -68,14 +68,14 @@ _WHOLE = TypeAdapter(Whole).validator  # the adapter itself would take half as l
 
 
 def as_line(result: RunResult, redactor: Redactor) -> tuple[RunResult, bytes]:
-    """The result as it is kept, and its line, without secrets.
+    """The result as written, and its line, without secrets.
 
-    What has no JSON form is repaired (see `sanitise_json`). Where even that does not help, the
-    sample's result is an error that says so: no answer ends a run.
+    Values that cannot be written as JSON are repaired (see `sanitise_json`). If that does not help,
+    the result of the sample is an error that says so: an answer never ends a run.
     """
     try:
         return _written(result, redactor)
-    except Exception as first:  # noqa: BLE001 - whatever it is, it is this sample's
+    except Exception as first:  # noqa: BLE001 - any error is this sample's result
         reason = first
     try:
         return _written(_repaired(result), redactor)
@@ -87,19 +87,19 @@ def read_line(line: bytes) -> RunResult:
     """The result that a line holds.
 
     Raises:
-        ValueError: It is no RunResult.
+        ValueError: It is not a RunResult.
     """
     try:
         return RunResult.model_validate_json(line)
-    except ValueError:  # also of nesting that pydantic writes, but does not read
+    except ValueError:  # also for nesting that pydantic writes, but does not read
         return RunResult.model_validate(orjson.loads(line))
 
 
 def read_whole(line: bytes) -> Whole:
-    """What a line holds that nothing is wrong with: every field there, and of its kind.
+    """The content of a valid line: every field is there and has the right type.
 
     Raises:
-        ValueError: It is no such line.
+        ValueError: It is not such a line.
     """
     try:
         fields: Whole = _WHOLE.validate_json(line, strict=True)

@@ -13,15 +13,15 @@ _HOLDER = ".lock.holder"
 
 
 class DirectoryLock:
-    """Held from the claim to the end; the system lets go of it when the process dies.
+    """Held from the claim to the end; the system releases it when the process dies.
 
-    The holder stands in a file of its own, for those that the lock does not reach, and since on
-    Windows a locked file cannot be read.
+    A separate file names the holder: for hosts that cannot see the lock, and because a locked file
+    cannot be read on Windows.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        mode = file_mode() & 0o644  # it is set, whatever the umask says
+        mode = file_mode() & 0o644  # it is set regardless of the umask
         self._lock = FileLock(directory / ".lock", timeout=0, mode=mode, thread_local=False)
         self._holder = Holder(directory / _HOLDER)
 
@@ -45,13 +45,13 @@ class DirectoryLock:
         self._lock.release()
 
     def check(self) -> None:
-        """Makes sure that nobody else has claimed the directory, where the lock did not show.
+        """Checks that no other process has claimed the directory in spite of the lock.
 
         Raises:
-            RunDirectoryBusyError: Somebody has.
+            RunDirectoryBusyError: Another process has.
         """
         self._holder.check()
 
     def check_if_due(self) -> None:
-        """`check`, after a time in which this process was stopped."""
+        """`check`, if this process was stopped for a while."""
         self._holder.check_if_due()

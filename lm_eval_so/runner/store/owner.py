@@ -1,4 +1,4 @@
-"""Whose results a directory holds: an edited dataset goes on in it, another one does not."""
+"""Which dataset the results of a directory belong to: an edited one resumes, another does not."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -12,20 +12,20 @@ from lm_eval_so.runner.store.results import RESULTS, scan_lines
 
 _IDS = 1 / 2
 _QUESTIONS = 1 / 10
-"""Shares of the smaller of two sides that an edited dataset has in common with its former self.
-Ids alone do not tell: two datasets may both count their samples from 0."""
+"""Shares that an edited dataset has in common with its earlier version, of the smaller of the two.
+Ids alone are not enough: two datasets may both number their samples from 0."""
 
 Question = tuple[str, str]
 """Sample id and request key."""
 
 
 class Asked(NamedTuple):
-    """A dataset, as far as it tells whether results belong to it.
+    """What decides whether results belong to a dataset.
 
     Attributes:
-        location: Its file, with all links resolved.
-        sha256: Its digest; reads the file where that is not known yet.
-        questions: What it asks, each time anew.
+        location: The path of its file, with all links resolved.
+        sha256: Its digest; reads the file if it is not known yet.
+        questions: Its questions, read again at each call.
     """
 
     location: str
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
 
 
 def is_same_file(directory: Path, asked: Asked) -> bool:
-    """Whether the results are of this very dataset: of its file, or of its content elsewhere."""
+    """Whether the results are of this dataset: of the same file, or of the same content."""
     known = _dataset_of(directory)
     if known is None:
         return True
@@ -44,7 +44,7 @@ def is_same_file(directory: Path, asked: Asked) -> bool:
 
 
 def is_edited(directory: Path, asked: Asked) -> bool:
-    """Whether the results are of a dataset that this one was made of, or that was made of it."""
+    """Whether the results are of an earlier or later version of this dataset."""
     ids, questions = HashIndex(), HashIndex()
     for line in scan_lines(directory / RESULTS):
         ids[line.sample_id] = 1
@@ -61,7 +61,7 @@ def is_edited(directory: Path, asked: Asked) -> bool:
 
 
 def may_go_on(directory: Path, asked: Asked) -> bool:
-    """Whether the dataset may write into a directory: its own, or one without any result."""
+    """Whether the dataset may use a directory: its own, or one without results."""
     return (
         is_same_file(directory, asked)
         or next(scan_lines(directory / RESULTS), None) is None
@@ -70,7 +70,7 @@ def may_go_on(directory: Path, asked: Asked) -> bool:
 
 
 def find_own(directories: Iterable[Path], asked: Asked) -> Path | None:
-    """The directory in which the dataset goes on: its own, else that of its former self."""
+    """The directory in which the dataset resumes: its own, else that of its earlier version."""
     candidates = list(directories)
     for is_own in (is_same_file, is_edited):
         for directory in candidates:
@@ -82,7 +82,7 @@ def find_own(directories: Iterable[Path], asked: Asked) -> Path | None:
 def _dataset_of(directory: Path) -> dict[str, object] | None:
     try:
         metadata = read_metadata(directory)
-    except StoreError:  # told when the directory is opened
+    except StoreError:  # reported when the directory is opened
         return None
     known = (metadata or {}).get("dataset")
     return known if isinstance(known, dict) else None

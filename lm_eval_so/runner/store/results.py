@@ -19,7 +19,7 @@ _BLOCK = 1 << 16
 
 
 class StoredLine(NamedTuple):
-    """A whole line of the file, and where it starts."""
+    """A complete line of the file, and where it starts."""
 
     offset: int
     sample_id: str
@@ -27,8 +27,8 @@ class StoredLine(NamedTuple):
     ok: bool
 
 
-class Place(NamedTuple):
-    """Where a line was written, and what tells that it is the one: `mark_of` its question."""
+class LinePlace(NamedTuple):
+    """Where a line was written, and the mark that identifies it: `mark_of` its question."""
 
     offset: int
     mark: int
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 class ResultsFile:
     """The results of one run. One process and one thread write to it.
 
-    It is read and written as it was opened, whatever its name points to meanwhile.
+    The opened file is read and written, even if its name points to another one meanwhile.
 
     Raises:
         StoreError: The file cannot be opened or written.
@@ -60,7 +60,7 @@ class ResultsFile:
             raise unwritable(path, error) from error
 
     def scan(self) -> Iterator[StoredLine]:
-        """The lines that are whole; damage is passed over."""
+        """The complete lines; damaged ones are skipped."""
         with self._reader() as file:
             yield from _whole_lines(file)
 
@@ -68,72 +68,72 @@ class ResultsFile:
         """Writes a line with one system call, and returns its offset.
 
         Raises:
-            StoreError: The disk is full or gone; where it can be helped, no part of the line is
-                left behind.
+            StoreError: The disk is full or gone; if possible, no part of the line is left
+                behind.
         """
         data, written = (b"\n" if self._torn else b"") + line + b"\n", 0
         try:
-            while written < len(data):  # where there was room for a part, the next call says why
+            while written < len(data):  # if only a part fits, the next call says why
                 written += os.write(self._descriptor, data[written:] if written else data)
         except BaseException as error:
             self._cut(written)
             if isinstance(error, OSError):
                 raise unwritable(self.path, error) from error
-            raise  # a signal, while the disk did not answer
+            raise  # a signal while the disk was blocked
         self._torn, self._unsynced = False, True
         end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         expected, self._size = self._size + len(data), end
         offset = end - len(line) - 1
         if end != expected and not self._is_start(offset):
-            return self.append(line)  # somebody cut the file: ours is the tail of a torn line
+            return self.append(line)  # the file was cut: our line is the tail of a torn one
         return offset
 
     def sync(self) -> None:
-        """Makes what was appended survive a power cut.
+        """Makes the appended lines survive a power cut.
 
         Raises:
-            StoreError: The disk refuses. What it holds is not known from then on, so that every
-                later call raises too: the system tells of a refusal once only.
+            StoreError: The disk refuses. Its content is unknown from then on, so every later call
+                raises too: the system reports a refusal only once.
         """
         if self._refused is not None:
             raise self._refused
         if not self._unsynced:
             return
-        self._unsynced = False  # before: what is appended meanwhile counts for the next time
+        self._unsynced = False  # first: lines appended meanwhile are synced the next time
         try:
             os.fsync(self._descriptor)
         except OSError as error:
             if self._descriptor < 0:
-                return  # closed meanwhile, by who has seen to it
+                return  # closed meanwhile
             self._refused = unsynced(self.path, error)
             raise self._refused from error
 
     def line_at(self, offset: int) -> bytes:
-        """The line that starts there, with its newline."""
+        """The line that starts at the offset, with its newline."""
         with self._reader() as file:
             file.seek(offset)
             return file.readline()
 
-    def lines_at(self, places: Iterable[Place]) -> Iterator[tuple[bytes, Whole]]:
-        """The lines that were written there, each with its newline, and what they hold.
+    def lines_at(self, places: Iterable[LinePlace]) -> Iterator[tuple[bytes, Whole]]:
+        """The lines at these places, each with its newline, and their content.
 
         Raises:
-            LostLinesError: One of them is not there: the file is believed, not what was counted.
+            LostLinesError: One of them is missing: the file counts, not the memory.
         """
         with self._reader() as file:
             for offset, mark in places:
-                file.seek(offset)  # costs nothing where the buffer holds it already
+                file.seek(offset)  # costs nothing if it is in the buffer already
                 line = file.readline()
                 fields = _whole(line) if line.endswith(b"\n") else None
                 if fields is None or mark_of(fields["sample_id"], fields["request_key"]) != mark:
                     raise LostLinesError(
                         f"{self.path} has lost results that were written to it (the line at byte "
-                        f"{offset} is not there any more)"
+                        f"{offset} is gone)"
                     )
                 yield line, fields
 
-    def is_just(self, places: Iterable[Place]) -> bool:
-        """Whether the lines stand in this order, one after the other, and no others."""
+    def is_just(self, places: Iterable[LinePlace]) -> bool:
+        """Whether the file has exactly these lines, in this order."""
         end = 0
         with self._reader() as file:
             for offset, _ in places:
@@ -143,7 +143,7 @@ class ResultsFile:
         return end == os.fstat(self._descriptor).st_size and self._is_at_its_path()
 
     def close(self) -> None:
-        """Gives the file back to the system."""
+        """Closes the file."""
         descriptors = self._descriptor, self._for_reading
         self._descriptor = self._for_reading = -1
         for descriptor in descriptors:
@@ -172,7 +172,7 @@ class ResultsFile:
             return file.read(1) == b"\n"
 
     def _cut(self, written: int) -> None:
-        """Takes back what was written of a line, or notes that it stands there."""
+        """Removes the written part of a line, or notes that it is still there."""
         if not written:
             return
         try:
@@ -182,7 +182,7 @@ class ResultsFile:
             self._torn = True
 
     def _mend(self) -> None:
-        """Ends the file with a newline: a last line that is torn goes, a whole one stays."""
+        """Ends the file with a newline: a torn last line is removed, a complete one stays."""
         with self._reader() as file:
             start = _last_line_start(file, self._size)
             file.seek(start)
@@ -195,12 +195,12 @@ class ResultsFile:
 
 
 def mark_of(sample_id: object, request_key: object) -> int:
-    """What tells the line of a question from others; of this process only."""
+    """The number that identifies the line of a question; valid in this process only."""
     return HashIndex.code((sample_id, request_key))
 
 
 def scan_lines(path: Path) -> Iterator[StoredLine]:
-    """The lines of a file that are whole; damage is passed over, and so is a missing file."""
+    """The complete lines of a file; damaged lines and a missing file are skipped."""
     if not path.exists():
         return
     with reading(path), path.open("rb", buffering=1 << 18) as file:
@@ -214,7 +214,7 @@ def read_results(path: Path | str) -> Iterator[RunResult]:
         path: ``run_results.jsonl``, or the run directory that holds it.
 
     Raises:
-        StoreError: The file cannot be read, or a line is no RunResult.
+        StoreError: The file cannot be read, or a line is not a RunResult.
     """
     file_path = Path(path) / RESULTS if Path(path).is_dir() else Path(path)
     try:
@@ -229,7 +229,7 @@ def _parse(path: Path, number: int, line: bytes) -> RunResult:
     try:
         return read_line(line)
     except ValueError as error:
-        raise StoreError(f"{path}:{number}: no RunResult") from error
+        raise StoreError(f"{path}:{number}: not a RunResult") from error
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[StoredLine]:

@@ -1,4 +1,4 @@
-"""``spent.json``: what all commands of a run directory have taken, every attempt counted."""
+"""``spent.json``: the usage of all commands of a run directory, with every attempt counted."""
 
 import logging
 import os
@@ -35,10 +35,10 @@ _NUMBERS = TypeAdapter(dict[str, _Number])
 class SpentFile:
     """The running total of one run directory. One process and one thread write to it.
 
-    The file always has the same length and is written over in place with one system call. So an
+    The file always has the same length and is overwritten in place with one system call. So an
     attempt costs about a microsecond, and a killed process leaves either the old total or the new
-    one. Nothing is opened before the first total is written: a command that sends nothing leaves
-    the file as it is.
+    one. The file is opened when the first total is written: a command that sends nothing does not
+    change it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class SpentFile:
         self._unsynced = False
 
     def read(self) -> Amount | None:
-        """The total that earlier commands left; None where there is none, or it is damaged.
+        """The total of earlier commands; None if there is none, or it is damaged.
 
         Raises:
             StoreError: The file cannot be read, or a newer version wrote it.
@@ -64,13 +64,13 @@ class SpentFile:
             return self._parse(text)
         except (ValueError, TypeError, KeyError, AttributeError):
             _LOG.warning(
-                "%s is damaged: what earlier commands took is counted from the result lines",
+                "%s is damaged: the usage of earlier commands is counted from the result lines",
                 self.path,
             )
             return None
 
     def write(self, total: Amount) -> None:
-        """Keeps the total; when this returns, a crash of the process cannot lose it.
+        """Writes the total; when this returns, a crash of the process cannot lose it.
 
         Raises:
             StoreError: It cannot be written.
@@ -80,7 +80,7 @@ class SpentFile:
             if self._descriptor < 0:
                 self._open()
             self._put(data)
-            if len(data) < self._length:  # what a person edited may have been longer
+            if len(data) < self._length:  # a file edited by hand may be longer
                 os.ftruncate(self._descriptor, len(data))
         except OSError as error:
             raise unwritable(self.path, error) from error
@@ -89,11 +89,11 @@ class SpentFile:
         self._waiting = None
 
     def write_soon(self, total: Amount) -> None:
-        """Keeps the total with the next `write`, or at the next `flush`."""
+        """Writes the total with the next `write`, or at the next `flush`."""
         self._waiting = total
 
     def flush(self) -> None:
-        """Keeps the total that waits. A disk that refuses will say so at the next `write`."""
+        """Writes the waiting total. If the disk refuses, the next `write` raises."""
         if self._waiting is not None:
             with suppress(StoreError):
                 self.write(self._waiting)
@@ -106,7 +106,7 @@ class SpentFile:
         """
         if not self._unsynced:
             return
-        self._unsynced = False  # before: what is written meanwhile counts for the next time
+        self._unsynced = False  # first: what is written meanwhile is synced the next time
         try:
             os.fsync(self._descriptor)
         except OSError as error:
@@ -114,7 +114,7 @@ class SpentFile:
             raise unsynced(self.path, error) from error
 
     def close(self) -> None:
-        """Gives the file back to the system, with the total that waits."""
+        """Writes the waiting total and closes the file."""
         self.flush()
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -126,7 +126,7 @@ class SpentFile:
 
     def _put(self, data: bytes) -> None:
         at = 0
-        while at < len(data):  # the disk had room for a part; the next call says why
+        while at < len(data):  # if only a part fits, the next call says why
             at += _write_at(self._descriptor, data[at:], at)
 
     def _parse(self, text: bytes) -> Amount:
@@ -148,4 +148,4 @@ def _write_at(descriptor: int, data: bytes, offset: int) -> int:
     return os.write(descriptor, data)
 
 
-_write_at = getattr(os, "pwrite", _write_at)  # one call where there is one; Windows has none
+_write_at = getattr(os, "pwrite", _write_at)  # one call if the system has it; Windows does not

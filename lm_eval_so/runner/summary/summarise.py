@@ -101,19 +101,6 @@ class Totals:
         )
 
 
-def summarise(results: Iterable[Mapping[str, Any]], total: int) -> Summary:
-    """Adds up RunResult lines that were read as JSON.
-
-    Args:
-        results: At most one for a sample.
-        total: Samples in the dataset.
-    """
-    totals = Totals()
-    for result in results:
-        totals.add(result)
-    return totals.summary(total)
-
-
 def distribution(values: Iterable[float]) -> dict[str, float] | None:
     """min, mean, p50, p90, p99, max, see `Histogram.distribution`; None of nothing."""
     histogram = Histogram()

@@ -1,4 +1,4 @@
-"""``python -m lm_eval_so.runner.sweep DIR...``: run directories side by side."""
+"""``python -m lm_eval_so.runner.sweep DIR...`` compares run directories side by side."""
 
 import argparse
 import sys
@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lm_eval_so.runner.sweep",
-        description="Sets run directories side by side: a table, and one line per sample with "
-        "every cell's answer. They may be of different commands and machines.",
+        description="Compares run directories: prints a table, and writes one line per sample "
+        "with the answer of every run. The runs may be from different commands and machines.",
     )
     add = parser.add_argument
     add(
@@ -38,29 +38,30 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         nargs="+",
         type=Path,
-        help="a run directory, or a folder with run directories anywhere below it",
+        help="a run directory, or a folder that contains run directories at any depth",
     )
     add(
         "--output",
         metavar="FILE",
         type=Path,
         default=Path("side_by_side.jsonl"),
-        help="one line per sample (side_by_side.jsonl); a table of the same name goes beside it",
+        help="the file with one line per sample (default: side_by_side.jsonl); the table is "
+        "written beside it as .csv",
     )
-    add("--mixed-datasets", action="store_true", help="take runs of different datasets")
+    add("--mixed-datasets", action="store_true", help="allow runs of different datasets")
     return parser
 
 
 def _compare(directories: list[Path], flags: argparse.Namespace) -> None:
     runs = [(path, metadata) for path in directories if (metadata := read_metadata(path))]
     if not runs:
-        raise ConfigError(f"no run directory in {', '.join(map(str, flags.directories))}")
+        raise ConfigError(f"found no run directory in {', '.join(map(str, flags.directories))}")
     datasets = {run["dataset"]["sha256"]: path for path, run in runs}
     if len(datasets) > 1 and not flags.mixed_datasets:
         one, other, *_ = datasets.values()
         raise ConfigError(
-            f"{one} and {other} are of different datasets, or of different versions of one; "
-            "--mixed-datasets takes them all the same"
+            f"{one} and {other} have different datasets, or different versions of one "
+            "dataset; to compare them anyway, add --mixed-datasets"
         )
     settings = varying([settings_of(run) for _, run in runs])
     rows = [read_row(path, own) for (path, _), own in zip(runs, settings, strict=True)]

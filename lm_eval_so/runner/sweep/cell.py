@@ -1,4 +1,4 @@
-"""A cell of a sweep: where it stands, and how it ended."""
+"""A cell of a sweep: its place, and how it ended."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,10 +9,10 @@ class CellPlace(NamedTuple):
 
     Attributes:
         number: From 1.
-        total: Cells in the sweep; None where its sweeper does not tell.
-        label: What sets it apart.
+        total: Cells in the sweep; None if its sweeper does not say.
+        label: What distinguishes it from the other cells.
         parallel: Whether other cells run at the same time.
-        sweep: Folder of the sweep, which its cells share.
+        sweep: Folder of the sweep, shared by its cells.
     """
 
     number: int
@@ -26,9 +26,9 @@ class CellOutcome(NamedTuple):
     """How a run ended.
 
     Attributes:
-        error: Why it was not carried out to its end.
+        error: Why it could not be finished.
         objective: The number that the config's ``objective`` names.
-        state: What a table says of it, where its run directory does not know: it was killed.
+        state: The state that a table shows if the run directory cannot tell, as after a kill.
     """
 
     exit_code: int

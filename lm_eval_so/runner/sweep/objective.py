@@ -1,4 +1,4 @@
-"""The number of a run that a search goes by."""
+"""The number that a search optimises."""
 
 from lm_eval_so.runner.config.messages import nearest
 from lm_eval_so.runner.errors import ConfigError
@@ -11,7 +11,7 @@ _WORDS = {"error_messages"}
 
 
 def check_objective(path: str | None) -> None:
-    """Makes sure, before anything is sent, that the path names a number of the summary.
+    """Checks, before anything is sent, that the path names a number of the summary.
 
     Raises:
         ConfigError: It does not.
@@ -23,9 +23,9 @@ def check_objective(path: str | None) -> None:
     wanted = f"{_ROOT}.{name}"
     known = [f"{_ROOT}.{field}" for field in Summary.model_fields if field not in _WORDS]
     if root != _ROOT or wanted not in known:
-        raise ConfigError(f"objective: no number {path!r}{nearest(path, known)}")
+        raise ConfigError(f"objective: unknown number {path!r}{nearest(path, known)}")
     if name in _COUNTS and not part:
-        raise ConfigError(f"objective: {wanted} needs the name of what is counted: {wanted}.NAME")
+        raise ConfigError(f"objective: {wanted} needs the name of a count: {wanted}.NAME")
     parts = _parts(name)
     if parts is not None and part not in parts:
         raise ConfigError(
@@ -34,7 +34,7 @@ def check_objective(path: str | None) -> None:
 
 
 def objective_of(report: RunReport, path: str | None) -> float | None:
-    """The number, or None where the run has none."""
+    """The number, or None if the run has none."""
     if path is None or report.summary is None:
         return None
     value = report.summary.model_dump()

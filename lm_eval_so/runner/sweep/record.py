@@ -1,4 +1,4 @@
-"""``sweep.json`` and ``sweep.csv``: which cells a sweep has, and what became of each."""
+"""``sweep.json`` and ``sweep.csv``: the cells of a sweep, and how each of them ended."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from lm_eval_so.runner.config.compose import EncodedJson
-from lm_eval_so.runner.config.directory import safe_name
+from lm_eval_so.runner.config.run_path import safe_name
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import ConfigError, StoreError
@@ -29,8 +29,8 @@ class PlannedCell(NamedTuple):
     """A cell before it runs.
 
     Attributes:
-        public_overrides: Without secrets, as they may be shown.
-        directory: None where its backend or dataset cannot be used, which the cell itself will say.
+        public_overrides: The overrides without secrets.
+        directory: None if its backend or dataset cannot be used; the cell reports it when it runs.
     """
 
     overrides: list[str]
@@ -44,7 +44,7 @@ def planned(
     cells: Sequence[tuple[str | None, list[str], RunPlan]],
     mask: Callable[[Sequence[str]], list[str]],
 ) -> list[PlannedCell]:
-    """Finds out where each cell's results go.
+    """Finds the run directory of each cell.
 
     Args:
         cells: Name, overrides and plan of each.
@@ -66,26 +66,27 @@ def planned(
             other = found.setdefault(directory.absolute(), index)
             if other != index and plan.output_dir is not None:
                 raise ConfigError(
-                    f"cells {other + 1} and {index + 1} would both go into output_dir={directory}; "
-                    "leave it out, or name each cell's own, such as output_dir='out/${model}'"
+                    f"cells {other + 1} and {index + 1} would both write to output_dir={directory}"
+                    "; leave it out, or give each cell its own, such as output_dir='out/${model}'"
                 )
             if other != index:
                 raise ConfigError(
-                    f"cells {other + 1} and {index + 1} are one run, {directory}: what differs "
-                    f"({_differing(settings[other], own)}) changes no answer; to keep them apart, "
-                    "set variant, such as variant='${runner.max_concurrency}'"
+                    f"cells {other + 1} and {index + 1} are the same run, {directory}: the "
+                    f"settings that differ ({_differing(settings[other], own)}) do not change the "
+                    "answers; to keep both, set variant, such as "
+                    "variant='${runner.max_concurrency}'"
                 )
         result.append(PlannedCell(overrides, public[index], own, plan, directory))
     return result
 
 
 class SweepRecord:
-    """The record of one sweep: the same cells, in whatever order, have the same one.
+    """The record of one sweep. The same cells have the same record, in any order.
 
     Args:
-        cells: All of them, or those of a search that are known; at least one without a ``folder``.
+        cells: All cells, or those of a search so far; at least one unless ``folder`` is given.
         resume_command: The command that resumes the sweep.
-        folder: Where it is kept; found by the cells if None.
+        folder: Where the record is kept; None derives it from the cells.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class SweepRecord:
         self.path = folder or _folder(cells)
 
     def extend(self, cells: Sequence[PlannedCell]) -> None:
-        """Takes further cells, as a search finds them."""
+        """Adds the next cells of a search."""
         self._cells += cells
 
     @property
@@ -107,7 +108,7 @@ class SweepRecord:
 
     @property
     def watched(self) -> list[Path | None]:
-        """Where the results go of each cell whose progress is told."""
+        """The run directory of each cell whose progress is shown; None for the others."""
         shown = [cell.plan.options.progress != "none" for cell in self._cells]
         return [
             cell.directory if show else None for cell, show in zip(self._cells, shown, strict=True)
@@ -115,9 +116,10 @@ class SweepRecord:
 
     @property
     def launches(self) -> list[list[str]]:
-        """The overrides of each cell; with several datasets, also the directory found for it.
+        """The overrides of each cell; with several datasets, also its directory.
 
-        A cell then must not look for its own: one of the same dataset id may run beside it.
+        Such a cell must not choose a directory itself: another with the same dataset id may run at
+        the same time.
         """
         one_dataset = len({cell.plan.dataset.path for cell in self._cells}) == 1
         return [
@@ -128,10 +130,10 @@ class SweepRecord:
         ]
 
     def write(self, ended: Mapping[int, CellOutcome] | None = None) -> list[Row]:
-        """Writes what is known now.
+        """Writes what is known so far.
 
         Args:
-            ended: How cells of this command ended, by number; None before any did.
+            ended: How the cells of this command ended, by number; None before the first one has.
 
         Raises:
             StoreError: It cannot be written.
@@ -159,7 +161,7 @@ class SweepRecord:
     def finish(self, ended: Mapping[int, CellOutcome]) -> int:
         """Writes the record, prints the table and how to resume; returns 2 if it cannot be written.
 
-        ``ended`` has the cells that were run, by number.
+        ``ended`` has the cells that ran, by number.
         """
         console = console_for()
         try:
@@ -211,7 +213,7 @@ def _unquoted(value: str) -> str:
 
 
 def _differing(one: Settings, other: Settings) -> str:
-    return ", ".join(key for key in one if one[key] != other[key]) or "nothing"
+    return ", ".join(key for key in one if one[key] != other[key]) or "none"
 
 
 def _folder(cells: Sequence[PlannedCell]) -> Path:
@@ -224,12 +226,12 @@ def _folder(cells: Sequence[PlannedCell]) -> Path:
 
 
 def sweep_folder(plan: RunPlan, named: Sequence[str], *, of_one_dataset: bool) -> Path:
-    """Where a record is kept.
+    """The folder of a sweep's record.
 
     Args:
-        plan: Of one of the cells.
-        named: What the sweep is known by, where it has no name.
-        of_one_dataset: Whether the dataset's folder takes it.
+        plan: The plan of one cell.
+        named: What identifies a sweep without a name.
+        of_one_dataset: Whether all cells have one dataset; the record is then in its folder.
     """
     root = plan.output_root
     if of_one_dataset:

@@ -13,14 +13,14 @@ Settings = dict[str, Any]
 
 
 class Row(Value):
-    """A cell in numbers; None is not known.
+    """A cell in numbers; None means unknown.
 
     Attributes:
-        settings: What sets the cell apart from the others.
-        state: That of the run; ``owed`` before it began.
-        failed: Samples whose outcome is no answer.
+        settings: What distinguishes the cell from the others.
+        state: State of the run; ``owed`` before it began.
+        failed: Samples that ended with an error.
         owed: Samples without an outcome.
-        results_per_s: Of the last command; None where it sent nothing.
+        results_per_s: Of the last command; None if it sent nothing.
         objective: The number that the config's ``objective`` names.
     """
 
@@ -67,7 +67,7 @@ def read_row(directory: Path | None, settings: Settings) -> Row:
 
 
 def _counted(directory: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What the lines tell of a run that was ended before it could sum them up."""
+    """The counts of a run that was killed before it wrote its summary."""
     outcomes = HashIndex()
     for line in scan_lines(directory / RESULTS):
         outcomes[line.sample_id, line.request_key] = int(line.ok)
@@ -114,7 +114,7 @@ def settings_of(metadata: Mapping[str, Any]) -> Settings:
 
 
 def varying(settings: list[Settings]) -> list[Settings]:
-    """Only the keys that set the cells apart; empty where a cell has no value."""
+    """Only the keys that differ between the cells; empty if a cell has no value."""
     keys = dict.fromkeys(key for cell in settings for key in cell)
     kept = [key for key in keys if len({str(cell.get(key)) for cell in settings}) > 1]
     blank = ("", None)

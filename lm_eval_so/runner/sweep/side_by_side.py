@@ -12,7 +12,7 @@ from lm_eval_so.runner.store.results import RESULTS
 
 
 def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
-    """Lines of ``side_by_side.jsonl``, in the order of the first cell; at 16 bytes a result.
+    """Lines of ``side_by_side.jsonl``, in the order of the first cell. Takes 16 bytes per result.
 
     Each has ``sample_id``, ``repeat``, ``request_messages``, ``expected`` and ``cells``: by label,
     ``status``, ``text``, ``error``, ``latency_ms``, ``tokens`` and ``cost_usd``; null where the
@@ -60,7 +60,7 @@ def _places(file: BinaryIO) -> HashIndex:
 
 
 def _question(result: dict[str, Any]) -> tuple[str, int, bytes]:
-    """Samples of one id whose messages differ, as of two datasets, are lines of their own."""
+    """Samples with one id but different messages, as in two datasets, get separate lines."""
     messages = orjson.dumps(result["request_messages"], option=orjson.OPT_SORT_KEYS)
     return result["sample_id"], result.get("repeat", 0), messages
 
@@ -77,7 +77,7 @@ def _read(line: bytes) -> dict[str, Any]:
         result: dict[str, Any] = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise StoreError(
-            f"a line of {RESULTS} is damaged; run the cell again to mend it"
+            f"a line of {RESULTS} is damaged; run the cell again to repair it"
         ) from error
     return result
 

@@ -24,19 +24,19 @@ _NUMBERS = [
     "results_per_s",
 ]
 _UNBOUNDED = 10_000
-_WIDTH = 200  # characters, where the table does not go to a terminal
+_WIDTH = 200  # characters, if the table is not printed on a terminal
 
 
 def console_for(*, stderr: bool = False) -> Console:
-    """A console that does not fold the table of a file or a pipe to 80 characters."""
+    """A console that does not wrap a table in a file or a pipe at 80 characters."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=_WIDTH)
 
 
 def print_table(rows: Sequence[Row], console: Console) -> None:
-    """Prints the rows, where each has its files, and below them why a cell did not come through.
+    """Prints the rows with the run directories, and below them the errors of failed cells.
 
-    The directories stand in the last column, or below where it is narrow.
+    The directories are in the last column, or below the table if the terminal is narrow.
     """
     root = _root(rows)
     places = [_place(row, root) for row in rows]
@@ -74,7 +74,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """The rows as CSV with a header; what is not known is empty."""
+    """The rows as CSV with a header; unknown values are empty."""
     settings = list(rows[0].settings) if rows else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

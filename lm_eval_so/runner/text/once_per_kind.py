@@ -1,12 +1,12 @@
-"""Messages that would be repeated for each of many answers."""
+"""Logs a repeated message only once."""
 
 import logging
 
 
 class OncePerKind(logging.Filter):
-    """Lets a message through once a process, whatever its arguments: for what many answers repeat.
+    """Lets a message through once per process, whatever its arguments.
 
-    It stands on the logger of the module that would repeat itself.
+    Add it to the logger of a module whose messages many answers would repeat.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What has no JSON form, changed as little as possible so that it has one."""
+"""Changes values that cannot be written as JSON as little as possible, so that they can."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from typing import Any
 
 DEEPEST = 64
-"""Levels of nesting that are kept as they are: no answer known to be real has more than a dozen.
+"""Levels of nesting that are kept unchanged: no known real answer has more than a dozen.
 
 Pydantic writes 255 and reads 200; orjson writes 254.
 """
 
 _LEAST_INT, _MOST_INT = -(2**63), 2**64 - 1  # what orjson takes
-_SHOWN = 1000  # characters of a value that is no JSON
+_SHOWN = 1000  # characters of a value that is not JSON
 
 
 def sanitise_text(text: str) -> str:
-    """The same text with halves of characters joined; a half that stands alone becomes U+FFFD.
+    """The same text with halves of characters joined; a single half becomes U+FFFD.
 
-    JSON may name the two halves (surrogates) of a character outside the BMP one by one, and a
-    stream may cut between them; a half alone cannot be written as UTF-8.
+    JSON can escape the two halves (surrogates) of a character outside the BMP separately, and a
+    stream may cut between them; a single half cannot be written as UTF-8.
     """
     if text.isascii():
         return text
@@ -31,9 +31,9 @@ def sanitise_text(text: str) -> str:
 def sanitise_json(value: object, deepest: int = DEEPEST) -> Any:  # noqa: ANN401 - any JSON value
     """The same value as plain JSON data.
 
-    Text is that of `sanitise_text`. NaN and the infinities become text, as in the JSON form of
-    Protocol Buffers; integers beyond 64 bits become floats, as orjson reads them. What is nested
-    deeper than ``deepest`` levels, and what is no JSON value, becomes text too.
+    Texts go through `sanitise_text`. NaN and the infinities become text, as in the JSON form of
+    Protocol Buffers; integers above 64 bits become floats, as orjson reads them. Values nested
+    deeper than ``deepest`` levels, and values that are not JSON, become text too.
     """
     whole: object
     match value:
@@ -71,7 +71,7 @@ def _not_finite(value: float) -> str:
 
 
 def _as_text(value: object) -> str:
-    """As JSON, where it is not too deep for that either."""
+    """As JSON text, if it is not too deep for that."""
     try:
         return sanitise_text(json.dumps(value, ensure_ascii=False))
     except (RecursionError, TypeError, ValueError):

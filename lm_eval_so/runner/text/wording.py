@@ -1,4 +1,4 @@
-"""What is wrong with a value, in sentences that name the key, the value and the way out."""
+"""Error messages that name the key, the value and what to do."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -43,11 +43,11 @@ _BRANCH = re.compile(
     r"function-.*|(str|int|float|bool|list|dict|literal|constrained-\w+)(\[.*\])?"
     r"|(lax-or-strict|json-or-python|union|nullable|is-instance)\[.*|SecretStr"
 )
-"""What pydantic puts into a location for itself: validators, and the branches of a union."""
+"""Parts of a location that are not keys: validators, and the branches of a union."""
 
 
 class Told(ModelMetaclass):
-    """Makes models whose constructor raises a ConfigError where pydantic would list its own words.
+    """Makes models whose constructor raises a ConfigError instead of pydantic's own error.
 
     Validation of plain data (``model_validate``, a model within a model) is not changed.
     """
@@ -63,7 +63,7 @@ class Told(ModelMetaclass):
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key of a model and of those within it, dotted."""
+    """Every key of a model and of its inner models, dotted."""
     for name, field in model.model_fields.items():
         yield prefix + name
         for part in (field.annotation, *get_args(field.annotation)):
@@ -72,7 +72,7 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?``, or nothing where no known word is near."""
+    """``; did you mean 'x'?``, or nothing if no known word is similar."""
     matches = get_close_matches(word, list(known), n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
@@ -82,7 +82,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     keys = list(known)
     if key in keys:
         group = key.partition(".")[0]
-        return f"the chosen {group} has no {key!r}; another has: {group}=..."
+        return f"the chosen {group} has no {key!r}, but another one has; choose it with {group}=..."
     hint = nearest(key, keys)
     if not hint:
         last = {known.rpartition(".")[2]: known for known in keys}
@@ -95,13 +95,13 @@ def explain(error: ValidationError, prefix: str, known: Iterable[str], whole: st
     """One sentence for each key that is wrong.
 
     Args:
-        error: What a model refused.
-        prefix: Keys start with it.
-        known: Keys that could have been meant.
-        whole: What the value as a whole is called.
+        error: The error of a model.
+        prefix: Put before every key.
+        known: Keys to suggest.
+        whole: The name of the whole value.
     """
     keys = list(known)
-    wanted: dict[str, list[str]] = {}  # by the sentence around it: a union wants one of several
+    wanted: dict[str, list[str]] = {}  # by sentence: a union accepts one of several
     for detail in error.errors(include_url=False, include_context=True):
         sentence, want = _sentence(detail, prefix, keys, whole)
         wanted.setdefault(sentence, []).append(want)
@@ -112,7 +112,7 @@ def explain(error: ValidationError, prefix: str, known: Iterable[str], whole: st
 
 
 def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -> tuple[str, str]:
-    """The sentence, with a gap for what is wanted, and what fills it."""
+    """The sentence with a gap for the expected value, and what fills the gap."""
     kind = detail["type"]
     parts = [str(part) for part in detail["loc"] if not _BRANCH.fullmatch(str(part))]
     value = _shown(detail["input"], parts)
@@ -130,7 +130,7 @@ def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -
 
 
 def _shown(value: object, parts: list[str]) -> object:
-    """What was given, without secrets."""
+    """The given value, without secrets."""
     places = zip(parts, ["", *parts], strict=False)
     if value is not None and any(Place(*place).is_secret for place in places):
         return MASK

@@ -73,7 +73,7 @@ def test_neither_the_order_of_keys_nor_the_type_of_a_whole_number_matters(
     ],
 )
 def test_what_has_no_json_form_is_refused(value: object) -> None:
-    with pytest.raises(ConfigError, match="a parameter or option has no JSON form: "):
+    with pytest.raises(ConfigError, match="a parameter or option cannot be written as JSON: "):
         canonical_json({"a": [value]})
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.dataset.check import check
+from lm_eval_so.runner.dataset.jsonl import JsonlReader
 from lm_eval_so.runner.dataset.reader import read_samples
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import DatasetError
@@ -43,8 +44,8 @@ def test_the_same_samples_in_any_dress_are_the_same_dataset(
     path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     (tmp_path / "plain.jsonl").write_bytes(PLAIN)
     assert locate(DatasetConfig(path=tmp_path)).path == path
-    assert check(path) == check(tmp_path / "plain.jsonl")
-    assert [sample.id for sample in read_samples(path)] == ["s0", "s1", "s2"]
+    assert check(JsonlReader(path)) == check(JsonlReader(tmp_path / "plain.jsonl"))
+    assert [sample.id for sample in read_samples(JsonlReader(path))] == ["s0", "s1", "s2"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_what_a_sample_has_beyond_the_known_keys_is_kept(tmp_path: Path) -> None
         "difficulty": 3,
     }
     (tmp_path / "a.jsonl").write_text(json.dumps(line))
-    (sample,) = read_samples(tmp_path / "a.jsonl")
+    (sample,) = read_samples(JsonlReader(tmp_path / "a.jsonl"))
     assert sample.messages == line["messages"]
     assert sample.expected == {"any": ["thing"]}
     assert sample.model_extra == {"difficulty": 3}
@@ -100,28 +101,35 @@ def test_what_a_sample_has_beyond_the_known_keys_is_kept(tmp_path: Path) -> None
 def test_samples_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(PLAIN + b"garbage\n" * 10_000)
-    assert [sample.id for sample in islice(read_samples(path), 3)] == ["s0", "s1", "s2"]
+    assert [sample.id for sample in islice(read_samples(JsonlReader(path)), 3)] == [
+        "s0",
+        "s1",
+        "s2",
+    ]
 
 
 def test_a_file_that_changed_after_the_check_is_told_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(PLAIN + b"garbage\n")
-    with pytest.raises(DatasetError, match=r"a\.jsonl:4: no JSON"):
-        list(read_samples(path))
+    with pytest.raises(DatasetError, match=r"a\.jsonl:4: not valid JSON"):
+        list(read_samples(JsonlReader(path)))
 
 
 def test_every_duplicate_is_told_with_the_line_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join([*LINES, "", LINES[1], LINES[0]]))
     with pytest.raises(DatasetError) as raised:
-        check(path)
+        check(JsonlReader(path))
     assert str(raised.value).splitlines() == [
-        f"{path}:5: duplicate id 's1', first on line 2",
-        f"{path}:6: duplicate id 's0', first on line 1",
+        f"{path}:5: duplicate id 's1', first at {path}:2",
+        f"{path}:6: duplicate id 's0', first at {path}:1",
     ]
 
 
 def test_one_changed_letter_is_another_dataset(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(PLAIN)
     (tmp_path / "b.jsonl").write_bytes(PLAIN.replace("안녕".encode(), "안냥".encode(), 1))
-    assert check(tmp_path / "a.jsonl").sha256 != check(tmp_path / "b.jsonl").sha256
+    assert (
+        check(JsonlReader(tmp_path / "a.jsonl")).sha256
+        != check(JsonlReader(tmp_path / "b.jsonl")).sha256
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 
 from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.dataset.check import check
+from lm_eval_so.runner.dataset.jsonl import JsonlReader
 from lm_eval_so.runner.dataset.reader import read_samples
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import DatasetError
@@ -40,8 +42,8 @@ def read(tmp_path: Path) -> Callable[..., list[TestSample]]:
     def read(*lines: str | bytes, name: str = "d.jsonl") -> list[TestSample]:
         path = tmp_path / name
         path.write_bytes(b"\n".join(x.encode() if isinstance(x, str) else x for x in lines))
-        check(path)
-        return list(read_samples(path))
+        check(JsonlReader(path))
+        return list(read_samples(JsonlReader(path)))
 
     return read
 
@@ -87,7 +89,8 @@ def test_an_integer_id_is_its_text(
 
 
 def test_an_integer_and_its_text_are_one_id(refused: Callable[..., str]) -> None:
-    assert "duplicate id '7', first on line 1" in refused(line(id=7), line(id="7"))
+    shown = refused(line(id=7), line(id="7"))
+    assert re.search(r":2: duplicate id '7', first at \S+d\.jsonl:1$", shown)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +109,7 @@ def test_an_integer_and_its_text_are_one_id(refused: Callable[..., str]) -> None
 def test_an_integer_that_cannot_be_sent_is_told_by_the_check(
     refused: Callable[..., str], changed: dict[str, Any], where: str
 ) -> None:
-    assert f":1: {where} does not fit into 64 bits; write it as a string" in refused(
-        line(**changed)
-    )
+    assert f":1: {where} does not fit in 64 bits; write it as a string" in refused(line(**changed))
 
 
 @pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 10**18])
@@ -138,7 +139,7 @@ def test_an_expected_answer_may_be_any_integer(read: Callable[..., list[TestSamp
 def test_nan_is_told_and_never_becomes_null(
     refused: Callable[..., str], text: str, word: str, where: str
 ) -> None:
-    assert f":1: {where} is {word}, which is no JSON number" in refused(text % word)
+    assert f":1: {where} is {word}, which is not a JSON number" in refused(text % word)
 
 
 def test_a_number_beyond_any_float_is_infinity(refused: Callable[..., str]) -> None:
@@ -156,15 +157,18 @@ def test_the_words_nan_and_infinity_in_a_text_are_text(
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ({"id": "a", "question": "x"}, "messages is missing; found `question`; needed is messages"),
+        ({"id": "a", "question": "x"}, "messages is missing; found `question`; it needs messages"),
         ({"id": "a", "prompt": "x", "n": 1}, "found `prompt`;"),
         ({"id": "a", "conversations": []}, "found `conversations`;"),
         ({"id": "a", "foo": 1, "bar": 2}, "found `id`, `foo`, `bar`;"),
         (
             {"question_id": 3, "messages": [USER]},
-            "id is missing; found `question_id`; needed is id",
+            "id is missing; found `question_id`; it needs id",
         ),
-        ({"id": "a", "messages": [{"from": "human", "value": "x"}]}, "found `from`: a message is"),
+        (
+            {"id": "a", "messages": [{"from": "human", "value": "x"}]},
+            "found `from`, but a message is",
+        ),
         ({"id": "a", "messages": [{"role": "human", "content": "x"}]}, "did you mean 'user'?"),
         ({"id": "a", "messages": [{"role": "Bot", "content": "x"}]}, "did you mean 'assistant'?"),
     ],
@@ -185,7 +189,7 @@ def test_an_error_says_what_was_found(
         pytest.param(b"PAR1rest", "this is a Parquet file", id="parquet"),
         pytest.param(b"PK\x03\x04rest", "this is a zip file", id="xlsx"),
         pytest.param("<html>", "this is a web page", id="html"),
-        pytest.param("<<<<<<< HEAD\n", "a conflict of Git", id="conflict"),
+        pytest.param("<<<<<<< HEAD\n", "a Git merge conflict", id="conflict"),
         pytest.param("version https://git-lfs.github.com/spec/v1\n", "git lfs pull", id="lfs"),
         pytest.param(b"SQLite format 3\x00", "an SQLite file", id="sqlite"),
         pytest.param(b"\x28\xb5\x2f\xfdrest", "unzstd FILE", id="zstd"),
@@ -288,13 +292,13 @@ def test_what_is_no_regular_file_is_refused_before_it_is_opened(
     (tmp_path / "test.jsonl").write_text(line())
     (tmp_path / name).unlink(missing_ok=True)
     make(tmp_path / name)
-    with pytest.raises(DatasetError, match=f"is {kind}, no regular file"):
+    with pytest.raises(DatasetError, match=f"is {kind}, not a regular file"):
         locate(DatasetConfig(path=tmp_path))
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/zero"])
 def test_a_device_is_refused(device: str) -> None:
-    with pytest.raises(DatasetError, match="is a device, no regular file"):
+    with pytest.raises(DatasetError, match="is a device, not a regular file"):
         locate(DatasetConfig(path=Path(device)))
 
 
@@ -305,7 +309,7 @@ def test_a_device_is_refused(device: str) -> None:
         pytest.param(str(json.loads(line())), "written with Python's quotes", id="python"),
         pytest.param("# all of it", "a comment", id="comment"),
         pytest.param("\x00\x00", "with NUL bytes", id="nul"),
-        pytest.param(line() + "\r" + line(id="b"), "with CR alone", id="cr"),
+        pytest.param(line() + "\r" + line(id="b"), "with only CR", id="cr"),
         pytest.param(line(tags=["\ud83d"]), "with half of a character", id="surrogate"),
         pytest.param(line().encode("utf-16-le"), "in UTF-16", id="utf-16-without-a-mark"),
         pytest.param('{"id": "a", "mess', "EOF while parsing a string (column 17)", id="cut"),
@@ -315,13 +319,13 @@ def test_a_line_that_is_no_json_says_what_it_may_be(
     refused: Callable[..., str], text: str | bytes, hint: str
 ) -> None:
     shown = refused(text).splitlines()[0]
-    assert ":1: no JSON: " in shown
+    assert ":1: not valid JSON: " in shown
     assert hint in shown
 
 
 def test_messages_within_a_string_are_told(refused: Callable[..., str]) -> None:
     text = json.dumps({"id": "a", "messages": json.dumps([USER])})
-    assert "it is JSON within a string" in refused(text)
+    assert "this is JSON inside a string" in refused(text)
 
 
 def test_files_that_were_joined_may_each_begin_with_a_mark(
@@ -340,4 +344,4 @@ def test_a_key_that_is_kept_and_looks_as_if_it_were_sent_is_told_once(
     samples = read(line(temperature=0, system="be kind"), line(id="b", system="be kind"))
     assert samples[0].model_extra == {"temperature": 0, "system": "be kind"}
     (record,) = caplog.records
-    assert ":1: system, temperature of a sample: kept, and not sent" in record.getMessage()
+    assert ":1: system, temperature of a sample: kept, but not sent" in record.getMessage()

@@ -48,18 +48,18 @@ def in_order(text: str, parts: Iterable[str]) -> bool:
 
 def test_all_is_shown_where_there_is_room() -> None:
     assert line(180, paused=3, tried_again=7) == (
-        "━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 1234/10000 12%  1:28 to go  paused 3.0 s  5 failed  100/s  "
-        f"8 of 64 in flight  7 tried again  limit 2.5/s  996 tok/s  {TITLE}"
+        "━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 1234/10000 12%  ETA 1:28  paused 3.0 s  5 failed  100/s  "
+        f"8 of 64 in flight  7 retried  limit 2.5/s  996 tok/s  {TITLE}"
     )
 
 
 def test_at_eighty_columns_count_time_to_go_failures_and_rate_are_there() -> None:
-    parts = ["━╌╌", "1234/10000 12%", "1:28 to go", "5 failed", "100/s", "8 of 64 in flight"]
+    parts = ["━╌╌", "1234/10000 12%", "ETA 1:28", "5 failed", "100/s", "8 of 64 in flight"]
     assert in_order(line(80), parts)
 
 
 def test_at_forty_columns_count_and_time_to_go_are_there() -> None:
-    assert in_order(line(40), ["╌╌╌", "1234/10000 12%", "1:28 to go"])
+    assert in_order(line(40), ["╌╌╌", "1234/10000 12%", "ETA 1:28"])
 
 
 @pytest.mark.parametrize("width", [*range(1, 60), 79, 80, 81, 120, 300])
@@ -88,4 +88,4 @@ def test_a_terminal_without_the_characters_gets_ascii() -> None:
 
 
 def test_before_the_first_result_no_time_is_told() -> None:
-    assert "to go" not in line(160, done=0)
+    assert "ETA" not in line(160, done=0)

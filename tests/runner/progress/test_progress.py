@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.progress.bar import BarProgress
-from lm_eval_so.runner.progress.log import LogProgress
+from lm_eval_so.runner.progress.log_lines import LogProgress
 from lm_eval_so.runner.progress.tally import Tally
 from lm_eval_so.runner.progress.units import duration, milliseconds, number
 from lm_eval_so.runner.run.observer import Started
@@ -126,14 +126,14 @@ def test_a_line_comes_every_ten_seconds(caplog: pytest.LogCaptureFixture) -> Non
     followed([result() for _ in range(25)])
     assert logged(caplog) == [
         "d · b · m: 50 samples",
-        "10/50 done, 0 failed, 4 in flight, 1.0 results/s, 10 tokens/s, 40 s to go",
-        "20/50 done, 0 failed, 4 in flight, 1.0 results/s, 10 tokens/s, 30 s to go",
+        "10/50 done, 0 failed, 4 in flight, 1.0 results/s, 10 tokens/s, ETA 40 s",
+        "20/50 done, 0 failed, 4 in flight, 1.0 results/s, 10 tokens/s, ETA 30 s",
     ]
 
 
 def test_a_pause_is_told(caplog: pytest.LogCaptureFixture) -> None:
     followed([result() for _ in range(10)], paused=75)
-    assert logged(caplog)[-1].endswith("40 s to go, paused for 1:15")
+    assert logged(caplog)[-1].endswith("ETA 40 s, paused for 1:15")
 
 
 def test_without_lines_only_the_start_and_failures_are_told(
@@ -148,7 +148,7 @@ def test_the_first_ten_failures_are_shown_in_full(caplog: pytest.LogCaptureFixtu
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warnings == [
         *[f"sample 's{n}' failed after 3 attempts: InternalServerError: down" for n in range(10)],
-        "further failures are only counted; the results file has them all",
+        "further failures are counted but not shown; the results file has them all",
     ]
 
 
@@ -176,7 +176,7 @@ def test_a_line_comes_also_while_nothing_comes_back(caplog: pytest.LogCaptureFix
 
 def test_requests_that_are_tried_again_are_told(caplog: pytest.LogCaptureFixture) -> None:
     followed([result()] * 4, every=3)
-    assert logged(caplog)[-1].endswith(", 1 tried again")
+    assert logged(caplog)[-1].endswith(", 1 retried")
 
 
 def test_nine_failures_need_no_word_about_further_ones(caplog: pytest.LogCaptureFixture) -> None:
@@ -192,12 +192,12 @@ def test_kept_samples_are_counted_and_told_at_the_end(caplog: pytest.LogCaptureF
         progress.started(STARTED, live)
         for _ in range(50):
             clock.now += 0.3
-            await progress.kept(result)
+            await progress.answered_before(result)
         progress.ended()
 
     asyncio.run(main())
     assert logged(caplog)[1].startswith("34/50 done, 0 failed")
-    assert logged(caplog)[-1] == "50 samples had their answer already"
+    assert logged(caplog)[-1] == "50 samples were already answered"
 
 
 def test_a_bar_shows_what_is_done_failed_and_in_flight() -> None:
@@ -211,7 +211,7 @@ def test_a_bar_shows_what_is_done_failed_and_in_flight() -> None:
         )
         await bar.result(result())
         await bar.result(result(fails=True))
-        await bar.kept(result)
+        await bar.answered_before(result)
         await asyncio.sleep(0)
         bar.ended()
 

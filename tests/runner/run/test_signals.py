@@ -107,12 +107,12 @@ def test_what_nohup_protects_goes_on(make_dataset: Callable[..., Path], tmp_path
 ONCE_READ = """
 import os, sys
 from lm_eval_so.runner.hydra_app import app
-from lm_eval_so.runner.dataset import reader
+from lm_eval_so.runner.dataset import base
 
-whole = reader.open_samples
+whole = base.open_file
 opened = 0
 
-def open_samples(path):
+def open_file(path):
     global opened
     opened += 1
     if opened > 1:  # a file system that does not answer any more
@@ -121,7 +121,7 @@ def open_samples(path):
         return open("silent", "rb")
     return whole(path)
 
-reader.open_samples = open_samples
+base.open_file = open_file
 app.script()
 """
 
@@ -139,7 +139,7 @@ def test_a_blocked_call_does_not_hide_the_first_signal(
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors
-    assert "Go on with: lm-eval-so" in errors
+    assert "Resume with: lm-eval-so" in errors
     metadata = orjson.loads((tmp_path / "run" / "run_metadata.json").read_bytes())
     assert metadata["state"] == "partial"
 

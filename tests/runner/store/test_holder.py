@@ -185,7 +185,9 @@ def test_one_whose_place_was_taken_knows_at_the_next_check(path: Path) -> None:
     one.claim()
     one.check()
     other.claim()
-    with pytest.raises(RunDirectoryBusyError, match=rf"\(pid {os.getpid()} on host .+\) writes"):
+    with pytest.raises(
+        RunDirectoryBusyError, match=rf"\(pid {os.getpid()} on host .+\) now writes"
+    ):
         one.check()
     one.release()
     other.check()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.store.ledger import Ledger
-from lm_eval_so.runner.store.results import Place, StoredLine, mark_of
+from lm_eval_so.runner.store.results import LinePlace, StoredLine, mark_of
 
 
 def stored(offset: int, sample_id: str, key: str = "k", *, ok: bool = True) -> StoredLine:
@@ -23,7 +23,6 @@ def leftovers(ledger: Ledger) -> list[int]:
 def test_nothing_stored_is_all_owed() -> None:
     ledger = Ledger([], 3)
     assert [ledger.find(n, f"s{n}", "k") for n in range(3)] == [None] * 3
-    assert ledger.settled == 0
     assert offsets(ledger) == []
 
 
@@ -31,7 +30,6 @@ def test_an_answer_settles_its_sample() -> None:
     ledger = Ledger([stored(0, "a"), stored(100, "b")], 2)
     assert ledger.find(0, "b", "k") == 100
     assert ledger.find(1, "a", "k") == 0
-    assert ledger.settled == 2
     assert offsets(ledger) == [100, 0]
     assert leftovers(ledger) == []
 
@@ -50,11 +48,9 @@ def test_the_same_question_of_another_sample_is_owed() -> None:
 def test_a_failure_is_tried_again_and_kept_until_there_is_something_newer() -> None:
     ledger = Ledger([stored(50, "a", ok=False)], 1)
     assert ledger.find(0, "a", "k") is None
-    assert ledger.settled == 0
     assert offsets(ledger) == [50]
     ledger.add(0, stored(90, "a"))
     assert offsets(ledger) == [90]
-    assert ledger.settled == 1
     assert leftovers(ledger) == []
 
 
@@ -118,9 +114,9 @@ def test_the_place_of_a_sample_tells_its_question() -> None:
     ledger.find(1, "a", "k")
     ledger.add(2, stored(90, "c"))
     assert list(ledger.places()) == [
-        Place(70, mark_of("b", "k")),
-        Place(0, mark_of("a", "k")),
-        Place(90, mark_of("c", "k")),
+        LinePlace(70, mark_of("b", "k")),
+        LinePlace(0, mark_of("a", "k")),
+        LinePlace(90, mark_of("c", "k")),
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import rows
 from lm_eval_so import RunConfig, RunReport, run
-from lm_eval_so.runner.config.directory import earlier_directory, run_directory
+from lm_eval_so.runner.config.run_path import earlier_directory, run_directory
 from lm_eval_so.runner.errors import ForeignRunError
 from lm_eval_so.runner.hydra_app import app
 
@@ -177,4 +177,7 @@ def test_a_sweep_over_one_dataset_and_its_copy_is_refused(
 ) -> None:
     one, two = write("one", "a"), write("copy", "a")
     assert app.main([*SWEEP, f"dataset.path={one},{two}"]) == 2
-    assert "what differs (dataset.path) changes no answer" in capsys.readouterr().err
+    assert (
+        "the settings that differ (dataset.path) do not change the answers"
+        in capsys.readouterr().err
+    )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lm_eval_so.runner.errors import LostLinesError, StoreError
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.store.results import Place, ResultsFile, mark_of, read_results
+from lm_eval_so.runner.store.results import LinePlace, ResultsFile, mark_of, read_results
 from support.results import result
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def line(number: int, text: str = "") -> bytes:
     return made.model_dump_json().encode()
 
 
-def places(offsets: Iterable[int]) -> list[Place]:
+def places(offsets: Iterable[int]) -> list[LinePlace]:
     """Where `line` 0, 1, 2 ... were written."""
-    return [Place(at, mark_of(f"s{n}", f"k{n}")) for n, at in enumerate(offsets)]
+    return [LinePlace(at, mark_of(f"s{n}", f"k{n}")) for n, at in enumerate(offsets)]
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_a_place_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None
 
 def test_reading_results_names_the_file_and_the_line_that_is_none(path: Path) -> None:
     path.write_bytes(b"{}\n")
-    with pytest.raises(StoreError, match=r"run_results\.jsonl:1: no RunResult"):
+    with pytest.raises(StoreError, match=r"run_results\.jsonl:1: not a RunResult"):
         list(read_results(path))
     with pytest.raises(StoreError, match="cannot be read: No such file"):
         list(read_results(path.with_name("other.jsonl")))

@@ -50,7 +50,7 @@ def test_nothing_is_replaced_any_more(taken_over: RunDirectory) -> None:
 
 
 def test_the_next_sync_tells(taken_over: RunDirectory) -> None:
-    with pytest.raises(RunDirectoryBusyError, match=r"writes to .* this one writes nothing more"):
+    with pytest.raises(RunDirectoryBusyError, match=r"now writes to .* this process stops writing"):
         asyncio.run(taken_over.keep_synced())
 
 

@@ -231,14 +231,14 @@ def test_two_cells_that_would_be_one_run_are_refused_before_anything_is_sent(
 ) -> None:
     done = sweep(server, "model=a", "runner.max_concurrency=1,4")
     assert done.returncode == 2
-    assert "cells 1 and 2 are one run" in done.stderr
+    assert "cells 1 and 2 are the same run" in done.stderr
     assert "variant='${runner.max_concurrency}'" in done.stderr
     assert not server.requests
     assert not (tmp_path / "outputs").exists()
 
     named = sweep(server, "model=a,b", "output_dir=mine")
     assert named.returncode == 2
-    assert "both go into output_dir=mine" in named.stderr
+    assert "both write to output_dir=mine" in named.stderr
     assert not server.requests
 
     numbered = sweep(server, "model=a,b", "output_dir='own/${hydra:job.num}'")

@@ -1,4 +1,4 @@
-"""Where a run leaves its files: a name that any file system takes."""
+"""The path of a run directory, with a name that any file system accepts."""
 
 import re
 from collections.abc import Mapping
@@ -29,9 +29,9 @@ def run_directory(
 ) -> Path:
     """``<output root>/<dataset id>/<backend>_<model>_<params>-<8 hex of the fingerprint>``.
 
-    Only parameters that are a single value are named; the fingerprint stands for the others. A
-    variant stands behind them. The name has at most 100 characters, and none that a shell reads.
-    Where the identity holds secrets, ``public`` is the same without them, which names are made of.
+    Only parameters with a single value are in the name; the fingerprint covers the others. A
+    variant comes after them. The name has at most 100 characters, and none that a shell interprets.
+    If the identity holds secrets, ``public`` is the same without them; the name is made from it.
     """
     words = identity if public is None else public
     shown = {name: value for name, value in words["parameters"].items() if _is_scalar(value)}
@@ -41,7 +41,7 @@ def run_directory(
 
 
 def earlier_directory(output_root: Path, identity: Mapping[str, Any]) -> Path:
-    """Where version 0.1.0 left the same run: all parameters, as long as a file name may be."""
+    """The path of the same run in version 0.1.0: with all parameters, as long as names can be."""
     digest = fingerprint(identity)[:8]
     readable = safe_name(_words(identity, identity["parameters"]), _LONGEST - len(digest) - 1)
     return _below(output_root, identity, readable, digest)

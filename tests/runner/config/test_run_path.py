@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.config.directory import run_directory, safe_name
 from lm_eval_so.runner.config.identity import fingerprint, identity
+from lm_eval_so.runner.config.run_path import run_directory, safe_name
 from lm_eval_so.runner.models import RunConfig
 
 FORBIDDEN = set('<>:"/\\|?*%') | {chr(code) for code in range(33)} | {"\x7f"}

@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: a log line now and then, and the first failures in full."""
+"""Progress without a terminal: a log line every few seconds, and the first failures in full."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _FAILURES_SHOWN = 10
 
 
 class LogProgress:
-    """Logs the start, a line every ten seconds if ``lines``, and failures until they are many."""
+    """Logs the start, a line every ten seconds if ``lines``, and the first ten failures."""
 
     def __init__(
         self,
@@ -32,30 +32,30 @@ class LogProgress:
         self._failures = 0
 
     def started(self, started: Started, live: Callable[[], Live]) -> None:
-        """Begins."""
+        """Logs the start."""
         _LOG.info("%s: %d samples", started.title, started.total)
         self._live = live
         self._tally = Tally(started.total, clock=self._clock)
         self._last = self._clock()
-        self._telling = asyncio.create_task(self._tell())
+        self._logging = asyncio.create_task(self._keep_logging())
 
     async def result(self, result: RunResult) -> None:
-        """Counts, and says what is worth saying."""
+        """Counts the result, and logs a failure."""
         self._tally.add(result)
         if result.error is not None:
             self._failed(result)
-        self._now_and_then()
+        self._log_if_due()
 
     async def answered_before(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
         """Counts."""
         self._tally.keep()
-        self._now_and_then()
+        self._log_if_due()
 
     def ended(self) -> None:
-        """Says how many were there already."""
-        self._telling.cancel()
+        """Logs how many samples were already answered."""
+        self._logging.cancel()
         if self._tally.kept:
-            _LOG.info("%d samples had their answer already", self._tally.kept)
+            _LOG.info("%d samples were already answered", self._tally.kept)
 
     def _failed(self, result: RunResult) -> None:
         self._failures += 1
@@ -69,21 +69,23 @@ class LogProgress:
             result.error.message,
         )
         if self._failures == _FAILURES_SHOWN:
-            _LOG.warning("further failures are only counted; the results file has them all")
+            _LOG.warning(
+                "further failures are counted but not shown; the results file has them all"
+            )
 
-    async def _tell(self) -> None:
-        """A line comes also while no result does."""
+    async def _keep_logging(self) -> None:
+        """Logs a line even if no result comes."""
         while True:
             await self._sleep(_INTERVAL)
-            self._now_and_then()
+            self._log_if_due()
 
-    def _now_and_then(self) -> None:
+    def _log_if_due(self) -> None:
         if not self._lines or self._clock() - self._last < _INTERVAL:
             return
         self._last = self._clock()
         tally, live, (results, tokens) = self._tally, self._live(), self._tally.rates()
         _LOG.info(
-            "%d/%d done, %d failed, %d in flight, %s results/s, %s tokens/s, %s to go%s%s",
+            "%d/%d done, %d failed, %d in flight, %s results/s, %s tokens/s, ETA %s%s%s",
             tally.done,
             tally.total,
             tally.failed,
@@ -92,5 +94,5 @@ class LogProgress:
             number(tokens),
             duration(tally.remaining()),
             f", paused for {duration(live.paused_s)}" if live.paused_s else "",
-            f", {retries} tried again" if (retries := tally.retries(live)) else "",
+            f", {retries} retried" if (retries := tally.retries(live)) else "",
         )

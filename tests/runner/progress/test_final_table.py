@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
-from lm_eval_so.runner.progress.table import one_line, print_report
+from lm_eval_so.runner.progress.final_table import one_line, print_report
 from lm_eval_so.runner.run.report import RunReport
-from lm_eval_so.runner.summary.summarise import summarise
+from support.results import summed
 
 
 def failed(error_type: str, message: str) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def report_of(*lines: dict[str, Any]) -> RunReport:
         run_dir=Path("run"),
         results_path=Path("run/run_results.jsonl"),
         metadata_path=Path("run/run_metadata.json"),
-        summary=summarise(lines, len(lines)),
+        summary=summed(lines, len(lines)),
         fault=None,
         exit_code=1,
     )

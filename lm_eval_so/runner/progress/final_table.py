@@ -16,7 +16,7 @@ _INDENT = "  "
 
 
 def print_report(report: RunReport, console: Console) -> None:
-    """Prints the numbers and the first answers, if there are any, and where the files are."""
+    """Prints the summary and the first answers, if there are any, and the paths of the files."""
     if report.summary is not None:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for label, value in _rows(report.summary):
@@ -32,14 +32,14 @@ def print_report(report: RunReport, console: Console) -> None:
 def _print_answers(report: RunReport, console: Console) -> None:
     try:
         lines = list(first_answers(report.results(), console.width - len(_INDENT)))
-    except StoreError:  # somebody has put another file in its place
+    except StoreError:  # another file is in its place now
         return
     for line in ["first answers", *(_INDENT + line for line in lines)] if lines else []:
         console.print(line, markup=False, highlight=False, no_wrap=True, overflow="crop")
 
 
 def one_line(report: RunReport) -> str:
-    """What a run came to, in a line."""
+    """The outcome of a run, in one line."""
     if report.summary is None:
         return f"stopped at once; {report.run_dir}"
     words = [value for label, value in _rows(report.summary) if label in {"samples", "requests"}]
@@ -50,7 +50,7 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
     counts = summary.status_counts
     rows = [("samples", ", ".join(f"{n} {status}" for status, n in counts.items()) or "none")]
     if summary.resumed:
-        rows.append(("resumed", f"{summary.resumed} had their answer already"))
+        rows.append(("resumed", f"{summary.resumed} already answered"))
     if latency := summary.latency_ms:
         values = (f"{name} {milliseconds(latency[name])}" for name in ("p50", "p90", "p99", "max"))
         rows.append(("latency", ", ".join(values)))
@@ -69,7 +69,7 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _errors(summary: Summary) -> Iterator[tuple[str, str]]:
-    """A row for each type of error, with its commonest message."""
+    """A row for each type of error, with its most common message."""
     label = "errors"
     for kind, count in summary.error_counts.items():
         yield label, f"{count} {kind}: {summary.error_messages[kind]}".removesuffix(": ")
