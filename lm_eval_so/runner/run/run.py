@@ -36,10 +36,11 @@ from lm_eval_so.runner.run.metadata import MetadataWriter
 from lm_eval_so.runner.run.observer import Live, Observer, Started
 from lm_eval_so.runner.run.prepare import directory_of, known_price, planned
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.run.report import RunReport, State, verdict
+from lm_eval_so.runner.run.report import RunReport, verdict
 from lm_eval_so.runner.run.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
 from lm_eval_so.runner.store.files import reading
+from lm_eval_so.runner.store.run_metadata import State
 from lm_eval_so.runner.strategy.breaker.away import LEAST_ROUND
 from lm_eval_so.runner.strategy.breaker.evidence import MOST_HELD
 from lm_eval_so.runner.strategy.stack import Stack

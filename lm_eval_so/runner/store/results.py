@@ -39,11 +39,17 @@ class ResultsFile:
 
     It is read and written as it was opened, whatever its name points to meanwhile.
 
+    Args:
+        path: Of the file, which is made if there is none.
+        mend: Whether a torn end is mended at once; else `mend` is called before the first line is
+            appended.
+
     Raises:
+        NewerVersionError: A newer release wrote the last line.
         StoreError: The file cannot be opened or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mend: bool = True) -> None:
         self.path = path
         binary = getattr(os, "O_BINARY", 0)
         self._descriptor = self._for_reading = -1
@@ -54,15 +60,43 @@ class ResultsFile:
             self._descriptor = os.open(path, flags, file_mode())
             self._for_reading = os.open(path, os.O_RDONLY | binary)
             self._size = os.fstat(self._descriptor).st_size
-            self._mend()
         except OSError as error:
             self.close()
             raise unwritable(path, error) from error
+        if mend:
+            self.mend()
 
     def scan(self) -> Iterator[StoredLine]:
-        """The lines that are whole; damage is passed over."""
+        """The lines that are whole; damage is passed over.
+
+        Raises:
+            NewerVersionError: A newer release wrote one of them.
+        """
         with self._reader() as file:
-            yield from _whole_lines(file)
+            yield from _whole_lines(file, self.path)
+
+    def mend(self) -> None:
+        """Ends the file with a newline: a last line that is torn goes, a whole one stays.
+
+        Raises:
+            NewerVersionError: A newer release wrote the last line.
+            StoreError: The file cannot be written; it is closed then.
+        """
+        try:
+            with self._reader() as file:
+                start = _last_line_start(file, self._size)
+                file.seek(start)
+                tail = file.read()
+            if tail and stored_line(start, tail, self.path):
+                self._size += os.write(self._descriptor, b"\n")
+            elif tail:
+                os.ftruncate(self._descriptor, start)
+                self._size = start
+        except (OSError, StoreError) as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise unwritable(self.path, error) from error
+            raise
 
     def append(self, line: bytes) -> int:
         """Writes a line with one system call, and returns its offset.
@@ -124,7 +158,7 @@ class ResultsFile:
             for offset, mark in places:
                 file.seek(offset)  # costs nothing where the buffer holds it already
                 line = file.readline()
-                fields = _whole(line) if line.endswith(b"\n") else None
+                fields = _whole(line, self.path) if line.endswith(b"\n") else None
                 if fields is None or mark_of(fields["sample_id"], fields["request_key"]) != mark:
                     raise LostLinesError(
                         f"{self.path} has lost results that were written to it (the line at byte "
@@ -181,18 +215,6 @@ class ResultsFile:
         except OSError:
             self._torn = True
 
-    def _mend(self) -> None:
-        """Ends the file with a newline: a last line that is torn goes, a whole one stays."""
-        with self._reader() as file:
-            start = _last_line_start(file, self._size)
-            file.seek(start)
-            tail = file.read()
-        if tail and _read(start, tail):
-            self._size += os.write(self._descriptor, b"\n")
-        elif tail:
-            os.ftruncate(self._descriptor, start)
-            self._size = start
-
 
 def mark_of(sample_id: object, request_key: object) -> int:
     """What tells the line of a question from others; of this process only."""
@@ -200,11 +222,15 @@ def mark_of(sample_id: object, request_key: object) -> int:
 
 
 def scan_lines(path: Path) -> Iterator[StoredLine]:
-    """The lines of a file that are whole; damage is passed over, and so is a missing file."""
+    """The lines of a file that are whole; damage is passed over, and so is a missing file.
+
+    Raises:
+        NewerVersionError: A newer release wrote one of them.
+    """
     if not path.exists():
         return
     with reading(path), path.open("rb", buffering=1 << 18) as file:
-        yield from _whole_lines(file)
+        yield from _whole_lines(file, path)
 
 
 def read_results(path: Path | str) -> Iterator[RunResult]:
@@ -214,6 +240,7 @@ def read_results(path: Path | str) -> Iterator[RunResult]:
         path: ``run_results.jsonl``, or the run directory that holds it.
 
     Raises:
+        NewerVersionError: A newer release wrote a line.
         StoreError: The file cannot be read, or a line is no RunResult.
     """
     file_path = Path(path) / RESULTS if Path(path).is_dir() else Path(path)
@@ -227,30 +254,35 @@ def read_results(path: Path | str) -> Iterator[RunResult]:
 
 def _parse(path: Path, number: int, line: bytes) -> RunResult:
     try:
-        return read_line(line)
+        return read_line(line, path)
     except ValueError as error:
         raise StoreError(f"{path}:{number}: no RunResult") from error
 
 
-def _whole_lines(file: BinaryIO) -> Iterator[StoredLine]:
+def _whole_lines(file: BinaryIO, path: Path) -> Iterator[StoredLine]:
     offset = 0
     for line in file:
-        found = _read(offset, line)
+        found = stored_line(offset, line, path)
         if found:
             yield found
         offset += len(line)
 
 
-def _read(offset: int, line: bytes) -> StoredLine | None:
-    found = _whole(line)
+def stored_line(offset: int, line: bytes, path: Path) -> StoredLine | None:
+    """What stands at an offset of the file, where the line is whole.
+
+    Raises:
+        NewerVersionError: A newer release wrote it.
+    """
+    found = _whole(line, path)
     if found is None:
         return None
     return StoredLine(offset, found["sample_id"], found["request_key"], found["status"] == "ok")
 
 
-def _whole(line: bytes) -> Whole | None:
+def _whole(line: bytes, path: Path) -> Whole | None:
     try:
-        return read_whole(line)
+        return read_whole(line, path)
     except ValueError:
         return None
 
