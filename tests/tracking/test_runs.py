@@ -66,8 +66,8 @@ class TestARun:
         assert root.params["params.temperature"] == "0.5"
         assert root.params["runner.max_concurrency"] == "3"
         assert root.params["backend.kind"] == "openai"
-        assert root.tags["lm_eval_so.fingerprint"] == metadata["fingerprint"]
-        assert root.tags["lm_eval_so.dataset_sha256"] == metadata["dataset"]["sha256"]
+        assert root.tags["lm_eval_so.fingerprint"] == metadata.fingerprint
+        assert root.tags["lm_eval_so.dataset_sha256"] == metadata.dataset.sha256
         assert root.tags["lm_eval_so.trace_prefix"] == "lm-eval-so"
         assert root.tags["lm_eval_so.packages.openai"]
         assert_equals_the_summary(root, directory)

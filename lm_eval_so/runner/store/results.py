@@ -41,11 +41,9 @@ class ResultsFile:
 
     Args:
         path: Of the file, which is made if there is none.
-        mend: Whether a torn end is mended at once; else `mend` is called before the first line is
-            appended.
+        mend: Whether to call `mend` at once; it comes before the first `append`.
 
     Raises:
-        NewerVersionError: A newer release wrote the last line.
         StoreError: The file cannot be opened or written.
     """
 
@@ -60,11 +58,13 @@ class ResultsFile:
             self._descriptor = os.open(path, flags, file_mode())
             self._for_reading = os.open(path, os.O_RDONLY | binary)
             self._size = os.fstat(self._descriptor).st_size
-        except OSError as error:
+            if mend:
+                self.mend()
+        except (OSError, StoreError) as error:
             self.close()
-            raise unwritable(path, error) from error
-        if mend:
-            self.mend()
+            if isinstance(error, OSError):
+                raise unwritable(path, error) from error
+            raise
 
     def scan(self) -> Iterator[StoredLine]:
         """The lines that are whole; damage is passed over.
@@ -80,23 +80,20 @@ class ResultsFile:
 
         Raises:
             NewerVersionError: A newer release wrote the last line.
-            StoreError: The file cannot be written; it is closed then.
+            StoreError: The file cannot be read or written.
         """
+        with self._reader() as file:
+            start = _last_line_start(file, self._size)
+            file.seek(start)
+            tail = file.read()
         try:
-            with self._reader() as file:
-                start = _last_line_start(file, self._size)
-                file.seek(start)
-                tail = file.read()
             if tail and stored_line(start, tail, self.path):
                 self._size += os.write(self._descriptor, b"\n")
             elif tail:
                 os.ftruncate(self._descriptor, start)
                 self._size = start
-        except (OSError, StoreError) as error:
-            self.close()
-            if isinstance(error, OSError):
-                raise unwritable(self.path, error) from error
-            raise
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def append(self, line: bytes) -> int:
         """Writes a line with one system call, and returns its offset.
