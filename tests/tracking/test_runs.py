@@ -78,7 +78,8 @@ class TestARun:
         }
         results = (directory / "run_results.jsonl").read_bytes()
         assert artifact(database, root, "run_results.jsonl") == results
-        assert json.loads(artifact(database, root, "run_metadata.json")) == metadata
+        written = (directory / "run_metadata.json").read_bytes()
+        assert artifact(database, root, "run_metadata.json") == written
         config = yaml.safe_load(artifact(database, root, "config.yaml"))
         assert config["params"] == {"temperature": 0.5}
         table = json.loads(artifact(database, root, "results_table.json"))

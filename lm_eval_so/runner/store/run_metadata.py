@@ -8,13 +8,15 @@ from typing import Any, Literal, NamedTuple
 import orjson
 from pydantic import AwareDatetime, Field, StrictInt, ValidationError
 
-from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.errors import StoreError, one_line
 from lm_eval_so.runner.models import RecordedConfig, Value
 from lm_eval_so.runner.store.version import check_version
 from lm_eval_so.runner.summary.summarise import Summary
 
 METADATA_VERSION = 1
 """Version of the file. It grows when a reader of today's would misread what is written."""
+
+_LONGEST_REASON = 300  # characters
 
 State = Literal["running", "complete", "partial", "aborted"]
 
@@ -152,7 +154,7 @@ def parse_metadata(text: bytes, path: Path) -> RunMetadata:
     """
     fields = _fields(text, path)
     if not isinstance(fields, dict):
-        raise damaged(path, "it is no JSON object")
+        raise damaged(path, "not a JSON object")
     try:
         return RunMetadata.model_validate(fields)
     except ValidationError as error:
@@ -183,7 +185,8 @@ def parse_owner(text: bytes, path: Path) -> Owner:
 
 def damaged(path: Path, reason: object) -> StoreError:
     """The error of a file that cannot be read."""
-    return StoreError(f"{path} cannot be read ({reason}); move the directory away")
+    short = one_line(str(reason), _LONGEST_REASON)
+    return StoreError(f"{path} cannot be read ({short}); move the directory away")
 
 
 def _fields(text: bytes, path: Path) -> object:

@@ -11,6 +11,11 @@ from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.store.line import check_line
 from lm_eval_so.runner.store.results import RESULTS
 
+_FIELDS = {
+    *("sample_id", "request_messages", "request_context"),
+    *("status", "response", "error", "latency_ms"),
+}
+
 
 def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
     """Lines of ``side_by_side.jsonl``, in the order of the first cell; at 16 bytes a result.
@@ -76,12 +81,12 @@ def _at(file: BinaryIO, offset: int | None) -> dict[str, Any] | None:
 
 def _read(line: bytes, file: BinaryIO) -> dict[str, Any]:
     try:
-        result: dict[str, Any] = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise StoreError(
-            f"a line of {file.name} is damaged; run the cell again to mend it"
-        ) from error
+        result = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        result = None
     check_line(result, file.name)
+    if not (isinstance(result, dict) and result.keys() >= _FIELDS):
+        raise StoreError(f"a line of {file.name} is damaged; run the cell again to mend it")
     return result
 
 

@@ -141,6 +141,17 @@ def test_lines_of_a_newer_release_are_not_counted(cell: Callable[..., Path]) -> 
     assert f"{results} has schema_version 2" in row.error
 
 
+@pytest.mark.parametrize("line", ["3", "[]", "{}", '{"sample_id": "s0"}', "torn"])
+def test_a_damaged_line_is_one_sentence(
+    line: str, cell: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = cell("one") / "run_results.jsonl"
+    with results.open("a") as file:
+        file.write(f"{line}\n")
+    assert main(["cells"]) == 2
+    assert f"error: a line of {results} is damaged" in capsys.readouterr().err
+
+
 def test_a_sweep_meets_a_damaged_cell_and_runs_the_others(
     command: Callable[..., subprocess.CompletedProcess[str]],
     make_dataset: Callable[..., Path],
