@@ -61,6 +61,7 @@ class TestARun:
         directory = run_dir(root)
         metadata = read_metadata(directory)
         assert metadata is not None
+        assert metadata.summary is not None
         assert (root.status, root.run.info.run_name) == ("FINISHED", "run")
         assert root.params["model"] == "gpt-4o-mini"
         assert root.params["params.temperature"] == "0.5"
@@ -88,7 +89,7 @@ class TestARun:
         (logged,) = root.run.inputs.dataset_inputs
         assert logged.dataset.name == "numbers"
         ended = root.run.info.end_time - root.run.info.start_time
-        assert ended / 1000 == pytest.approx(metadata["summary"]["wall_time_s"], abs=0.5)
+        assert ended / 1000 == pytest.approx(metadata.summary.wall_time_s, abs=0.5)
         assert "mlflow ui" in done.stdout
 
     def test_is_gone_on_with_by_the_same_command(
