@@ -9,6 +9,7 @@
     ├── StoreError                  the run directory
     │   ├── RunDirectoryBusyError   another process holds it
     │   ├── ForeignRunError         it belongs to another fingerprint
+    │   ├── NewerVersionError       a newer release wrote it
     │   └── LostLinesError          the disk has not kept what was written
     ├── BackendSetupError           a missing key, wheel or model: nothing could be sent
     ├── BackendUnusableError        a wrong key or model, a spent quota, a server that is away
@@ -75,6 +76,22 @@ class RunDirectoryBusyError(StoreError):
 
 class ForeignRunError(StoreError):
     """The directory holds the results of another configuration."""
+
+
+class NewerVersionError(StoreError):
+    """A newer release wrote the file.
+
+    Args:
+        where: Path of the file.
+        found: The ``schema_version`` that stands there.
+        understood: The newest one that this release knows.
+    """
+
+    def __init__(self, where: object, found: float, understood: int) -> None:
+        super().__init__(
+            f"{where} has schema_version {found}, and this release of lm-eval-so understands up to "
+            f"{understood}; update lm-eval-so to go on with it"
+        )
 
 
 class LostLinesError(StoreError):

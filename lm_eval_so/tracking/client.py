@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+    from lm_eval_so.runner.store.run_metadata import DatasetRecord
+
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 PARENT_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.runName"
 _TABLES_TAG = "mlflow.loggedArtifacts"
@@ -256,16 +258,16 @@ class TrackingClient:
         """
         self.tags(run_id, {_TABLES_TAG: json.dumps([{"path": name, "type": "table"}])})
 
-    def dataset(self, run_id: str, dataset: Mapping[str, Any]) -> None:
-        """Shows what the run was made of: ``dataset`` is that of ``run_metadata.json``."""
+    def dataset(self, run_id: str, dataset: "DatasetRecord") -> None:
+        """Shows what the run was made of."""
         from mlflow.entities import Dataset, DatasetInput  # noqa: PLC0415 - as above
 
         shown_as = Dataset(
-            name=dataset["id"],
-            digest=dataset["sha256"][:_DIGEST_LENGTH],
+            name=dataset.id,
+            digest=dataset.sha256[:_DIGEST_LENGTH],
             source_type="local",
-            source=json.dumps({"uri": dataset["path"]}),
-            profile=json.dumps({"num_rows": dataset["sample_count"]}),
+            source=json.dumps({"uri": dataset.path}),
+            profile=json.dumps({"num_rows": dataset.sample_count}),
         )
         with self.telling():
             self.client.log_inputs(run_id, [DatasetInput(shown_as)])

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from lm_eval_so.runner.errors import TrackingError
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.tracking.client import TrackingClient
 from lm_eval_so.tracking.names import PARAM_LENGTH, fit, same
 from lm_eval_so.tracking.record import (
     CONFIG,
     TABLE,
-    Metadata,
     artifacts_of,
     config_yaml,
     ended_tags_of,
@@ -39,6 +39,7 @@ def log_directory(store: TrackingClient, directory: Path) -> Callable[[str], Non
 
     Raises:
         TrackingError: There is no run in the directory.
+        StoreError: Its files are damaged, or a newer release wrote them.
     """
     metadata = read_metadata(directory)
     if metadata is None:
@@ -55,15 +56,15 @@ def log_directory(store: TrackingClient, directory: Path) -> Callable[[str], Non
     return log
 
 
-def begun(store: TrackingClient, directory: Path, metadata: Metadata) -> Iterator[Entry]:
+def begun(store: TrackingClient, directory: Path, metadata: RunMetadata) -> Iterator[Entry]:
     """What is known when a run begins."""
     yield Entry("params", lambda run_id: _params(store, run_id, metadata))
     yield Entry("tags", lambda run_id: store.tags(run_id, tags_of(metadata, directory)))
-    yield Entry("dataset", lambda run_id: store.dataset(run_id, metadata["dataset"]))
+    yield Entry("dataset", lambda run_id: store.dataset(run_id, metadata.dataset))
     yield Entry(CONFIG, lambda run_id: store.text(run_id, config_yaml(metadata), CONFIG))
 
 
-def ended(store: TrackingClient, metadata: Metadata) -> Iterator[Entry]:
+def ended(store: TrackingClient, metadata: RunMetadata) -> Iterator[Entry]:
     """What is known when it has ended."""
     yield Entry("summary", lambda run_id: _summary(store, run_id, metadata))
 
@@ -76,7 +77,7 @@ def files(store: TrackingClient, directory: Path, limit: float) -> Iterator[Entr
             yield Entry(TABLE, lambda run_id, path=path: _table(store, run_id, path))  # type: ignore[misc]
 
 
-def _params(store: TrackingClient, run_id: str, metadata: Metadata) -> None:
+def _params(store: TrackingClient, run_id: str, metadata: RunMetadata) -> None:
     """A param stays what it was when the run began; what has changed since becomes a tag."""
     params = params_of(metadata)
     data = store.run(run_id).data
@@ -92,7 +93,7 @@ def _params(store: TrackingClient, run_id: str, metadata: Metadata) -> None:
     store.tags(run_id, changed)
 
 
-def _summary(store: TrackingClient, run_id: str, metadata: Metadata) -> None:
+def _summary(store: TrackingClient, run_id: str, metadata: RunMetadata) -> None:
     before = store.run(run_id).data.metrics
     metrics = metrics_of(metadata, before)
     new = {k: v for k, v in metrics.items() if k not in before or not same(before[k], v)}

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import orjson
 import yaml
 
+from lm_eval_so.runner.store.line import check_line
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.tracking.names import flat
 
-Metadata = Mapping[str, Any]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 CONFIG, TABLE = "config.yaml", "results_table.json"
@@ -22,28 +23,28 @@ _COUNTS = ("status_counts.", "error_counts.")
 _PREFIX = "lm_eval_so."
 
 
-def config_of(metadata: Metadata) -> dict[str, Any]:
+def config_of(metadata: RunMetadata) -> dict[str, Any]:
     """The config that was run, as plain data in the shape of the composed one."""
-    run = metadata["run_config"]
+    run = metadata.run_config
     return {
-        "dataset": {"path": metadata["dataset"]["path"]},
-        "backend": {"kind": run["backend"], "options": run["backend_options"]},
-        "model": run["model"],
-        "params": run["parameters"],
-        "variant": metadata["variant"],
-        "repeats": metadata["repeats"],
-        "runner": metadata["options"],
-        "engine": {"kind": metadata["engine"]},
-        "metadata": run["metadata"],
+        "dataset": {"path": metadata.dataset.path},
+        "backend": {"kind": run.backend, "options": run.backend_options},
+        "model": run.model,
+        "params": run.parameters,
+        "variant": metadata.variant,
+        "repeats": metadata.repeats,
+        "runner": metadata.options,
+        "engine": {"kind": metadata.engine},
+        "metadata": run.metadata,
     }
 
 
-def config_yaml(metadata: Metadata) -> str:
+def config_yaml(metadata: RunMetadata) -> str:
     """`config_of` as YAML."""
     return yaml.safe_dump(config_of(metadata), sort_keys=False, allow_unicode=True)
 
 
-def params_of(metadata: Metadata) -> dict[str, Any]:
+def params_of(metadata: RunMetadata) -> dict[str, Any]:
     """The flattened config, by the keys that override it; what is not set is left out."""
     return {
         key: value
@@ -52,49 +53,51 @@ def params_of(metadata: Metadata) -> dict[str, Any]:
     }
 
 
-def tags_of(metadata: Metadata, directory: Path) -> dict[str, Any]:
+def tags_of(metadata: RunMetadata, directory: Path) -> dict[str, Any]:
     """What the run was made of and where it lies."""
-    dataset, environment = metadata["dataset"], metadata["environment"]
+    dataset, environment = metadata.dataset, metadata.environment
     tags = {
         "mlflow.source.name": "lm-eval-so",
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
-        "mlflow.source.git.commit": environment["git_commit"],
-        f"{_PREFIX}version": environment["lm_eval_so"],
-        f"{_PREFIX}python": environment["python"],
-        f"{_PREFIX}host": environment["host"],
-        f"{_PREFIX}fingerprint": metadata["fingerprint"],
-        f"{_PREFIX}trace_prefix": metadata["options"]["trace_prefix"],
-        f"{_PREFIX}dataset_id": dataset["id"],
-        f"{_PREFIX}dataset_version": dataset["version"],
-        f"{_PREFIX}dataset_sha256": dataset["sha256"],
+        "mlflow.source.git.commit": environment.git_commit,
+        f"{_PREFIX}version": environment.lm_eval_so,
+        f"{_PREFIX}python": environment.python,
+        f"{_PREFIX}host": environment.host,
+        f"{_PREFIX}fingerprint": metadata.fingerprint,
+        f"{_PREFIX}trace_prefix": metadata.trace_prefix,
+        f"{_PREFIX}dataset_id": dataset.id,
+        f"{_PREFIX}dataset_version": dataset.version,
+        f"{_PREFIX}dataset_sha256": dataset.sha256,
         f"{_PREFIX}run_dir": directory.absolute(),
-        **{f"{_PREFIX}packages.{name}": v for name, v in environment["packages"].items()},
+        **{f"{_PREFIX}packages.{name}": v for name, v in environment.packages.items()},
     }
     return {name: value for name, value in tags.items() if value is not None}
 
 
-def ended_tags_of(metadata: Metadata) -> dict[str, Any]:
+def ended_tags_of(metadata: RunMetadata) -> dict[str, Any]:
     """How the run ended."""
-    return {f"{_PREFIX}state": metadata["state"], f"{_PREFIX}reason": metadata["reason"] or ""}
+    return {f"{_PREFIX}state": metadata.state, f"{_PREFIX}reason": metadata.reason or ""}
 
 
-def status_of(metadata: Metadata) -> Status:
+def status_of(metadata: RunMetadata) -> Status:
     """The state that MLflow knows it by; a run whose samples failed is finished all the same."""
-    return _STATUS.get(metadata["state"], "KILLED")
+    return _STATUS.get(metadata.state, "KILLED")
 
 
-def metrics_of(metadata: Metadata, before: Mapping[str, float] | None = None) -> dict[str, float]:
+def metrics_of(
+    metadata: RunMetadata, before: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """The summary, flattened: ``latency_ms.p50``, ``status_counts.ok``, ``cost_usd``.
 
     Args:
         metadata: Of the run.
         before: Metrics of an earlier command; counts that the summary has no more become 0.
     """
-    summary = metadata["summary"]
-    if summary is None:  # it was stopped at once
+    if metadata.summary is None:  # it was stopped at once
         return {}
-    found = {key: value for key, value in flat(summary).items() if isinstance(value, int | float)}
+    numbers = flat(metadata.summary.model_dump()).items()
+    found = {key: value for key, value in numbers if isinstance(value, int | float)}
     gone = {key: 0.0 for key in before or {} if key.startswith(_COUNTS)}
     return {**gone, **_ALWAYS, **found}
 
@@ -120,6 +123,7 @@ def _rows(results: Path) -> Iterator[dict[str, Any]]:
                 result = orjson.loads(line)
             except orjson.JSONDecodeError:
                 continue  # torn by a full disk or a kill
+            check_line(result, results)
             response, error = result["response"] or {}, result["error"] or {}
             context, tokens = result["request_context"], response.get("tokens") or {}
             yield {

@@ -9,13 +9,14 @@ from functools import partial
 from lm_eval_so.runner.errors import LmEvalError, TrackingError, TrackingUnreachableError
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.tracking.address import how_to_look
 from lm_eval_so.tracking.client import PARENT_TAG, TrackingClient
 from lm_eval_so.tracking.directory import Entry, begun, ended, files
 from lm_eval_so.tracking.messages import ALL, Begin, End, LiveMetrics, Report
 from lm_eval_so.tracking.names import cell_name
 from lm_eval_so.tracking.outbox import Outbox
-from lm_eval_so.tracking.record import Metadata, Status, status_of
+from lm_eval_so.tracking.record import Status, status_of
 from lm_eval_so.tracking.sweep import parent_run
 from lm_eval_so.tracking.traces import Traces
 
@@ -65,7 +66,7 @@ class TrackedRun:
         until = time.monotonic() + end.timeout
         metadata = self._metadata = self._read()
         self._owe(ended(self._store, metadata))
-        self._close(status_of(metadata), _milliseconds(metadata["ended_at"]))
+        self._close(status_of(metadata), _milliseconds(metadata.ended_at))
         limit = self._config.results_limit_mb * 1e6
         self._owe(files(self._store, self._directory, limit))
         if self._traces:
@@ -116,7 +117,7 @@ class TrackedRun:
 
     def _find_or_create(self) -> None:
         store, metadata = self._store, self._metadata
-        name = self._config.experiment or metadata["dataset"]["id"]
+        name = self._config.experiment or metadata.dataset.id
         experiment_id = store.experiment(name)
         if self._begin.sweep is not None:
             self._parent_id = parent_run(store, self._begin.sweep, experiment_id)
@@ -125,7 +126,7 @@ class TrackedRun:
             experiment_id,
             self._name,
             self._config.tags,
-            started_at=_milliseconds(metadata["started_at"]),
+            started_at=_milliseconds(metadata.started_at),
         )
         if self._parent_id:
             store.tags(run_id, {PARENT_TAG: self._parent_id})
@@ -155,12 +156,12 @@ class TrackedRun:
             [Entry("the end", lambda run_id: self._store.end(run_id, status, ended_at=ended_at))]
         )
 
-    def _read(self) -> Metadata:
+    def _read(self) -> RunMetadata:
         metadata = read_metadata(self._directory)
         if metadata is None:
             raise TrackingError(f"there is no run in {self._directory}")
         return metadata
 
 
-def _milliseconds(moment: str | None) -> int | None:
-    return None if moment is None else int(datetime.fromisoformat(moment).timestamp() * 1000)
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)

@@ -24,7 +24,9 @@ def of_dataset(path: Path, *more: str) -> list[str]:
 def numbers_of(directory: Path) -> dict[str, float]:
     metadata = read_metadata(directory)
     assert metadata is not None
-    return {k: v for k, v in flat(metadata["summary"]).items() if isinstance(v, int | float)}
+    assert metadata.summary is not None
+    summary = flat(metadata.summary.model_dump())
+    return {k: v for k, v in summary.items() if isinstance(v, int | float)}
 
 
 def assert_equals_the_summary(node: Node, directory: Path) -> None:

@@ -61,13 +61,14 @@ class TestARun:
         directory = run_dir(root)
         metadata = read_metadata(directory)
         assert metadata is not None
+        assert metadata.summary is not None
         assert (root.status, root.run.info.run_name) == ("FINISHED", "run")
         assert root.params["model"] == "gpt-4o-mini"
         assert root.params["params.temperature"] == "0.5"
         assert root.params["runner.max_concurrency"] == "3"
         assert root.params["backend.kind"] == "openai"
-        assert root.tags["lm_eval_so.fingerprint"] == metadata["fingerprint"]
-        assert root.tags["lm_eval_so.dataset_sha256"] == metadata["dataset"]["sha256"]
+        assert root.tags["lm_eval_so.fingerprint"] == metadata.fingerprint
+        assert root.tags["lm_eval_so.dataset_sha256"] == metadata.dataset.sha256
         assert root.tags["lm_eval_so.trace_prefix"] == "lm-eval-so"
         assert root.tags["lm_eval_so.packages.openai"]
         assert_equals_the_summary(root, directory)
@@ -78,7 +79,8 @@ class TestARun:
         }
         results = (directory / "run_results.jsonl").read_bytes()
         assert artifact(database, root, "run_results.jsonl") == results
-        assert json.loads(artifact(database, root, "run_metadata.json")) == metadata
+        written = (directory / "run_metadata.json").read_bytes()
+        assert artifact(database, root, "run_metadata.json") == written
         config = yaml.safe_load(artifact(database, root, "config.yaml"))
         assert config["params"] == {"temperature": 0.5}
         table = json.loads(artifact(database, root, "results_table.json"))
@@ -87,7 +89,7 @@ class TestARun:
         (logged,) = root.run.inputs.dataset_inputs
         assert logged.dataset.name == "numbers"
         ended = root.run.info.end_time - root.run.info.start_time
-        assert ended / 1000 == pytest.approx(metadata["summary"]["wall_time_s"], abs=0.5)
+        assert ended / 1000 == pytest.approx(metadata.summary.wall_time_s, abs=0.5)
         assert "mlflow ui" in done.stdout
 
     def test_is_gone_on_with_by_the_same_command(

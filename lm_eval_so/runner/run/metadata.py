@@ -1,9 +1,14 @@
 """What is written into ``run_metadata.json``."""
 
+import platform
+import socket
+import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from lm_eval_so._version import __version__
 from lm_eval_so.runner.config.identity import fingerprint
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.reader import Checked
@@ -11,14 +16,22 @@ from lm_eval_so.runner.dataset.source import DatasetSource
 from lm_eval_so.runner.host.clock import steady
 from lm_eval_so.runner.masking.options import public_options, shown
 from lm_eval_so.runner.masking.redactor import Redactor
-from lm_eval_so.runner.models import SCHEMA_VERSION
-from lm_eval_so.runner.run.report import State
-from lm_eval_so.runner.store.metadata import environment
+from lm_eval_so.runner.masking.values import without_handed_on
+from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.store.run_metadata import (
+    ConfigRecord,
+    DatasetRecord,
+    Environment,
+    RunMetadata,
+    State,
+)
 from lm_eval_so.runner.summary.summarise import Summary
+
+_PACKAGES = ("hydra-core", "omegaconf", "openai", "pydantic", "tenacity", "xllamacpp")
 
 
 class MetadataWriter:
-    """Builds ``run_metadata.json``, without secrets; what does not change is put together once."""
+    """Builds the RunMetadata of a run, without secrets; what does not change is built once."""
 
     def __init__(
         self,
@@ -28,35 +41,21 @@ class MetadataWriter:
         identity: dict[str, Any],
         redactor: Redactor,
     ) -> None:
-        self._started_at, self._began = datetime.now(UTC), steady()
         self._redactor = redactor
-        config = plan.run_config
-        self._head = {
-            "dataset": {
-                "id": source.id,
-                "name": source.name,
-                "version": source.version,
-                "path": str(source.path),
-                "location": source.location,
-                "sha256": dataset.sha256,
-                "sample_count": dataset.count,
-                "metadata": source.metadata,
-            },
-            "run_config": {
-                "backend": config.backend,
-                "model": config.model,
-                "parameters": shown(config.parameters),
-                "backend_options": public_options(config.backend_options),
-                "metadata": shown(config.metadata),
-            },
-            "variant": plan.variant,
-            "repeats": plan.repeats,
-            "options": plan.options.model_dump(mode="json"),
-            "engine": plan.engine.kind,
-            "fingerprint": fingerprint(identity),
-            "identity": shown(identity),
-            "environment": environment(),
-        }
+        self._began = steady()
+        self._begun = RunMetadata(
+            state="running",
+            started_at=datetime.now(UTC),
+            dataset=_dataset(source, dataset),
+            run_config=_config(plan.run_config),
+            variant=plan.variant,
+            repeats=plan.repeats,
+            options=plan.options.model_dump(mode="json"),
+            engine=plan.engine.kind,
+            fingerprint=fingerprint(identity),
+            identity=shown(identity),
+            environment=environment(),
+        )
 
     def metadata(
         self,
@@ -64,22 +63,79 @@ class MetadataWriter:
         found_out: Mapping[str, Any],
         summary: Summary | None = None,
         fault: BaseException | None = None,
-    ) -> dict[str, Any]:
-        """The file's content in this state; ``found_out`` is what the strategies tell."""
+    ) -> RunMetadata:
+        """The file's content in this state.
+
+        Args:
+            state: Of the run.
+            found_out: What the engine found out, some of which only that engine knows.
+            summary: Of the results.
+            fault: Why the run is not complete.
+        """
         reason = None if fault is None else str(fault) or type(fault).__name__
         content = {
-            "schema_version": SCHEMA_VERSION,
+            **self._begun.model_dump(),
             "state": state,
             "reason": reason and self._redactor.text(reason),
-            "started_at": self._started_at,
             "ended_at": None if state == "running" else self._now(),
-            **self._head,
             **found_out,
             "summary": None if summary is None else summary.model_dump(),
         }
-        public: dict[str, Any] = self._redactor.data(content)
-        return public
+        return RunMetadata.model_validate(self._redactor.data(content), extra="allow")
 
     def _now(self) -> datetime:
         """Never before the start, whoever sets the wall clock meanwhile."""
-        return self._started_at + timedelta(seconds=steady() - self._began)
+        return self._begun.started_at + timedelta(seconds=steady() - self._began)
+
+
+def environment() -> Environment:
+    """Versions and the machine."""
+    return Environment(
+        lm_eval_so=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        host=socket.gethostname(),
+        git_commit=_git_commit(),
+        packages={name: found for name in _PACKAGES if (found := _version(name))},
+    )
+
+
+def _dataset(source: DatasetSource, dataset: Checked) -> DatasetRecord:
+    return DatasetRecord(
+        id=source.id,
+        name=source.name,
+        version=source.version,
+        path=str(source.path),
+        location=source.location,
+        sha256=dataset.sha256,
+        sample_count=dataset.count,
+        metadata=source.metadata,
+    )
+
+
+def _config(config: RunConfig) -> ConfigRecord:
+    return ConfigRecord(
+        backend=config.backend,
+        model=config.model,
+        parameters=shown(config.parameters),
+        backend_options=public_options(config.backend_options),
+        metadata=shown(config.metadata),
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(  # noqa: S603 - a constant
+            command, capture_output=True, text=True, check=False, env=without_handed_on()
+        )
+    except OSError:
+        return None
+    return found.stdout.strip() or None

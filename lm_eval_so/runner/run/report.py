@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from pydantic import ConfigDict
 
@@ -13,9 +12,8 @@ from lm_eval_so.runner.models import RunResult, Value
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import InterruptedRunError
 from lm_eval_so.runner.store.results import read_results
+from lm_eval_so.runner.store.run_metadata import State
 from lm_eval_so.runner.summary.summarise import Summary
-
-State = Literal["running", "complete", "partial", "aborted"]
 
 
 class RunReport(Value):

@@ -27,9 +27,10 @@ from lm_eval_so.runner.run.metadata import MetadataWriter
 from lm_eval_so.runner.run.observer import Observer, Started
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.run.report import RunReport, State, public_fault, verdict
+from lm_eval_so.runner.run.report import RunReport, public_fault, verdict
 from lm_eval_so.runner.run.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
+from lm_eval_so.runner.store.run_metadata import State
 from lm_eval_so.runner.summary.summarise import Summary
 
 _LOG = logging.getLogger(__name__)

@@ -24,7 +24,14 @@ from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.lock import DirectoryLock
 from lm_eval_so.runner.store.metadata import METADATA, check_owner, write_metadata
 from lm_eval_so.runner.store.owner import Asked, may_go_on
-from lm_eval_so.runner.store.results import RESULTS, ResultsFile, StoredLine
+from lm_eval_so.runner.store.results import (
+    RESULTS,
+    ResultsFile,
+    StoredLine,
+    scan_lines,
+    stored_line,
+)
+from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.runner.store.spent import SPENT, SpentFile
 
 _SUPERSEDED = "superseded_results.jsonl"
@@ -49,6 +56,7 @@ class RunDirectory:
     Raises (on entering):
         RunDirectoryBusyError: Another process holds it.
         ForeignRunError: It belongs to another identity.
+        NewerVersionError: A newer release wrote it; nothing is changed.
         StoreError: It cannot be written.
     """
 
@@ -74,13 +82,10 @@ class RunDirectory:
             self._lock = entered.enter_context(DirectoryLock(self.path))
             check_owner(self.path, self._identity, self._redactor)
             self._check_dataset()
-            for name in (RESULTS, METADATA, _SUPERSEDED):
-                remove_abandoned(self.path / name)
-            self._results = ResultsFile(self.path / RESULTS)
+            self._results = ResultsFile(self.path / RESULTS, mend=False)
             entered.callback(self._results.close)
             entered.callback(self.spent.close)
-            self._take_back_superseded()
-            self.believe_the_file()
+            self.ledger = Ledger(self._all_stored(), self._count)
             self._exit = entered.pop_all()
         return self
 
@@ -122,7 +127,7 @@ class RunDirectory:
         """Reads the file again: the samples it has an answer for are kept, all others are owed."""
         self.ledger = Ledger(self._results.scan(), self._count)
 
-    def write_metadata(self, metadata: Mapping[str, Any]) -> None:
+    def write_metadata(self, metadata: RunMetadata) -> None:
         """Replaces ``run_metadata.json``.
 
         Raises:
@@ -194,15 +199,32 @@ class RunDirectory:
         if first is not None:
             replace_file(self.path / _SUPERSEDED, (line for line, _ in chain([first], lines)))
 
-    def _take_back_superseded(self) -> None:
-        path = self.path / _SUPERSEDED
-        if path.is_file():
-            with reading(path):
-                with path.open("rb", buffering=1 << 18) as lines:
-                    for line in lines:
-                        self._results.append(line.removesuffix(b"\n"))
-                self._results.sync()
-                path.unlink()
+    def _all_stored(self) -> Iterator[StoredLine]:
+        """The lines that are there, and those set aside, which it takes back.
+
+        Nothing is changed before it is known that this release can read all of them.
+        """
+        aside = self.path / _SUPERSEDED
+        is_aside = aside.is_file()
+        if is_aside:
+            deque(scan_lines(aside), maxlen=0)
+        yield from self._results.scan()
+        for name in (RESULTS, METADATA, _SUPERSEDED):
+            remove_abandoned(self.path / name)
+        self._results.mend()
+        if is_aside:
+            yield from self._taken_back(aside)
+
+    def _taken_back(self, aside: Path) -> Iterator[StoredLine]:
+        with reading(aside):
+            with aside.open("rb", buffering=1 << 18) as lines:
+                for line in lines:
+                    offset = self._results.append(line.removesuffix(b"\n"))
+                    stored = stored_line(offset, line, aside)
+                    if stored is not None:
+                        yield stored
+            self._results.sync()
+            aside.unlink()
 
 
 def _seen(lines: Iterable[tuple[bytes, Whole]], see: See) -> Iterator[bytes]:

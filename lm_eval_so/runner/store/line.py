@@ -8,7 +8,8 @@ from typing_extensions import TypedDict
 
 from lm_eval_so.runner.errors import UnwritableResultError
 from lm_eval_so.runner.masking.redactor import Redactor
-from lm_eval_so.runner.models import RunError, RunResult, Status
+from lm_eval_so.runner.models import SCHEMA_VERSION, RunError, RunResult, Status
+from lm_eval_so.runner.store.version import check_version
 from lm_eval_so.runner.text.sanitise import sanitise_json
 
 _LONGEST_REASON = 200  # characters
@@ -45,6 +46,7 @@ class _Attempt(TypedDict):
 class Whole(TypedDict):
     """The parts of a RunResult line that a run reads, at a third of the cost of the whole model."""
 
+    schema_version: NotRequired[Any]
     sample_id: str
     dataset_id: str
     backend: str
@@ -83,34 +85,62 @@ def as_line(result: RunResult, redactor: Redactor) -> tuple[RunResult, bytes]:
         return _written(_unwritable(result, reason), redactor)
 
 
-def read_line(line: bytes) -> RunResult:
+def read_line(line: bytes, where: object = "the line") -> RunResult:
     """The result that a line holds.
 
+    Args:
+        line: One line, with its newline or without.
+        where: Path of its file.
+
     Raises:
+        NewerVersionError: A newer release wrote it.
         ValueError: It is not a RunResult.
     """
     try:
-        return RunResult.model_validate_json(line)
+        result = RunResult.model_validate_json(line)
     except ValueError:  # also for nesting that pydantic writes, but does not read
-        return RunResult.model_validate(orjson.loads(line))
+        fields = orjson.loads(line)
+        check_line(fields, where)
+        return RunResult.model_validate(fields)
+    check_version(where, result.schema_version, SCHEMA_VERSION)
+    return result
 
 
-def read_whole(line: bytes) -> Whole:
+def read_whole(line: bytes, where: object = "the line") -> Whole:
     """The content of a valid line: every field is there and has the right type.
 
+    Args:
+        line: One line, with its newline or without.
+        where: Path of its file.
+
     Raises:
+        NewerVersionError: A newer release wrote it.
         ValueError: It is not such a line.
     """
     try:
         fields: Whole = _WHOLE.validate_json(line, strict=True)
     except ValidationError as error:
+        found = orjson.loads(line)
+        check_line(found, where)
         if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
             raise
-        fields = _WHOLE.validate_python(orjson.loads(line), strict=True)  # it may just be deep
+        fields = _WHOLE.validate_python(found, strict=True)  # it may just be deep
+    if fields.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+        check_line(fields, where)
     is_answer = fields["response"] is not None
     if is_answer is (fields["error"] is not None) or is_answer is not (fields["status"] == "ok"):
         raise ValueError("a result is an answer or an error")
     return fields
+
+
+def check_line(fields: object, where: object) -> None:
+    """Makes sure that the fields of a line can be understood.
+
+    Raises:
+        NewerVersionError: A newer release wrote it.
+    """
+    if isinstance(fields, dict):
+        check_version(where, fields.get("schema_version"), SCHEMA_VERSION)
 
 
 def _written(result: RunResult, redactor: Redactor) -> tuple[RunResult, bytes]:

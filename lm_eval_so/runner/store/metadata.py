@@ -1,30 +1,28 @@
-"""``run_metadata.json``: what was run, on what, with what, and what came of it."""
+"""``run_metadata.json`` of a run directory: written, read, and asked whose the directory is."""
 
 import os
-import platform
-import socket
-import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from lm_eval_so._version import __version__
 from lm_eval_so.runner.errors import ForeignRunError, StoreError
 from lm_eval_so.runner.masking.options import shown
 from lm_eval_so.runner.masking.redactor import Redactor
-from lm_eval_so.runner.masking.values import without_handed_on
 from lm_eval_so.runner.store.files import is_full, replace_file, sync_file
 from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.run_metadata import (
+    Owner,
+    RunMetadata,
+    damaged,
+    parse_metadata,
+    parse_owner,
+)
 
 METADATA = "run_metadata.json"
 _ROOM = b" " * 2048 + b"\n"
-_PACKAGES = ("hydra-core", "omegaconf", "openai", "pydantic", "tenacity", "xllamacpp")
 
 
-def write_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:
+def write_metadata(directory: Path, metadata: RunMetadata) -> None:
     """Replaces the file in one step.
 
     Where the disk is full, it is written over in place, without the summary if that does not fit:
@@ -33,22 +31,18 @@ def write_metadata(directory: Path, metadata: Mapping[str, Any]) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    path, running = directory / METADATA, metadata.get("state") == "running"
+    path, running = directory / METADATA, metadata.state == "running"
     try:
-        replace_file(path, [_text(metadata), *([_ROOM] if running else [])])
+        replace_file(path, [metadata.to_json(), *([_ROOM] if running else [])])
     except StoreError as error:
-        shorter = {**metadata, "summary": None}
+        shorter = metadata.model_copy(update={"summary": None})
         if not is_full(error) or not any(_written_over(path, each) for each in (metadata, shorter)):
             raise
 
 
-def _text(metadata: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(metadata, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _written_over(path: Path, metadata: Mapping[str, Any]) -> bool:
+def _written_over(path: Path, metadata: RunMetadata) -> bool:
     """Whether the file has taken the text, in the room that it has on the disk already."""
-    text = _text(metadata)
+    text = metadata.to_json()
     try:
         with path.open("r+b", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
@@ -61,20 +55,35 @@ def _written_over(path: Path, metadata: Mapping[str, Any]) -> bool:
     return True
 
 
-def read_metadata(directory: Path) -> dict[str, Any] | None:
+def read_metadata(directory: Path) -> RunMetadata | None:
     """What stands in the directory, or None.
 
     Raises:
-        StoreError: The file is damaged.
+        NewerVersionError: A newer release wrote it.
+        StoreError: The file is damaged, or something else.
     """
-    path = directory / METADATA
+    text = _read(directory / METADATA)
+    return None if text is None else parse_metadata(text, directory / METADATA)
+
+
+def read_owner(directory: Path) -> Owner | None:
+    """Whose results the directory holds, or None where it has no file.
+
+    Raises:
+        NewerVersionError: A newer release wrote it.
+        StoreError: The file is not valid JSON.
+    """
+    text = _read(directory / METADATA)
+    return None if text is None else parse_owner(text, directory / METADATA)
+
+
+def _read(path: Path) -> bytes | None:
     try:
-        metadata = orjson.loads(path.read_bytes())
+        return path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); move the directory away") from error
-    return metadata if isinstance(metadata, dict) else {}
+    except OSError as error:
+        raise damaged(path, error) from error
 
 
 def check_owner(
@@ -86,19 +95,21 @@ def check_owner(
 
     Raises:
         ForeignRunError: It holds something else; the message names the keys that differ.
+        NewerVersionError: A newer release wrote it.
     """
-    metadata = read_metadata(directory)
-    if metadata is None:
+    owner = read_owner(directory)
+    if owner is None:
         if _holds_results(directory / RESULTS):
             raise ForeignRunError(
                 f"{directory} holds a {RESULTS} but no {METADATA}, so whose it is cannot be told; "
                 "choose another output_dir"
             )
         return
-    owner = metadata.get("identity")
     public = (redactor or Redactor()).data
-    there = public(shown(owner if isinstance(owner, dict) else {}))
-    differing = _differences(there, public(shown(identity)), "")
+    try:
+        differing = _differences(public(shown(owner.identity)), public(shown(identity)), "")
+    except RecursionError as error:
+        raise damaged(directory / METADATA, "its identity is nested too deep") from error
     if differing:
         raise ForeignRunError(
             f"{directory} belongs to another configuration: {'; '.join(differing)}; choose another "
@@ -111,18 +122,6 @@ def _holds_results(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def environment() -> dict[str, Any]:
-    """Versions and the machine."""
-    return {
-        "lm_eval_so": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "host": socket.gethostname(),
-        "git_commit": _git_commit(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-    }
-
-
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[str]:
     found: list[str] = []
     for key in sorted({*old, *new}):
@@ -132,21 +131,3 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) ->
         elif before != now:
             found.append(f"{prefix}{key} is {before!r} there and {now!r} here")
     return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(  # noqa: S603 - a constant
-            command, capture_output=True, text=True, check=False, env=without_handed_on()
-        )
-    except OSError:
-        return None
-    return found.stdout.strip() or None

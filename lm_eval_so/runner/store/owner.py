@@ -1,13 +1,12 @@
 """Which dataset the results of a directory belong to: an edited one resumes, another does not."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.hash_index import HashIndex
-from lm_eval_so.runner.store.metadata import read_metadata
+from lm_eval_so.runner.store.metadata import read_owner
 from lm_eval_so.runner.store.results import RESULTS, scan_lines
 
 _IDS = 1 / 2
@@ -35,12 +34,13 @@ class Asked(NamedTuple):
 
 def is_same_file(directory: Path, asked: Asked) -> bool:
     """Whether the results are of this dataset: of the same file, or of the same content."""
-    known = _dataset_of(directory)
-    if known is None:
+    try:
+        owner = read_owner(directory)
+    except StoreError:  # reported when the directory is opened
         return True
-    # Directories of earlier versions have the path as it was typed.
-    location = known.get("location") or os.path.realpath(str(known.get("path")))
-    return location == asked.location or known.get("sha256") == asked.sha256()
+    if owner is None or (owner.location is None and owner.sha256 is None):
+        return True
+    return owner.location == asked.location or owner.sha256 == asked.sha256()
 
 
 def is_edited(directory: Path, asked: Asked) -> bool:
@@ -77,12 +77,3 @@ def find_own(directories: Iterable[Path], asked: Asked) -> Path | None:
             if is_own(directory, asked):
                 return directory
     return None
-
-
-def _dataset_of(directory: Path) -> dict[str, object] | None:
-    try:
-        metadata = read_metadata(directory)
-    except StoreError:  # reported when the directory is opened
-        return None
-    known = (metadata or {}).get("dataset")
-    return known if isinstance(known, dict) else None

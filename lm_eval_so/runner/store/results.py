@@ -39,11 +39,15 @@ class ResultsFile:
 
     The opened file is read and written, even if its name points to another one meanwhile.
 
+    Args:
+        path: Of the file, which is made if there is none.
+        mend: Whether to call `mend` at once; it comes before the first `append`.
+
     Raises:
         StoreError: The file cannot be opened or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mend: bool = True) -> None:
         self.path = path
         binary = getattr(os, "O_BINARY", 0)
         self._descriptor = self._for_reading = -1
@@ -54,15 +58,42 @@ class ResultsFile:
             self._descriptor = os.open(path, flags, file_mode())
             self._for_reading = os.open(path, os.O_RDONLY | binary)
             self._size = os.fstat(self._descriptor).st_size
-            self._mend()
-        except OSError as error:
+            if mend:
+                self.mend()
+        except (OSError, StoreError) as error:
             self.close()
-            raise unwritable(path, error) from error
+            if isinstance(error, OSError):
+                raise unwritable(path, error) from error
+            raise
 
     def scan(self) -> Iterator[StoredLine]:
-        """The complete lines; damaged ones are skipped."""
+        """The complete lines; damaged ones are skipped.
+
+        Raises:
+            NewerVersionError: A newer release wrote one of them.
+        """
         with self._reader() as file:
-            yield from _whole_lines(file)
+            yield from _whole_lines(file, self.path)
+
+    def mend(self) -> None:
+        """Ends the file with a newline: a last line that is torn goes, a whole one stays.
+
+        Raises:
+            NewerVersionError: A newer release wrote the last line.
+            StoreError: The file cannot be read or written.
+        """
+        with self._reader() as file:
+            start = _last_line_start(file, self._size)
+            file.seek(start)
+            tail = file.read()
+        try:
+            if tail and stored_line(start, tail, self.path):
+                self._size += os.write(self._descriptor, b"\n")
+            elif tail:
+                os.ftruncate(self._descriptor, start)
+                self._size = start
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def append(self, line: bytes) -> int:
         """Writes a line with one system call, and returns its offset.
@@ -124,7 +155,7 @@ class ResultsFile:
             for offset, mark in places:
                 file.seek(offset)  # costs nothing if it is in the buffer already
                 line = file.readline()
-                fields = _whole(line) if line.endswith(b"\n") else None
+                fields = _whole(line, self.path) if line.endswith(b"\n") else None
                 if fields is None or mark_of(fields["sample_id"], fields["request_key"]) != mark:
                     raise LostLinesError(
                         f"{self.path} has lost results that were written to it (the line at byte "
@@ -181,18 +212,6 @@ class ResultsFile:
         except OSError:
             self._torn = True
 
-    def _mend(self) -> None:
-        """Ends the file with a newline: a torn last line is removed, a complete one stays."""
-        with self._reader() as file:
-            start = _last_line_start(file, self._size)
-            file.seek(start)
-            tail = file.read()
-        if tail and _read(start, tail):
-            self._size += os.write(self._descriptor, b"\n")
-        elif tail:
-            os.ftruncate(self._descriptor, start)
-            self._size = start
-
 
 def mark_of(sample_id: object, request_key: object) -> int:
     """The number that identifies the line of a question; valid in this process only."""
@@ -200,11 +219,15 @@ def mark_of(sample_id: object, request_key: object) -> int:
 
 
 def scan_lines(path: Path) -> Iterator[StoredLine]:
-    """The complete lines of a file; damaged lines and a missing file are skipped."""
+    """The complete lines of a file; damaged lines and a missing file are skipped.
+
+    Raises:
+        NewerVersionError: A newer release wrote one of them.
+    """
     if not path.exists():
         return
     with reading(path), path.open("rb", buffering=1 << 18) as file:
-        yield from _whole_lines(file)
+        yield from _whole_lines(file, path)
 
 
 def read_results(path: Path | str) -> Iterator[RunResult]:
@@ -214,6 +237,7 @@ def read_results(path: Path | str) -> Iterator[RunResult]:
         path: ``run_results.jsonl``, or the run directory that holds it.
 
     Raises:
+        NewerVersionError: A newer release wrote a line.
         StoreError: The file cannot be read, or a line is not a RunResult.
     """
     file_path = Path(path) / RESULTS if Path(path).is_dir() else Path(path)
@@ -227,30 +251,35 @@ def read_results(path: Path | str) -> Iterator[RunResult]:
 
 def _parse(path: Path, number: int, line: bytes) -> RunResult:
     try:
-        return read_line(line)
+        return read_line(line, path)
     except ValueError as error:
         raise StoreError(f"{path}:{number}: not a RunResult") from error
 
 
-def _whole_lines(file: BinaryIO) -> Iterator[StoredLine]:
+def _whole_lines(file: BinaryIO, path: Path) -> Iterator[StoredLine]:
     offset = 0
     for line in file:
-        found = _read(offset, line)
+        found = stored_line(offset, line, path)
         if found:
             yield found
         offset += len(line)
 
 
-def _read(offset: int, line: bytes) -> StoredLine | None:
-    found = _whole(line)
+def stored_line(offset: int, line: bytes, path: Path) -> StoredLine | None:
+    """What stands at an offset of the file, where the line is whole.
+
+    Raises:
+        NewerVersionError: A newer release wrote it.
+    """
+    found = _whole(line, path)
     if found is None:
         return None
     return StoredLine(offset, found["sample_id"], found["request_key"], found["status"] == "ok")
 
 
-def _whole(line: bytes) -> Whole | None:
+def _whole(line: bytes, path: Path) -> Whole | None:
     try:
-        return read_whole(line)
+        return read_whole(line, path)
     except ValueError:
         return None
 

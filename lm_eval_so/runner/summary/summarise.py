@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import Field
+
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.summary.failures import Failures
 from lm_eval_so.runner.summary.histogram import Histogram
@@ -35,7 +37,7 @@ class Summary(Value):
     total: int
     status_counts: dict[str, int]
     error_counts: dict[str, int]
-    error_messages: dict[str, str]
+    error_messages: dict[str, str] = Field(default_factory=dict)
     latency_ms: dict[str, float] | None
     time_to_first_token_ms: dict[str, float] | None
     tokens: dict[str, int]

@@ -183,10 +183,7 @@ class SweepRecord:
 
     def _row(self, index: int, ended: CellOutcome | None) -> Row:
         cell = self._cells[index]
-        try:
-            row = read_row(cell.directory, cell.settings)
-        except StoreError as error:
-            row = Row(settings=cell.settings, state="damaged", error=str(error))
+        row = read_row(cell.directory, cell.settings)
         if ended is None:
             return row
         failed = ended.exit_code == ExitCode.NOT_CARRIED_OUT and ended.error

@@ -1,13 +1,16 @@
 """A run directory as a row of a table."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lm_eval_so.runner.errors import NewerVersionError, StoreError
 from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 from lm_eval_so.runner.store.results import RESULTS, scan_lines
+from lm_eval_so.runner.store.run_metadata import RunMetadata
+from lm_eval_so.runner.summary.summarise import Summary
 
 Settings = dict[str, Any]
 
@@ -17,7 +20,8 @@ class Row(Value):
 
     Attributes:
         settings: What distinguishes the cell from the others.
-        state: State of the run; ``owed`` before it began.
+        state: State of the run; ``owed`` before it began; ``damaged`` or ``newer`` where its
+            files cannot be read, and ``error`` says why.
         failed: Samples that ended with an error.
         owed: Samples without an outcome.
         results_per_s: Of the last command; None if it sent nothing.
@@ -47,47 +51,53 @@ class Row(Value):
 
 
 def read_row(directory: Path | None, settings: Settings) -> Row:
-    """The row of a run directory, which need not exist yet.
-
-    Raises:
-        StoreError: Its ``run_metadata.json`` is damaged.
-    """
-    metadata = read_metadata(directory) if directory else None
-    if directory is None or not metadata:
-        return Row(settings=settings, state="owed", directory=directory)
-    summary = metadata.get("summary")
-    row = Row(
-        settings=settings,
-        state=metadata["state"],
-        directory=directory,
-        error=metadata.get("reason"),
-    )
-    numbers = _counted(directory, metadata) if summary is None else _numbers(summary)
-    return row.model_copy(update=numbers)
+    """The row of a run directory, which need not exist yet, and whose files may be damaged."""
+    try:
+        metadata = read_metadata(directory) if directory else None
+        if directory is None or metadata is None:
+            return Row(settings=settings, state="owed", directory=directory)
+        row = Row(
+            settings=settings, state=metadata.state, directory=directory, error=metadata.reason
+        )
+        return row.model_copy(update=_numbers(directory, metadata))
+    except StoreError as error:
+        return unreadable_row(directory, settings, error)
 
 
-def _counted(directory: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def unreadable_row(directory: Path | None, settings: Settings, error: StoreError) -> Row:
+    """The row of a run directory whose files cannot be read."""
+    state = "newer" if isinstance(error, NewerVersionError) else "damaged"
+    return Row(settings=settings, state=state, directory=directory, error=str(error))
+
+
+def _numbers(directory: Path, metadata: RunMetadata) -> dict[str, Any]:
+    if metadata.summary is None:
+        return _counted(directory, metadata)
+    return _summed_up(metadata.summary)
+
+
+def _counted(directory: Path, metadata: RunMetadata) -> dict[str, Any]:
     """The counts of a run that was killed before it wrote its summary."""
     outcomes = HashIndex()
     for line in scan_lines(directory / RESULTS):
         outcomes[line.sample_id, line.request_key] = int(line.ok)
     ok = sum(outcomes.values())
-    asked = metadata["dataset"]["sample_count"] * metadata.get("repeats", 1)
-    return {"ok": ok, "failed": len(outcomes) - ok, "owed": max(asked - len(outcomes), 0)}
+    owed = max(metadata.asked - len(outcomes), 0)
+    return {"ok": ok, "failed": len(outcomes) - ok, "owed": owed}
 
 
-def _numbers(summary: Mapping[str, Any]) -> dict[str, Any]:
-    counts, latency = summary["status_counts"], summary["latency_ms"] or {}
+def _summed_up(summary: Summary) -> dict[str, Any]:
+    counts, latency = summary.status_counts, summary.latency_ms or {}
     return {
         "ok": counts.get("ok", 0),
         "failed": sum(n for status, n in counts.items() if status not in {"ok", "owed"}),
         "owed": counts.get("owed", 0),
         "latency_p50_ms": latency.get("p50"),
         "latency_p99_ms": latency.get("p99"),
-        "input_tokens": summary["tokens"]["input"],
-        "output_tokens": summary["tokens"]["output"],
-        "cost_usd": summary["cost_usd"],
-        "results_per_s": summary["results_per_s"] if summary["requests"] else None,
+        "input_tokens": summary.tokens.get("input"),
+        "output_tokens": summary.tokens.get("output"),
+        "cost_usd": summary.cost_usd,
+        "results_per_s": summary.results_per_s if summary.requests else None,
     }
 
 
@@ -100,16 +110,16 @@ def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
             yield from sorted(path.parent for path in folder.rglob(METADATA))
 
 
-def settings_of(metadata: Mapping[str, Any]) -> Settings:
+def settings_of(metadata: RunMetadata) -> Settings:
     """What decided the answers of a run, by the keys of the config."""
-    config = metadata["run_config"]
+    config = metadata.run_config
     return {
-        "dataset": metadata["dataset"]["id"],
-        "backend": config["backend"],
-        "model": config["model"],
-        **{f"params.{name}": value for name, value in config["parameters"].items()},
-        **{f"backend.options.{name}": value for name, value in config["backend_options"].items()},
-        "variant": metadata.get("variant"),
+        "dataset": metadata.dataset.id,
+        "backend": config.backend,
+        "model": config.model,
+        **{f"params.{name}": value for name, value in config.parameters.items()},
+        **{f"backend.options.{name}": value for name, value in config.backend_options.items()},
+        "variant": metadata.variant,
     }
 
 

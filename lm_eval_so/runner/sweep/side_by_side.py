@@ -8,7 +8,13 @@ import orjson
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.hash_index import HashIndex
+from lm_eval_so.runner.store.line import check_line
 from lm_eval_so.runner.store.results import RESULTS
+
+_FIELDS = {
+    *("sample_id", "request_messages", "request_context"),
+    *("status", "response", "error", "latency_ms"),
+}
 
 
 def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
@@ -22,6 +28,7 @@ def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
         cells: Label and run directory of each.
 
     Raises:
+        NewerVersionError: A newer release wrote some of them.
         StoreError: Results cannot be read.
     """
     try:
@@ -34,7 +41,7 @@ def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
         for index, file in enumerate(files):
             file.seek(0)
             earlier = places[:index]
-            for result in map(_read, iter(file.readline, b"")):
+            for result in (_read(line, file) for line in iter(file.readline, b"")):
                 question = _question(result)
                 if any(place.get(question) is not None for place in earlier):
                     continue
@@ -53,7 +60,7 @@ def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
 def _places(file: BinaryIO) -> HashIndex:
     places, offset = HashIndex(), 0
     for line in file:
-        result = _read(line)
+        result = _read(line, file)
         places[_question(result)] = offset
         offset += len(line)
     return places
@@ -69,16 +76,17 @@ def _at(file: BinaryIO, offset: int | None) -> dict[str, Any] | None:
     if offset is None:
         return None
     file.seek(offset)
-    return _read(file.readline())
+    return _read(file.readline(), file)
 
 
-def _read(line: bytes) -> dict[str, Any]:
+def _read(line: bytes, file: BinaryIO) -> dict[str, Any]:
     try:
-        result: dict[str, Any] = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise StoreError(
-            f"a line of {RESULTS} is damaged; run the cell again to repair it"
-        ) from error
+        result = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        result = None
+    check_line(result, file.name)
+    if not (isinstance(result, dict) and result.keys() >= _FIELDS):
+        raise StoreError(f"a line of {file.name} is damaged; run the cell again to repair it")
     return result
 
 

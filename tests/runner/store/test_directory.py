@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from lm_eval_so.runner.models import (
     RunResult,
 )
 from lm_eval_so.runner.store.directory import RunDirectory
+from support.metadata import metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +60,7 @@ def session(path: Path, asked: list[tuple[str, str]], answers: dict[str, str | N
     """One run over (id, key) pairs; those that are owed get their answer. Returns who was owed."""
     owed = []
     with opened(path, len(asked)) as directory:
-        directory.write_metadata({"identity": IDENTITY})
+        directory.write_metadata(metadata(identity=IDENTITY))
         for index, (sample_id, key) in enumerate(asked):
             if directory.ledger.find(index, sample_id, key) is None:
                 owed.append((index, sample_id, key))
@@ -157,10 +159,10 @@ import os, resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from lm_eval_so.runner.errors import StoreError
-from test_directory import opened, result
+from test_directory import metadata, opened, result
 
 with opened(Path(sys.argv[1]), 100) as directory:
-    directory.write_metadata({"identity": {"dataset": "d", "model": "m"}})
+    directory.write_metadata(metadata(identity={"dataset": "d", "model": "m"}))
     for index in reversed(range(100)):
         directory.add(index, result(f"s{index}"))
     size = directory.results_path.stat().st_size
@@ -179,7 +181,7 @@ def test_a_disk_that_fills_up_in_between_leaves_the_old_file(
     run = tmp_path / "run"
     done = subprocess.run(
         [sys.executable, "-c", FILL, str(run), str(request.path.parent)],
-        env={"PYTHONPATH": str(tests)},
+        env={"PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
         capture_output=True,
         text=True,
         check=False,

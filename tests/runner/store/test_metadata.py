@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from lm_eval_so.runner.errors import ForeignRunError, StoreError
+from lm_eval_so.runner.errors import ForeignRunError, NewerVersionError, StoreError
 from lm_eval_so.runner.store.metadata import (
     METADATA,
     check_owner,
-    environment,
     read_metadata,
     write_metadata,
 )
+from support.metadata import metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,17 +28,18 @@ IDENTITY: dict[str, Any] = {
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    write_metadata(tmp_path, {"state": "running", "이름": [1, None]})
-    assert read_metadata(tmp_path) == {"state": "running", "이름": [1, None]}
+    written = metadata(options={"이름": [1, None]})
+    write_metadata(tmp_path, written)
+    assert read_metadata(tmp_path) == written
     assert (tmp_path / METADATA).read_bytes().endswith(b"\n")
 
 
 def test_a_new_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
-    write_metadata(tmp_path, {"state": "running"})
+    write_metadata(tmp_path, metadata())
     before = (tmp_path / METADATA).stat().st_ino
     with (tmp_path / METADATA).open("rb") as reader:
-        write_metadata(tmp_path, {"state": "complete"})
-        assert orjson.loads(reader.read()) == {"state": "running"}, "who reads it sees it whole"
+        write_metadata(tmp_path, metadata(state="complete"))
+        assert orjson.loads(reader.read())["state"] == "running", "who reads it sees it whole"
     assert (tmp_path / METADATA).stat().st_ino != before
     assert [path.name for path in tmp_path.iterdir()] == [METADATA]
 
@@ -47,11 +48,14 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from lm_eval_so.runner.errors import StoreError
-from lm_eval_so.runner.store.metadata import write_metadata
+from lm_eval_so.runner.store.metadata import read_metadata, write_metadata
 
+directory = Path(sys.argv[1])
+running = read_metadata(directory)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    write_metadata(Path(sys.argv[1]), {"state": "complete", "long": "x" * 5000})
+    long = {"state": "complete", "reason": "x" * 5000}
+    write_metadata(directory, running.model_copy(update=long))
 except StoreError as error:
     print(error)
 """
@@ -78,7 +82,7 @@ replace_file(Path(sys.argv[1]) / "run_metadata.json", pieces())
 def test_the_old_file_stands_until_the_new_one_is_whole(
     script: str, code: int, said: str, tmp_path: Path
 ) -> None:
-    write_metadata(tmp_path, {"state": "running"})
+    write_metadata(tmp_path, metadata())
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
         capture_output=True,
@@ -88,8 +92,8 @@ def test_the_old_file_stands_until_the_new_one_is_whole(
     )
     assert done.returncode == code, done.stderr
     assert said in done.stdout
-    assert read_metadata(tmp_path) == {"state": "running"}
-    write_metadata(tmp_path, {"state": "complete"})
+    assert read_metadata(tmp_path) == metadata()
+    write_metadata(tmp_path, metadata(state="complete"))
     assert [path.name for path in tmp_path.iterdir()] == [METADATA]
 
 
@@ -99,7 +103,7 @@ def test_a_new_directory_belongs_to_nobody(tmp_path: Path) -> None:
 
 
 def test_a_directory_of_the_same_identity_is_ours(tmp_path: Path) -> None:
-    write_metadata(tmp_path, {"state": "partial", "identity": IDENTITY})
+    write_metadata(tmp_path, metadata(state="partial", identity=IDENTITY))
     check_owner(tmp_path, orjson.loads(orjson.dumps(IDENTITY)))
 
 
@@ -129,7 +133,7 @@ def test_a_directory_of_the_same_identity_is_ours(tmp_path: Path) -> None:
 def test_a_foreign_directory_is_refused_with_the_keys_that_differ(
     changed: dict[str, Any], named: list[str], tmp_path: Path
 ) -> None:
-    write_metadata(tmp_path, {"identity": IDENTITY})
+    write_metadata(tmp_path, metadata(identity=IDENTITY))
     with pytest.raises(ForeignRunError) as refused:
         check_owner(tmp_path, {**IDENTITY, **changed})
     sentence = str(refused.value)
@@ -172,9 +176,32 @@ def test_damaged_metadata_is_one_sentence(damaged: bytes, tmp_path: Path) -> Non
     assert "\n" not in sentence
 
 
-def test_the_environment_names_versions_and_the_machine() -> None:
-    found = environment()
-    assert set(found) == {"lm_eval_so", "python", "platform", "host", "git_commit", "packages"}
-    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert "openai" in found["packages"]
-    orjson.dumps(found)
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pytest.param({"summary": 3}, id="summary"),
+        pytest.param({"state": "asleep"}, id="state"),
+        pytest.param({"started_at": None, "dataset": []}, id="dataset"),
+    ],
+)
+def test_a_run_goes_on_where_only_its_identity_can_be_read(
+    damaged: dict[str, Any], tmp_path: Path
+) -> None:
+    fields = {**orjson.loads(metadata(identity=IDENTITY).to_json()), **damaged}
+    (tmp_path / METADATA).write_bytes(orjson.dumps(fields))
+    check_owner(tmp_path, IDENTITY)
+
+
+def test_an_identity_that_nests_without_end_is_one_sentence(tmp_path: Path) -> None:
+    deep = b'{"identity": {"a": ' + b'{"a": ' * 900 + b"1" + b"}" * 902
+    (tmp_path / METADATA).write_bytes(deep)
+    with pytest.raises(StoreError, match="nested too deep"):
+        check_owner(tmp_path, IDENTITY)
+
+
+def test_what_a_newer_release_wrote_is_not_ours_to_go_on_with(tmp_path: Path) -> None:
+    text = orjson.dumps({"schema_version": 2, "identity": IDENTITY})
+    (tmp_path / METADATA).write_bytes(text)
+    with pytest.raises(NewerVersionError, match=r"run_metadata\.json has schema_version 2"):
+        check_owner(tmp_path, IDENTITY)
+    assert (tmp_path / METADATA).read_bytes() == text

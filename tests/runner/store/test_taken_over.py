@@ -11,6 +11,7 @@ from lm_eval_so.runner.errors import RunDirectoryBusyError
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.store.directory import RunDirectory
 from lm_eval_so.runner.store.holder import Holder
+from support.metadata import metadata
 from support.results import result
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def no_time(_: float) -> None: ...
 @pytest.fixture
 def taken_over(tmp_path: Path) -> Iterator[RunDirectory]:
     with RunDirectory(tmp_path, IDENTITY, 3, Redactor([])) as directory:
-        directory.write_metadata({"identity": IDENTITY})
+        directory.write_metadata(metadata(identity=IDENTITY))
         for index in (1, 0):
             directory.add(index, result("abc"[index]))
         other = Holder(tmp_path / ".lock.holder", sleep=no_time)
@@ -45,7 +46,7 @@ def test_nothing_is_replaced_any_more(taken_over: RunDirectory) -> None:
     with pytest.raises(RunDirectoryBusyError):
         taken_over.put_in_order()
     with pytest.raises(RunDirectoryBusyError):
-        taken_over.write_metadata({"identity": IDENTITY, "state": "complete"})
+        taken_over.write_metadata(metadata(identity=IDENTITY, state="complete"))
     assert contents(taken_over.path) == before
 
 
