@@ -24,6 +24,7 @@ TEXT_KEYS = frozenset(
         "dataset.metadata",
         "backend.kind",
         "backend.default_model",
+        "engine.kind",
         "runner.trace_prefix",
         "tracking.uri",
         "tracking.experiment",

@@ -81,7 +81,7 @@ class MetadataWriter:
             **found_out,
             "summary": None if summary is None else summary.model_dump(),
         }
-        return RunMetadata.model_validate(self._redactor.data(content), extra="allow")
+        return RunMetadata.model_validate(self._redactor.data(content))
 
     def _now(self) -> datetime:
         """Never before the start, whoever sets the wall clock meanwhile."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import orjson
-from pydantic import AwareDatetime, Field, StrictInt, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, StrictInt, ValidationError
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.models import RecordedConfig, Value
@@ -77,8 +77,9 @@ class ConcurrencyChange(Value):
 class RunMetadata(Value):
     """``run_metadata.json``.
 
-    Files of all releases are understood: what came later has a default. Keys that are not known
-    are left out. The order of the fields is that of the file.
+    Files of all releases are understood: what came later has a default. Keys that are not named
+    here are kept, such as what only one engine finds out. The order of the fields is that of the
+    file.
 
     Attributes:
         reason: Why the run is not complete.
@@ -94,6 +95,8 @@ class RunMetadata(Value):
         starts_per_s: The start rate that refusals taught.
         summary: None while the run goes on, and when it was stopped at once.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     schema_version: StrictInt = METADATA_VERSION
     state: State
