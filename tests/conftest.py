@@ -83,10 +83,10 @@ def server() -> Iterator[FakeOpenAI]:
 @pytest.fixture(scope="session")
 def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without a run; to make one takes seconds."""
-    from lm_eval_so.tracking.client import Store  # noqa: PLC0415 - mlflow takes seconds too
+    from lm_eval_so.tracking.client import TrackingClient  # noqa: PLC0415 - mlflow takes seconds too
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    Store(f"sqlite:///{path}").probe()
+    TrackingClient(f"sqlite:///{path}").probe()
     return path
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.pipeline.step import status_after
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
-from lm_eval_so.tracking.client import now_ms
+from lm_eval_so.tracking.client import PARENT_TAG, now_ms
 from lm_eval_so.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -25,22 +25,22 @@ class Runs:
     """MLflow's runs of the nodes of one pipeline. May be used by several threads.
 
     Args:
-        store: MLflow.
+        client: MLflow.
         experiment: Name of the experiment.
         patient: Whether calls wait for an MLflow that is away; else they raise.
     """
 
-    def __init__(self, store: TrackingClient, experiment: str, *, patient: bool) -> None:
-        self.store = store
+    def __init__(self, client: TrackingClient, experiment: str, *, patient: bool) -> None:
+        self._client = client
         self.experiment_id = ""
         self._experiment = experiment
-        self._outbox = Outbox(store.probe) if patient else None
+        self._outbox = Outbox(client.probe) if patient else None
         self._lock = threading.Lock()
         self._is_there = True
         self._begun: list[Node] = []
 
-    def begin(self, node: Node, tags: Mapping[str, Any]) -> None:
-        """The node has a run from now on.
+    def begin(self, node: Node, tags: Mapping[str, Any]) -> Node:
+        """The node, which has a run from now on.
 
         Raises:
             TrackingError: As `call`.
@@ -52,6 +52,7 @@ class Runs:
         except TrackingError:
             self._begun.remove(node)
             raise
+        return node
 
     def end(self, node: Node, error: BaseException | None) -> None:
         """The node's run is over; ``error`` is what left it.
@@ -59,13 +60,13 @@ class Runs:
         Raises:
             TrackingError: As `call`; where there is an error already, that gets a note instead.
         """
-        status, ended_at, store = status_after(error), now_ms(), self.store
-        calls = {"end": lambda: store.end(node.run_id, status, ended_at=ended_at)}
+        status, ended_at, client = status_after(error), now_ms(), self._client
+        calls = {"end": lambda: client.end(node.run_id, status, ended_at=ended_at)}
         if error is not None and status != "FINISHED":
             line = "".join(traceback.format_exception_only(error)).strip()
             whole = "".join(traceback.format_exception(error))
-            calls["error"] = lambda: store.tags(node.run_id, {"error": line})
-            calls["traceback"] = lambda: store.text(node.run_id, whole, "traceback.txt")
+            calls["error"] = lambda: client.tags(node.run_id, {"error": line})
+            calls["traceback"] = lambda: client.text(node.run_id, whole, "traceback.txt")
         for what, call in calls.items():
             try:
                 self.call(f"the {what} of {node.name}", call)
@@ -107,7 +108,7 @@ class Runs:
                 self._outbox.send(what, call)
             return
         try:
-            self.store.wait(_PATIENCE if self._is_there else 0)
+            self._client.wait(_PATIENCE if self._is_there else 0)
         except TrackingUnreachableError:
             self._is_there = False  # what comes yet, such as the end, does not wait again
             raise
@@ -115,13 +116,13 @@ class Runs:
         call()
 
     def _create(self, node: Node, tags: Mapping[str, Any], started_at: int) -> None:
-        store = self.store
-        self.experiment_id = self.experiment_id or store.experiment(self._experiment)
-        folder = {"lm_eval_so.directory": node.folder.absolute()}
-        node.run_id = store.create_run(
+        client = self._client
+        self.experiment_id = self.experiment_id or client.experiment(self._experiment)
+        own = {"lm_eval_so.directory": node.folder.absolute(), **tags}
+        nested = {PARENT_TAG: node.parent.run_id} if node.parent else {}
+        node.run_id = client.create_run(
             self.experiment_id,
             node.name,
-            {**store.context_tags(), **folder, **tags},
-            parent=node.parent.run_id if node.parent else None,
+            {**client.context_tags(), **own, **nested},
             started_at=started_at,
         )

@@ -10,7 +10,6 @@ from lm_eval_so.runner.run.exit_code import by_signal
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from lm_eval_so.pipeline.tree import Node
     from lm_eval_so.tracking.client import RunStatus
@@ -20,45 +19,49 @@ Result = TypeVar("Result")
 
 
 class Step:
-    """A step of a pipeline: ``with`` or ``async with`` it, once."""
+    """A step of a pipeline, or the whole of it: ``with`` or ``async with`` it, once.
+
+    Args:
+        begin: Makes the node.
+        end: Of the node and of what was raised in it.
+    """
 
     def __init__(
-        self,
-        name: str,
-        begin: Callable[[str], Node],
-        end: Callable[[Node, BaseException | None], None],
+        self, begin: Callable[[], Node], end: Callable[[Node, BaseException | None], None]
     ) -> None:
-        self._name = name
         self._begin = begin
         self._end = end
+        self._node: Node | None = None
 
     def __enter__(self) -> Path:
-        self._node = node = self._begin(self._name)
+        node = self._enter()
         node.tree.enter(node)
         return node.folder
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._node.tree.leave(self._node)
-        self._end(self._node, error)
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._end(self._leave(), error)
 
     async def __aenter__(self) -> Path:
-        self._node = node = await to_the_end(self._begin, self._name)
+        try:
+            node = await to_the_end(self._enter)
+        except asyncio.CancelledError as error:
+            if self._node is not None:
+                await to_the_end(self._end, self._node, error)
+            raise
         node.tree.enter(node, owns=False)
         return node.folder
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await to_the_end(self._end, self._leave(), error)
+
+    def _enter(self) -> Node:
+        self._node = node = self._begin()
+        return node
+
+    def _leave(self) -> Node:
+        assert self._node is not None  # noqa: S101 - it was entered
         self._node.tree.leave(self._node)
-        await to_the_end(self._end, self._node, error)
+        return self._node
 
 
 async def to_the_end(function: Callable[..., Result], *values: object) -> Result:

@@ -1,88 +1,67 @@
-"""What a run tells the process that speaks with MLflow, and what that one answers."""
+"""What a run tells the process beside it, and what that answers: lines of JSON, both ways."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from lm_eval_so.runner.config.schema import TrackingConfig
 from lm_eval_so.runner.models import Value
-from lm_eval_so.tracking.record import Status
 
+Status = Literal["FINISHED", "FAILED", "KILLED"]
 ALL = ("the whole run",)
-"""What is missing where MLflow has nothing."""
+"""What is missing where the tracker has nothing."""
 
 
-class Begin(Value):
-    """A run begins; its directory has ``run_metadata.json``.
+class TrackedRun(Value):
+    """A run directory to follow; it has ``run_metadata.json``.
 
     Attributes:
-        uri: Where MLflow is.
-        sweep: Folder of the sweep that it is a cell of.
-        cell: What sets it apart from the other cells; empty for a run of its own.
+        tracking: What to track, and where to; no secret but a password in ``uri``.
+        root: Output root, for what a tracker keeps there.
+        sweep: Folder of the sweep that the run is a cell of.
+        label: What sets it apart from the other cells; empty for a run of its own.
         private: Whether what is made is for its owner alone: a database of our own, its files.
     """
 
-    do: Literal["begin"] = "begin"
     directory: Path
-    uri: str
     tracking: TrackingConfig
-    sweep: Path | None
-    cell: str = ""
+    root: Path
+    sweep: Path | None = None
+    label: str = ""
     private: bool = True
 
 
-class LiveMetrics(Value):
-    """How the run stands; ``step`` is the samples done, ``at`` milliseconds since 1970."""
-
-    do: Literal["live"] = "live"
-    directory: Path
-    metrics: dict[str, float]
-    step: int
-    at: int
-
-
 class End(Value):
-    """The run has ended, and its files are final.
+    """A run has ended and its files are final, or all cells of a sweep have ended.
 
     Attributes:
-        timeout: Seconds in which to log the rest, from MLflow's first answer.
+        directory: Of the run or of the sweep.
+        timeout: Seconds in which to send the rest, from the tracker's first answer.
+        status: Of a sweep; None for a run, whose directory says it.
+        uris: Where the sweep was tracked.
     """
 
-    do: Literal["end"] = "end"
     directory: Path
     timeout: float
-
-
-class EndSweep(Value):
-    """All cells have ended.
-
-    Attributes:
-        directory: The sweep's folder, where its cells have left what they know of its runs.
-        uris: Where MLflow is, or is for some of the cells.
-        record: ``sweep.json``, where there is one; ``sweep.csv`` is beside it.
-    """
-
-    do: Literal["end_sweep"] = "end_sweep"
-    directory: Path
-    uris: list[str]
-    status: Status
-    record: Path | None
-    timeout: float
+    status: Status | None = None
+    uris: tuple[str, ...] = ()
 
 
 class Report(Value):
-    """How it stands with MLflow.
+    """How it stands with a tracker.
 
     Attributes:
+        tracker: Its name.
         final: Whether nothing more will be tried.
-        look: Where the run can be looked at; empty where MLflow has none.
-        missing: What MLflow lacks.
+        link: Where the run can be looked at; empty where there is nothing to look at.
+        missing: What the tracker lacks.
         reason: Why.
-        waits: Whether some of it may be taken later.
+        retryable: Whether some of it may be taken later.
     """
 
     directory: Path
+    tracker: str = "MLflow"
     final: bool = False
     link: str = ""
     missing: tuple[str, ...] = ()
@@ -95,9 +74,10 @@ class Report(Value):
         if not self.missing:
             return ""
         reason = self.reason or "tracking.drain_timeout is over"
-        way_out = "; the same again sends it, and asks the model nothing" if self.retryable else ""
-        return f"MLflow lacks {', '.join(self.missing)} ({reason}){way_out}"
+        way_out = "; run the same command again to send it; no model is asked again"
+        lack = f"{self.tracker} lacks {', '.join(self.missing)} ({reason})"
+        return f"{lack}{way_out if self.retryable else ''}"
 
 
-Message = Annotated[Begin | LiveMetrics | End | EndSweep, Field(discriminator="do")]
-MESSAGES: TypeAdapter[Begin | LiveMetrics | End | EndSweep] = TypeAdapter(Message)
+Message = TrackedRun | End
+MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)

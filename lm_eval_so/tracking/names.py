@@ -25,16 +25,16 @@ _FOLDERS = re.compile(r"(^| )(?:[A-Za-z_][\w-]*\.)+(?=[\w-]+=)")
 _CUT = "... (cut: the whole is in the artifact {})"
 
 
-class Fitted(NamedTuple):
+class Sanitised(NamedTuple):
     """Values that MLflow takes.
 
     Attributes:
         values: By name.
-        whole: By artifact, what had to be changed: the name and the value as they were given.
+        untruncated: By artifact, what had to be changed: the name and the value as they were given.
     """
 
     values: dict[str, str]
-    whole: dict[str, dict[str, str]]
+    untruncated: dict[str, dict[str, str]]
 
 
 def flat(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
@@ -53,7 +53,7 @@ def flat(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def fit(values: Mapping[str, Any], longest: int, folder: str) -> Fitted:
+def sanitise(values: Mapping[str, Any], longest: int, folder: str) -> Sanitised:
     """Names and values as MLflow takes them; what is cut or renamed is kept whole beside it.
 
     Args:
@@ -62,20 +62,20 @@ def fit(values: Mapping[str, Any], longest: int, folder: str) -> Fitted:
         folder: Of the artifacts with what did not fit.
     """
     fitted: dict[str, str] = {}
-    whole: dict[str, dict[str, str]] = {}
+    untruncated: dict[str, dict[str, str]] = {}
     for key, value in values.items():
         text, name = _text(value), _free_name(key, fitted)
         if name != key or len(text) > longest:
             artifact = f"{folder}/{_digest(key)}.json"
-            whole[artifact] = {"key": key, "value": text}
+            untruncated[artifact] = {"key": key, "value": text}
             if len(text) > longest:
                 note = _CUT.format(artifact)
                 text = text[: longest - len(note)] + note
         fitted[name] = text
-    return Fitted(fitted, whole)
+    return Sanitised(fitted, untruncated)
 
 
-def fit_name(key: str) -> str:
+def sanitise_name(key: str) -> str:
     """The name that MLflow takes for a key: the key itself wherever possible."""
     name = _REFUSED.sub("_", key)
     if posixpath.normpath(name) != name or name.startswith((".", "/")):
@@ -86,7 +86,7 @@ def fit_name(key: str) -> str:
 
 
 def _free_name(key: str, taken: Mapping[str, object]) -> str:
-    name = fit_name(key)
+    name = sanitise_name(key)
     return f"{name[: _NAME_LENGTH - 9]}-{_digest(key)}" if name in taken else name
 
 

@@ -3,17 +3,17 @@
 import getpass
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import yaml
 
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.tracking.messages import Status
 from lm_eval_so.tracking.names import flat
 
 Metadata = Mapping[str, Any]
-Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 CONFIG, TABLE = "config.yaml", "results_table.json"
 _STATUS: dict[str, Status] = {"complete": "FINISHED", "partial": "KILLED", "aborted": "FAILED"}

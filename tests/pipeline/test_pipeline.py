@@ -468,7 +468,7 @@ class TestAServerThatIsAway:
                 again = MlflowServer(tmp_path / "server", port=server.port)
                 starting = threading.Thread(target=later.enter_context, args=[again])
                 starting.start()
-                ctx._store.wait(60)
+                ctx._client.wait(60)
                 ctx.log_param("a", 1)
                 starting.join()
             assert pipeline(server.uri).params == {"a": "1"}

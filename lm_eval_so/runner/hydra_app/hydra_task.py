@@ -18,7 +18,7 @@ from lm_eval_so.runner.sweep.cell import CellOutcome, CellPlace
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from lm_eval_so.tracking.process import Feeder
+    from lm_eval_so.tracking.process import TrackerProcess
 
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _interrupted = False
@@ -47,12 +47,17 @@ class HydraTask:
         self.began = False
         self.sweep: Path | None = None
         self.uris: set[str] = set()
-        self._feeder: Feeder | None = None
+        self._tracker: TrackerProcess | None = None
         self._elsewhere = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leaves for a launcher's process, where what speaks with MLflow begins anew."""
-        return {**self.__dict__, "sweep": self._sweep_folder(), "_feeder": None, "_elsewhere": True}
+        """Leaves for a launcher's process, where the process that follows runs begins anew."""
+        return {
+            **self.__dict__,
+            "sweep": self._sweep_folder(),
+            "_tracker": None,
+            "_elsewhere": True,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrives in a launcher's process, which gets Ctrl-C like all others on the terminal."""
@@ -83,7 +88,7 @@ class HydraTask:
             if _interrupted:
                 return CellOutcome(ExitCode.INTERRUPTED, "interrupted")
         try:
-            ended = run_cell(composed, self.resume_command, self.feeder, place)
+            ended = run_cell(composed, self.resume_command, self.tracker, place)
         finally:
             if self._elsewhere:
                 self.close()
@@ -96,13 +101,13 @@ class HydraTask:
             return ended
         return _objective(ended)
 
-    def feeder(self) -> Feeder:
-        """What speaks with MLflow, for all cells of this process."""
-        if self._feeder is None:
-            from lm_eval_so.tracking.process import Feeder  # noqa: PLC0415 - only if asked for
+    def tracker(self) -> TrackerProcess:
+        """The process that follows runs, for all cells of this process."""
+        if self._tracker is None:
+            from lm_eval_so.tracking.process import TrackerProcess  # noqa: PLC0415 - only if asked for
 
-            self._feeder = Feeder()
-        return self._feeder
+            self._tracker = TrackerProcess()
+        return self._tracker
 
     def end_sweep(self, exit_code: int) -> None:
         """Tells MLflow, where it knows of a sweep, that all cells have ended."""
@@ -110,13 +115,13 @@ class HydraTask:
             return
         from lm_eval_so.tracking.sweep import tell_end  # noqa: PLC0415 - only if asked for
 
-        tell_end(self.feeder, self.sweep, self.uris, exit_code)
+        tell_end(self.tracker, self.sweep, self.uris, exit_code)
 
     def close(self) -> None:
-        """Ends what speaks with MLflow."""
-        if self._feeder is not None:
-            self._feeder.close()
-            self._feeder = None
+        """Ends the process that follows runs."""
+        if self._tracker is not None:
+            self._tracker.close()
+            self._tracker = None
 
     @property
     def worst(self) -> int:

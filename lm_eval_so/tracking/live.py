@@ -1,0 +1,94 @@
+"""How a run stands, by the lines of its results file."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from lm_eval_so.runner.store.line import Whole
+from lm_eval_so.runner.summary.summarise import Totals
+from lm_eval_so.tracking.base import LiveReading
+
+_SHOWN = ("p50", "p90", "p99")
+
+
+class Lines:
+    """The results in a file that grows, each of them once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.restart()
+
+    def restart(self) -> None:
+        """From here on the file is read from its start, whichever it is by then."""
+        self._offset, self._file = 0, 0
+
+    def new(self) -> Iterator[dict[str, Any]]:
+        """Those that have come; none of a file that took the first one's place, put in order."""
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            self._file = self._file or self._path.stat().st_ino
+            if self._file != self._path.stat().st_ino:
+                return
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._offset += len(line)
+                try:
+                    result = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    continue  # torn by a full disk or a kill
+                if isinstance(result, dict) and result.keys() >= Whole.__required_keys__:
+                    yield result
+
+
+class LiveMetrics:
+    """Adds up the results of one command, which began at ``started_at``."""
+
+    def __init__(self, results: Path, started_at: str) -> None:
+        self._lines = Lines(results)
+        self._started_at = datetime.fromisoformat(started_at)
+        self._totals = Totals()
+        self._answered_before = 0
+        self._last: tuple[float, float, float] | None = None
+
+    def read(self) -> LiveReading:
+        """How it stands now."""
+        for line in self._lines.new():
+            if datetime.fromisoformat(line["completed_at"]) >= self._started_at:
+                self._totals.add(line)
+            elif line["status"] == "ok":  # what has failed is asked again
+                self._answered_before += 1
+        metrics = metrics_of_summary(self._totals.summary(0).model_dump())
+        now = (time.monotonic(), metrics["live/done"], metrics["live/tokens"])
+        before, self._last = self._last or now, now
+        seconds = max(now[0] - before[0], 1e-9)
+        metrics["live/results_per_s"] = (now[1] - before[1]) / seconds
+        metrics["live/tokens_per_s"] = (now[2] - before[2]) / seconds
+        metrics["live/done"] += self._answered_before
+        return reading_of(metrics)
+
+
+def metrics_of_summary(summary: Mapping[str, Any]) -> dict[str, float]:
+    """What is shown while a run goes on, of a summary."""
+    counts, latency = summary["status_counts"], summary["latency_ms"] or {}
+    done = sum(n for status, n in counts.items() if status != "owed")
+    return {
+        "live/done": done,
+        "live/failed": done - counts.get("ok", 0),
+        "live/tokens": summary["tokens"]["total"],
+        **({"live/cost_usd": summary["cost_usd"]} if summary["cost_usd"] else {}),
+        **{f"live/latency_ms.{name}": latency[name] for name in _SHOWN if name in latency},
+    }
+
+
+def reading_of(metrics: dict[str, float]) -> LiveReading:
+    """The metrics as those of this moment."""
+    return LiveReading(metrics, int(metrics["live/done"]), time.time_ns() // 1_000_000)
