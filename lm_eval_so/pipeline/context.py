@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from lm_eval_so.pipeline.runs import Runs
 from lm_eval_so.pipeline.step import Step
 from lm_eval_so.pipeline.tree import Node, Tree
+from lm_eval_so.runner.config.schema import TrackingConfig
 from lm_eval_so.runner.errors import ArtifactNotFoundError, ConfigError, TrackingError
 from lm_eval_so.runner.host.output import tell
 from lm_eval_so.tracking import address
-from lm_eval_so.tracking.base import metadata_of
+from lm_eval_so.tracking.base import TrackedRun, metadata_of
 from lm_eval_so.tracking.client import TrackingClient, now_ms
-from lm_eval_so.tracking.directory import DirectoryLog
+from lm_eval_so.tracking.mlflow_tracker import MlflowTracker
 from lm_eval_so.tracking.names import flat, numbers
 
 if TYPE_CHECKING:
@@ -170,8 +171,15 @@ class PipelineContext:
 
     def log_report(self, report: RunReport) -> None:
         """Logs a run of lm-eval-so into the current step: config, summary and files."""
-        log = DirectoryLog(self._client, report.run_dir)
-        self._tell(f"report of {report.run_dir}", log.everything, metadata_of(report.run_dir))
+        run = TrackedRun(
+            directory=report.run_dir, tracking=TrackingConfig(uri=self.tracking_uri), root=Path()
+        )
+        metadata = metadata_of(report.run_dir)
+
+        def log(run_id: str) -> None:
+            MlflowTracker(run, run_id).everything(metadata)
+
+        self._tell(f"report of {report.run_dir}", log)
 
     def run_evaluation(
         self,

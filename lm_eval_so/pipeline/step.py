@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lm_eval_so.pipeline.tree import Node
-    from lm_eval_so.tracking.client import RunStatus
+    from lm_eval_so.tracking.base import Status
 
 
 Result = TypeVar("Result")
@@ -74,7 +74,7 @@ async def to_the_end(function: Callable[..., Result], *values: object) -> Result
         raise
 
 
-def status_after(error: BaseException | None) -> RunStatus:
+def status_after(error: BaseException | None) -> Status:
     """How MLflow calls the end of what raised ``error``, or nothing."""
     match error:
         case None | SystemExit(code=None | 0):

@@ -24,7 +24,7 @@ from lm_eval_so.runner.run.run import Run
 from lm_eval_so.runner.run.signals import InterruptedRunError
 
 if TYPE_CHECKING:
-    from lm_eval_so.tracking.observer import Tracking
+    from lm_eval_so.tracking.process import Tracking
 
 DatasetPath = str | PathLike[str]
 _AHEAD = 1024
@@ -211,8 +211,7 @@ def _prepared(
         with Run(plan, backend, *observers, share_limits_in=plan.limits_folder()) as prepared:
             yield prepared, lambda _: None
         return
-    from lm_eval_so.tracking.observer import Tracking  # noqa: PLC0415 - as above
-    from lm_eval_so.tracking.process import TrackerProcess  # noqa: PLC0415 - only if asked for
+    from lm_eval_so.tracking.process import TrackerProcess, Tracking  # noqa: PLC0415 - as above
 
     process = TrackerProcess()
     tracking = Tracking(plan, process)

@@ -14,13 +14,12 @@ from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.store.lock import DirectoryLock
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.tracking.address import DATABASE
+from lm_eval_so.tracking.base import TrackedRun
 from lm_eval_so.tracking.follow import Follower
-from lm_eval_so.tracking.messages import TrackedRun
-from lm_eval_so.tracking.worker import settle
+from lm_eval_so.tracking.worker import PRIVATE, settle
 
 _ROOT = Path("outputs")
 _ARTIFACTS = "artifacts"  # where MLflow keeps a run's files, among them copies of ours
-_PRIVATE = 0o077
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LmEvalError as error:
         parser.error(str(error))
     settle()
-    os.umask(_PRIVATE)
+    os.umask(PRIVATE)
     code = ExitCode.OK
     for given in options.directories:
         for directory in _run_directories(given):

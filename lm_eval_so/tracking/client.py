@@ -6,11 +6,11 @@ mlflow is imported when a client is first used, which takes seconds.
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -18,12 +18,14 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from lm_eval_so.runner.config.directory import safe_name
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
 from lm_eval_so.tracking.address import ARTIFACTS, database_of, is_remote, shown
+from lm_eval_so.tracking.base import Status
 from lm_eval_so.tracking.claim import KEY_TAG, claimed
 from lm_eval_so.tracking.errors import translated
 from lm_eval_so.tracking.names import (
     METRICS_A_REQUEST,
     PARAM_LENGTH,
     TAG_LENGTH,
+    Sanitised,
     batches,
     numbers,
     sanitise,
@@ -31,9 +33,9 @@ from lm_eval_so.tracking.names import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Param, Run, RunTag
 
-RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+Tags = Mapping[str, Any]
 PARENT_TAG = "mlflow.parentRunId"
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _DIGEST_LENGTH = 36
@@ -62,9 +64,11 @@ class TrackingClient:
 
     @cached_property
     def raw(self) -> "MlflowClient":
-        """MLflow's client; a new database is made by one process at a time."""
+        """MLflow's client."""
         database = database_of(self.uri)
-        with self.translated(), _alone(database):
+        # Processes that make a new database together would break it.
+        alone = FileLock(f"{database}.lock") if database else nullcontext()
+        with self.translated(), alone:
             from mlflow import MlflowClient  # noqa: PLC0415 - seconds, and seldom needed
 
             client = MlflowClient(self.uri)
@@ -95,14 +99,8 @@ class TrackingClient:
 
     def wait(self, seconds: float) -> None:
         """`probe` again and again, for so long at the most."""
-        for attempt in Retrying(
-            retry=retry_if_exception_type(TrackingUnreachableError),
-            stop=stop_after_delay(seconds),
-            wait=wait_fixed(1),
-            reraise=True,
-        ):
-            with attempt:
-                self.probe()
+        if_away, stop = retry_if_exception_type(TrackingUnreachableError), stop_after_delay(seconds)
+        Retrying(retry=if_away, stop=stop, wait=wait_fixed(1), reraise=True)(self.probe)
 
     def experiment(self, name: str) -> str:
         """The id of the experiment, which is made if there is none."""
@@ -138,12 +136,7 @@ class TrackingClient:
             return dict(resolve_tags())
 
     def create_run(
-        self,
-        experiment_id: str,
-        name: str,
-        tags: Mapping[str, Any],
-        *,
-        started_at: int | None = None,
+        self, experiment_id: str, name: str, tags: Tags, *, started_at: int | None = None
     ) -> str:
         """A new run, in state RUNNING; returns its id.
 
@@ -155,9 +148,7 @@ class TrackingClient:
         """
         values = sanitise(tags, TAG_LENGTH, "long_tags").values
         with self.translated():
-            run = self.raw.create_run(
-                experiment_id, start_time=started_at, tags=values, run_name=name
-            )
+            run = self.raw.create_run(experiment_id, started_at, values, name)
         return str(run.info.run_id)
 
     def claimed_run(
@@ -165,8 +156,7 @@ class TrackingClient:
         directory: Path,
         experiment_id: str,
         name: str,
-        tags: Mapping[str, Any],
-        *,
+        tags: Tags,
         started_at: int | None = None,
     ) -> tuple[str, bool]:
         """The run of a directory, in state RUNNING: its id, and whether it was there before."""
@@ -189,37 +179,33 @@ class TrackingClient:
         with self.translated():
             return self.raw.get_run(run_id)
 
-    def params(self, run_id: str, params: Mapping[str, Any]) -> None:
-        """Logs flat params; what MLflow cuts or renames is kept whole as an artifact."""
+    def params(self, run_id: str, params: Tags) -> None:
+        """Logs flat params."""
         from mlflow.entities import Param  # noqa: PLC0415 - as above
 
-        found = sanitise(params, PARAM_LENGTH, "long_params")
-        with self.translated():
-            for batch in batches(found.values):
-                self.raw.log_batch(run_id, params=[Param(*pair) for pair in batch.items()])
-        self._keep(run_id, found.untruncated)
+        self._log(run_id, sanitise(params, PARAM_LENGTH, "long_params"), "params", Param)
 
-    def tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
+    def tags(self, run_id: str, tags: Tags) -> None:
         """Sets flat tags; an earlier value is replaced."""
         from mlflow.entities import RunTag  # noqa: PLC0415 - as above
 
-        found = sanitise(tags, TAG_LENGTH, "long_tags")
+        self._log(run_id, sanitise(tags, TAG_LENGTH, "long_tags"), "tags", RunTag)
+
+    def _log(
+        self, run_id: str, found: Sanitised, kind: str, entity: "type[Param | RunTag]"
+    ) -> None:
+        """What MLflow cuts or renames is kept whole as an artifact."""
         with self.translated():
             for batch in batches(found.values):
-                self.raw.log_batch(run_id, tags=[RunTag(*pair) for pair in batch.items()])
-        self._keep(run_id, found.untruncated)
+                made = [entity(*pair) for pair in batch.items()]
+                self.raw.log_batch(run_id, **{kind: made})  # type: ignore[arg-type]
+        for name, content in found.untruncated.items():
+            self.text(run_id, json.dumps(content, ensure_ascii=False, indent=2), name)
 
     def metrics(
         self, run_id: str, metrics: Mapping[Any, Any], *, step: int = 0, at: int | None = None
     ) -> None:
-        """Logs metrics, nested or not, at one moment.
-
-        Args:
-            run_id: Of the run.
-            metrics: Numbers.
-            step: Of training, or whatever else is counted up.
-            at: Milliseconds since 1970; now if not given.
-        """
+        """Logs metrics, nested or not, ``at`` milliseconds since 1970; now if not given."""
         from mlflow.entities import Metric  # noqa: PLC0415 - as above
 
         moment = now_ms() if at is None else at
@@ -264,31 +250,16 @@ class TrackingClient:
         with self.translated():
             self.raw.log_inputs(run_id, [DatasetInput(shown_as)])
 
-    def end(self, run_id: str, status: RunStatus, *, ended_at: int | None = None) -> None:
+    def end(self, run_id: str, status: Status, *, ended_at: int | None = None) -> None:
         """Puts the run in its last state, at a time in milliseconds since 1970; now if None."""
-        from mlflow.entities import RunStatus as Status  # noqa: PLC0415 - as above
+        from mlflow.entities import RunStatus  # noqa: PLC0415 - as above
 
         with self.translated():
             # MlflowClient.set_terminated would print two lines for each run to stdout, and
             # MlflowClient.update_run takes no time.
             self.raw._tracking_client.store.update_run_info(  # noqa: SLF001
-                run_id, Status.from_string(status), ended_at or now_ms(), None
+                run_id, RunStatus.from_string(status), ended_at or now_ms(), None
             )
-
-    def _keep(self, run_id: str, untruncated: Mapping[str, Mapping[str, str]]) -> None:
-        for name, content in untruncated.items():
-            self.text(run_id, json.dumps(content, ensure_ascii=False, indent=2), name)
-
-
-@contextmanager
-def _alone(database: Path | None) -> Iterator[None]:
-    """Only one process at a time makes a database; those that come together would break it."""
-    if database is None:
-        yield
-        return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock"):
-        yield
 
 
 def now_ms() -> int:

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 from lm_eval_so.runner.errors import LmEvalError, TrackingError, TrackingUnreachableError
 from lm_eval_so.runner.store.results import RESULTS
-from lm_eval_so.tracking.base import Entry, metadata_of, tracker_of
-from lm_eval_so.tracking.live import LiveMetrics, metrics_of_summary, reading_of
-from lm_eval_so.tracking.messages import ALL, Report, TrackedRun
+from lm_eval_so.tracking.base import ALL, Entry, Report, TrackedRun, metadata_of, tracker_of
+from lm_eval_so.tracking.live import DONE, LiveMetrics, live_metrics
 from lm_eval_so.tracking.outbox import Outbox
 
 _MOST_WAITING = 1000  # calls, while the tracker is away; of live metrics no more are kept
@@ -16,9 +16,7 @@ _PAUSES = (0.0, 1.0, 1.0)  # seconds before each of the last tries
 
 
 class Follower:
-    """Reads a run directory, and sends what its tracker has to say of it.
-
-    Nothing is sent but by `work` and `end`.
+    """Reads a run directory and sends what its tracker says of it, by `work` and `end` alone.
 
     Raises:
         LmEvalError: There is no run in the directory, or no such tracker.
@@ -26,23 +24,23 @@ class Follower:
 
     def __init__(self, run: TrackedRun) -> None:
         self._run = run
+        self._metadata = metadata_of(run.directory)
         self._tracker = tracker_of(run)
         self._outbox = Outbox(self._tracker.probe)
-        self._metadata = metadata = metadata_of(run.directory)
-        self._live = LiveMetrics(run.directory / RESULTS, metadata["started_at"])
+        self._live = LiveMetrics(run.directory / RESULTS, self._metadata["started_at"])
         self._due = time.monotonic() + run.tracking.live_interval
         self._is_there, self._refusal = False, ""
         self._outbox.put("the run", self._find_or_create)
-        self._owe(self._tracker.begun(metadata))
+        self._owe(self._tracker.begun(self._metadata))
 
     def work(self, seconds: float) -> None:
         """Sends what there is, for about so long."""
         now = time.monotonic()
         if now >= self._due:
             self._due = now + self._run.tracking.live_interval
-            reading = self._live.read()
+            metrics = self._live.read()
             if len(self._outbox) < _MOST_WAITING:
-                self._owe(self._tracker.live(reading))
+                self._owe(self._tracker.live(metrics, int(metrics[DONE])))
         self._outbox.flush(until=now + seconds)
         if self._tracker.samples and not self._outbox.reason:
             with suppress(TrackingError):  # told by `end`, if it is still so then
@@ -51,11 +49,11 @@ class Follower:
     def end(
         self, timeout: float, tell: Callable[[Report], object], *, was_live: bool = True
     ) -> Report:
-        """Sends the rest, again and again what is missing, and tells how it stands meanwhile.
+        """Sends the rest, and again and again what is missing.
 
         Args:
             timeout: Seconds, from the tracker's first answer.
-            tell: Takes what is known before the end.
+            tell: Takes how it stands meanwhile.
             was_live: Whether the live metrics get their last reading.
         """
         with suppress(TrackingError):  # a new database takes seconds; `flush` tells of the rest
@@ -64,7 +62,8 @@ class Follower:
         until = time.monotonic() + timeout
         metadata = metadata_of(self._run.directory)
         if was_live and metadata["summary"] is not None:
-            self._owe(self._tracker.live(reading_of(metrics_of_summary(metadata["summary"]))))
+            metrics = live_metrics(metadata["summary"])
+            self._owe(self._tracker.live(metrics, int(metrics[DONE])))
         self._owe(self._tracker.ended(metadata))
         if self._tracker.samples:
             self._tracker.samples.count()
@@ -103,7 +102,7 @@ class Follower:
 
     def _owe(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            self._outbox.put(entry.what, lambda entry=entry: self._send(entry))  # type: ignore[misc]
+            self._outbox.put(entry.what, partial(self._send, entry))
 
     def _send(self, entry: Entry) -> None:
         if not self._is_there:
@@ -112,7 +111,7 @@ class Follower:
 
 
 def _call(send: Callable[[], object]) -> None:
-    """Makes whatever a tracker of other people's raises a refusal, which is told and not fatal."""
+    """Makes whatever a tracker raises a refusal, which is told and not fatal."""
     try:
         send()
     except LmEvalError:

@@ -10,8 +10,8 @@ import orjson
 
 from lm_eval_so.runner.store.line import Whole
 from lm_eval_so.runner.summary.summarise import Totals
-from lm_eval_so.tracking.base import LiveReading
 
+DONE = "live/done"
 _SHOWN = ("p50", "p90", "p99")
 
 
@@ -27,12 +27,10 @@ class Lines:
         self._offset, self._file = 0, 0
 
     def new(self) -> Iterator[dict[str, Any]]:
-        """Those that have come; none of a file that took the first one's place, put in order."""
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
+        """Those that have come; none of a file that has taken the first one's place."""
+        if not self._path.exists():
             return
-        with file:
+        with self._path.open("rb") as file:
             self._file = self._file or self._path.stat().st_ino
             if self._file != self._path.stat().st_ino:
                 return
@@ -57,38 +55,32 @@ class LiveMetrics:
         self._started_at = datetime.fromisoformat(started_at)
         self._totals = Totals()
         self._answered_before = 0
-        self._last: tuple[float, float, float] | None = None
+        self._last = (time.monotonic(), 0.0, 0.0)
 
-    def read(self) -> LiveReading:
+    def read(self) -> dict[str, float]:
         """How it stands now."""
         for line in self._lines.new():
             if datetime.fromisoformat(line["completed_at"]) >= self._started_at:
                 self._totals.add(line)
             elif line["status"] == "ok":  # what has failed is asked again
                 self._answered_before += 1
-        metrics = metrics_of_summary(self._totals.summary(0).model_dump())
-        now = (time.monotonic(), metrics["live/done"], metrics["live/tokens"])
-        before, self._last = self._last or now, now
-        seconds = max(now[0] - before[0], 1e-9)
-        metrics["live/results_per_s"] = (now[1] - before[1]) / seconds
-        metrics["live/tokens_per_s"] = (now[2] - before[2]) / seconds
-        metrics["live/done"] += self._answered_before
-        return reading_of(metrics)
+        metrics = live_metrics(self._totals.summary(0).model_dump())
+        before, self._last = self._last, (time.monotonic(), metrics[DONE], metrics["live/tokens"])
+        seconds, results, tokens = (n - b for n, b in zip(self._last, before, strict=True))
+        metrics["live/results_per_s"] = results / max(seconds, 1e-9)
+        metrics["live/tokens_per_s"] = tokens / max(seconds, 1e-9)
+        metrics[DONE] += self._answered_before
+        return metrics
 
 
-def metrics_of_summary(summary: Mapping[str, Any]) -> dict[str, float]:
-    """What is shown while a run goes on, of a summary."""
+def live_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
+    """What of a summary is shown while a run goes on."""
     counts, latency = summary["status_counts"], summary["latency_ms"] or {}
     done = sum(n for status, n in counts.items() if status != "owed")
     return {
-        "live/done": done,
+        DONE: done,
         "live/failed": done - counts.get("ok", 0),
         "live/tokens": summary["tokens"]["total"],
         **({"live/cost_usd": summary["cost_usd"]} if summary["cost_usd"] else {}),
         **{f"live/latency_ms.{name}": latency[name] for name in _SHOWN if name in latency},
     }
-
-
-def reading_of(metrics: dict[str, float]) -> LiveReading:
-    """The metrics as those of this moment."""
-    return LiveReading(metrics, int(metrics["live/done"]), time.time_ns() // 1_000_000)

@@ -9,7 +9,7 @@ import math
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from itertools import count
 from typing import Any, NamedTuple
@@ -26,12 +26,7 @@ _CUT = "... (cut: the whole is in the artifact {})"
 
 
 class Sanitised(NamedTuple):
-    """Values that MLflow takes.
-
-    Attributes:
-        values: By name.
-        untruncated: By artifact, what had to be changed: the name and the value as they were given.
-    """
+    """Values that MLflow takes, by name; and by artifact, each name and value that was changed."""
 
     values: dict[str, str]
     untruncated: dict[str, dict[str, str]]
@@ -64,7 +59,7 @@ def sanitise(values: Mapping[str, Any], longest: int, folder: str) -> Sanitised:
     fitted: dict[str, str] = {}
     untruncated: dict[str, dict[str, str]] = {}
     for key, value in values.items():
-        text, name = _text(value), _free_name(key, fitted)
+        text, name = _text(value), sanitise_name(key, fitted)
         if name != key or len(text) > longest:
             artifact = f"{folder}/{_digest(key)}.json"
             untruncated[artifact] = {"key": key, "value": text}
@@ -75,19 +70,14 @@ def sanitise(values: Mapping[str, Any], longest: int, folder: str) -> Sanitised:
     return Sanitised(fitted, untruncated)
 
 
-def sanitise_name(key: str) -> str:
+def sanitise_name(key: str, taken: Collection[str] = ()) -> str:
     """The name that MLflow takes for a key: the key itself wherever possible."""
     name = _REFUSED.sub("_", key)
     if posixpath.normpath(name) != name or name.startswith((".", "/")):
         name = name.replace("/", "_").lstrip(".") or "_"  # it would point out of a folder
-    if len(name) > _NAME_LENGTH:
+    if len(name) > _NAME_LENGTH or name in taken:
         name = f"{name[: _NAME_LENGTH - 9]}-{_digest(key)}"
     return name
-
-
-def _free_name(key: str, taken: Mapping[str, object]) -> str:
-    name = sanitise_name(key)
-    return f"{name[: _NAME_LENGTH - 9]}-{_digest(key)}" if name in taken else name
 
 
 def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
@@ -99,7 +89,7 @@ def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for key, value in flat(metrics).items():
         try:
-            found[_free_name(key, found)] = float(value)
+            found[sanitise_name(key, found)] = float(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise TrackingError(f"metric {key!r} must be a number, got {value!r}") from error
     return found
@@ -120,11 +110,7 @@ def batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 
 def cell_name(cell: str) -> str:
-    """``temperature=0`` of ``params.temperature=0``: MLflow's tables cut a name to its first words.
-
-    Args:
-        cell: What sets a cell of a sweep apart, ``key=value`` each.
-    """
+    """``temperature=0`` of ``params.temperature=0``: MLflow's tables cut a name to its first words."""
     return _FOLDERS.sub(r"\1", cell)
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
-from lm_eval_so.tracking.messages import Status
+from lm_eval_so.tracking.base import Status
 from lm_eval_so.tracking.names import flat
 
 Metadata = Mapping[str, Any]

@@ -12,9 +12,9 @@ from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.host.output import show
 from lm_eval_so.runner.run.exit_code import ExitCode, by_signal
 from lm_eval_so.tracking.address import link_to, shown
+from lm_eval_so.tracking.base import End, Report, Status
 from lm_eval_so.tracking.claim import CLAIM, Claim
 from lm_eval_so.tracking.client import TrackingClient
-from lm_eval_so.tracking.messages import End, Report, Status
 from lm_eval_so.tracking.process import DEAD, TrackerProcess
 
 _LOG = logging.getLogger(__name__)

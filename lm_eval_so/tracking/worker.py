@@ -16,14 +16,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.errors import LmEvalError
+from lm_eval_so.tracking.base import ALL, MESSAGES, End, Report, TrackedRun
 from lm_eval_so.tracking.follow import Follower
-from lm_eval_so.tracking.messages import ALL, MESSAGES, End, Message, Report, TrackedRun
+from lm_eval_so.tracking.sweep import end_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_PRIVATE = 0o077
+PRIVATE = 0o077  # umask
 _TURN = 0.5  # seconds of work between two looks at the messages
 _LAST_WORDS = 10.0  # seconds, when nobody waits any more
 _ENVIRONMENT = {
@@ -41,17 +42,17 @@ class Worker:
         self._tell = tell
         self._runs: dict[Path, Follower] = {}
         self._last: dict[Path, Report] = {}
-        self._umask = os.umask(_PRIVATE)
+        self._umask = os.umask(PRIVATE)
 
-    def take(self, message: Message) -> None:
+    def take(self, message: TrackedRun | End) -> None:
         """Carries out one message."""
         directory = message.directory
         try:
             if isinstance(message, TrackedRun):
-                os.umask(_PRIVATE if message.private else self._umask)
+                os.umask(PRIVATE if message.private else self._umask)
                 self._runs[directory] = Follower(message)
             elif message.status is not None:
-                self._tell(_sweep_ended(message))
+                self._tell(end_sweep(message))
             elif directory in self._runs:
                 self._tell(self._runs.pop(directory).end(message.timeout, self._tell))
         except LmEvalError as error:
@@ -62,22 +63,14 @@ class Worker:
         """Sends what waits."""
         for directory, run in self._runs.items():
             run.work(_TURN)
-            report = run.report()
-            if self._last.get(directory) != report:
-                self._last[directory] = report
-                self._tell(report)
+            before, self._last[directory] = self._last.get(directory), run.report()
+            if before != self._last[directory]:
+                self._tell(self._last[directory])
 
     def orphaned(self) -> None:
         """Nobody is there any more."""
-        for run in self._runs.values():
-            with suppress(LmEvalError):
-                run.end(_LAST_WORDS, self._tell)
-
-
-def _sweep_ended(end: End) -> Report:
-    from lm_eval_so.tracking.sweep import end_sweep  # noqa: PLC0415 - MLflow's alone
-
-    return end_sweep(end)
+        for directory in list(self._runs):
+            self.take(End(directory=directory, timeout=_LAST_WORDS))
 
 
 def settle() -> None:
@@ -90,8 +83,7 @@ def settle() -> None:
 def main() -> None:
     """Works until stdin ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)  # what MLflow prints is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what MLflow prints is no answer
     settle()
 
     def tell(report: Report) -> None:
@@ -99,7 +91,7 @@ def main() -> None:
             print(report.model_dump_json(), file=answers, flush=True)
 
     worker = Worker(tell)
-    messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+    messages: queue.SimpleQueue[TrackedRun | End | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=[messages], daemon=True).start()
     while True:
         try:
@@ -115,7 +107,7 @@ def main() -> None:
     worker.orphaned()
 
 
-def _read(messages: queue.SimpleQueue[Message | None]) -> None:
+def _read(messages: queue.SimpleQueue[TrackedRun | End | None]) -> None:
     """Reads all the time, so that whoever writes never waits."""
     try:
         for line in sys.stdin.buffer:

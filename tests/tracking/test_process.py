@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.tracking import process as module
-from lm_eval_so.tracking.messages import End
+from lm_eval_so.tracking.base import End
 from lm_eval_so.tracking.process import TrackerProcess
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WORKER = """
 import sys, time
-from lm_eval_so.tracking.messages import MESSAGES, Report
+from lm_eval_so.tracking.base import MESSAGES, Report
 
 for line in sys.stdin.buffer:
     end = MESSAGES.validate_json(line)

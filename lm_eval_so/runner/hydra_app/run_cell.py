@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan
     from lm_eval_so.runner.run.observer import Observer
     from lm_eval_so.runner.run.report import RunReport
-    from lm_eval_so.tracking.observer import Tracking
-    from lm_eval_so.tracking.process import TrackerProcess
+    from lm_eval_so.tracking.process import TrackerProcess, Tracking
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,7 +108,7 @@ def _tracking(
 ) -> Tracking | None:
     if plan.tracking.kind == "none":
         return None
-    from lm_eval_so.tracking.observer import Tracking  # noqa: PLC0415 - only if asked for
+    from lm_eval_so.tracking.process import Tracking  # noqa: PLC0415 - only if asked for
 
     if place is None:
         return Tracking(plan, tracker())
