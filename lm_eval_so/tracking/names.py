@@ -110,7 +110,7 @@ def batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 
 def cell_name(cell: str) -> str:
-    """``temperature=0`` of ``params.temperature=0``: MLflow's tables cut a name to its first words."""
+    """``temperature=0`` of ``params.temperature=0``: tables of MLflow's cut a name short."""
     return _FOLDERS.sub(r"\1", cell)
 
 

@@ -41,7 +41,7 @@ def test_a_new_database_takes_several_processes_at_once(tmp_path: Path) -> None:
 def test_a_deleted_experiment_is_told_with_the_way_out(database: str) -> None:
     client = TrackingClient(database)
     client.raw.delete_experiment(client.experiment("gone"))
-    with pytest.raises(TrackingError, match=r"'gone' is deleted .* reclient it, or name another"):
+    with pytest.raises(TrackingError, match=r"'gone' is deleted .* restore it, or name another"):
         client.experiment("gone")
 
 
