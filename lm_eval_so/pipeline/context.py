@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from lm_eval_so.pipeline.runs import Runs
-from lm_eval_so.pipeline.step import Step
-from lm_eval_so.pipeline.tree import Node, Tree
+from lm_eval_so.pipeline.step import Step, Tree
 from lm_eval_so.runner.config.schema import TrackingConfig
 from lm_eval_so.runner.errors import ArtifactNotFoundError, ConfigError, TrackingError
 from lm_eval_so.runner.host.output import tell
@@ -83,26 +81,25 @@ class PipelineContext:
             raise ConfigError(f"on_unreachable must be 'raise' or 'warn', got {on_unreachable!r}")
         self._output_dir = Path(output_dir)
         self._client = TrackingClient(address.tracking_uri(tracking_uri, self._output_dir))
-        self._run_name = run_name
         self._tags = dict(tags or {})
         self._patient = on_unreachable == "warn"
         self._runs = Runs(self._client, experiment, patient=self._patient)
-        self._tree: Tree | None = None
-        self._whole = Step(self._open, self._finish)
+        self._tree = Tree()
+        self._root = Step(self._tree, run_name or "", self._open, self._finish)
 
     def __enter__(self) -> Self:
-        self._whole.__enter__()
+        self._root.__enter__()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._whole.__exit__(kind, error, trace)
+        self._root.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> Self:
-        await self._whole.__aenter__()
+        await self._root.__aenter__()
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        await self._whole.__aexit__(kind, error, trace)
+        await self._root.__aexit__(kind, error, trace)
 
     @property
     def run_id(self) -> str:
@@ -112,7 +109,7 @@ class PipelineContext:
         ``mlflow.set_tracking_uri(ctx.tracking_uri)`` and ``mlflow.start_run(run_id=ctx.run_id)``
         make it the active run.
         """
-        return self._entered.here.run_id
+        return self._here.run_id
 
     @property
     def tracking_uri(self) -> str:
@@ -122,7 +119,7 @@ class PipelineContext:
     @property
     def url(self) -> str:
         """Where the pipeline can be looked at: a link, or a command."""
-        run_id = self._entered.root.run_id or None
+        run_id = self._root.run_id or None
         return address.link_to(self._client.uri, self._runs.experiment_id or None, run_id)
 
     def step(self, name: str) -> Step:
@@ -130,7 +127,7 @@ class PipelineContext:
 
         A second one of the same name in the same place is ``name-2``.
         """
-        return Step(partial(self._open_step, name), self._runs.end)
+        return Step(self._tree, name, self._open_step, self._runs.end)
 
     def log_param(self, key: str, value: object) -> None:
         """Logs a param."""
@@ -162,7 +159,7 @@ class PipelineContext:
         Raises:
             ArtifactNotFoundError: It is in neither.
         """
-        places = list(dict.fromkeys([self._here.folder / path, Path(path)]))
+        places = list(dict.fromkeys([self._open_here.folder / path, Path(path)]))
         found = next((place for place in places if place.exists()), None)
         if found is None:
             looked = " nor at ".join(str(place.absolute()) for place in places)
@@ -214,34 +211,39 @@ class PipelineContext:
             return complete(report)
 
     @property
-    def _entered(self) -> Tree:
-        if self._tree is None:
+    def _here(self) -> Step:
+        here = self._tree.here
+        if here is None:
             raise TrackingError("the pipeline has not begun: with PipelineContext(...) as ctx: ...")
-        return self._tree
+        return here
 
     @property
-    def _here(self) -> Node:
-        if not self._entered.root.is_open:
+    def _open_here(self) -> Step:
+        here = self._here
+        if not self._root.is_open:
             raise TrackingError("the pipeline is over")
-        return self._entered.here
+        return here
 
-    def _open(self) -> Node:
-        if self._tree is not None:
+    def _open(self, root: Step) -> None:
+        if self._tree.here is not None:
             raise TrackingError("a PipelineContext is entered once; make another for another run")
         name = f"{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-        self.directory = self._output_dir / name
+        self.directory = root.folder = self._output_dir / name
+        root.name = root.name or name
         if not self._patient:
             self._client.probe()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._tree = Tree(self._run_name or name, self.directory)
-        return self._runs.begin(self._tree.root, self._tags)
+        self._begin(root, self._tags)
 
-    def _open_step(self, name: str) -> Node:
-        node = self._entered.grow(name, self._here)
-        node.folder.mkdir(parents=True, exist_ok=True)
-        return self._runs.begin(node, {})
+    def _open_step(self, step: Step) -> None:
+        self._tree.grow(step, self._open_here)
+        self._begin(step, {})
 
-    def _finish(self, root: Node, error: BaseException | None) -> None:
+    def _begin(self, step: Step, tags: Mapping[str, Any]) -> None:
+        step.folder.mkdir(parents=True, exist_ok=True)
+        step.is_open = True
+        self._runs.begin(step, tags)
+
+    def _finish(self, root: Step, error: BaseException | None) -> None:
         missing = self._runs.finish(root, error)
         if missing:
             tell(f"MLflow lacks, of {self.directory}: {missing}")
@@ -249,5 +251,5 @@ class PipelineContext:
             tell(f"tracked in MLflow: {self.url}")
 
     def _tell(self, what: str, call: Callable[..., object], *values: Any, **named: Any) -> None:  # noqa: ANN401 - what the call takes
-        node = self._here
-        self._runs.call(f"{what} of {node.name}", lambda: call(node.run_id, *values, **named))
+        step = self._open_here
+        self._runs.call(f"{what} of {step.name}", lambda: call(step.run_id, *values, **named))

@@ -7,22 +7,23 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_so.pipeline.step import status_after
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
+from lm_eval_so.runner.run.exit_code import by_signal
 from lm_eval_so.tracking.client import PARENT_TAG, now_ms
 from lm_eval_so.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lm_eval_so.pipeline.tree import Node
+    from lm_eval_so.pipeline.step import Step
+    from lm_eval_so.tracking.base import Status
     from lm_eval_so.tracking.client import TrackingClient
 
 _PATIENCE = 10.0  # seconds that a server may be away in the middle of a pipeline
 
 
 class Runs:
-    """MLflow's runs of the nodes of one pipeline. May be used by several threads.
+    """MLflow's runs of the steps of one pipeline. May be used by several threads.
 
     Args:
         client: MLflow.
@@ -37,46 +38,45 @@ class Runs:
         self._outbox = Outbox(client.probe) if patient else None
         self._lock = threading.Lock()
         self._is_there = True
-        self._begun: list[Node] = []
+        self._begun: list[Step] = []
 
-    def begin(self, node: Node, tags: Mapping[str, Any]) -> Node:
-        """The node, which has a run from now on.
+    def begin(self, step: Step, tags: Mapping[str, Any]) -> None:
+        """The step has a run from now on.
 
         Raises:
             TrackingError: As `call`.
         """
         started_at = now_ms()
-        self._begun.append(node)
+        self._begun.append(step)
         try:
-            self.call(f"the run of {node.name}", lambda: self._create(node, tags, started_at))
+            self.call(f"the run of {step.name}", lambda: self._create(step, tags, started_at))
         except TrackingError:
-            self._begun.remove(node)
+            self._begun.remove(step)
             raise
-        return node
 
-    def end(self, node: Node, error: BaseException | None) -> None:
-        """The node's run is over; ``error`` is what left it.
+    def end(self, step: Step, error: BaseException | None) -> None:
+        """The step's run is over; ``error`` is what left it.
 
         Raises:
             TrackingError: As `call`; where there is an error already, that gets a note instead.
         """
-        status, ended_at, client = status_after(error), now_ms(), self._client
-        calls = {"end": lambda: client.end(node.run_id, status, ended_at=ended_at)}
+        status, ended_at, client = _status_after(error), now_ms(), self._client
+        calls = {"end": lambda: client.end(step.run_id, status, ended_at=ended_at)}
         if error is not None and status != "FINISHED":
             line = "".join(traceback.format_exception_only(error)).strip()
             whole = "".join(traceback.format_exception(error))
-            calls["error"] = lambda: client.tags(node.run_id, {"error": line})
-            calls["traceback"] = lambda: client.text(node.run_id, whole, "traceback.txt")
+            calls["error"] = lambda: client.tags(step.run_id, {"error": line})
+            calls["traceback"] = lambda: client.text(step.run_id, whole, "traceback.txt")
         for what, call in calls.items():
             try:
-                self.call(f"the {what} of {node.name}", call)
+                self.call(f"the {what} of {step.name}", call)
             except TrackingError as refusal:
                 if error is None:
                     raise
-                error.add_note(f"the {what} of {node.name!r} is not in MLflow: {refusal}")
-        node.is_ended = True
+                error.add_note(f"the {what} of {step.name!r} is not in MLflow: {refusal}")
+        step.is_ended = True
 
-    def finish(self, root: Node, error: BaseException | None) -> str:
+    def finish(self, root: Step, error: BaseException | None) -> str:
         """The pipeline is over: ends what an interruption has left open.
 
         Returns:
@@ -86,9 +86,9 @@ class Runs:
             TrackingError: As `end`.
         """
         self.end(root, error)
-        for node in self._begun:  # Ctrl-C came while it began or ended
-            if not node.is_ended:
-                self.end(node, error or asyncio.CancelledError())
+        for step in self._begun:  # Ctrl-C came while it began or ended
+            if not step.is_ended:
+                self.end(step, error or asyncio.CancelledError())
         if self._outbox is None:
             return ""
         with self._lock:
@@ -115,14 +115,26 @@ class Runs:
         self._is_there = True
         call()
 
-    def _create(self, node: Node, tags: Mapping[str, Any], started_at: int) -> None:
+    def _create(self, step: Step, tags: Mapping[str, Any], started_at: int) -> None:
         client = self._client
         self.experiment_id = self.experiment_id or client.experiment(self._experiment)
-        own = {"lm_eval_so.directory": node.folder.absolute(), **tags}
-        nested = {PARENT_TAG: node.parent.run_id} if node.parent else {}
-        node.run_id = client.create_run(
+        own = {"lm_eval_so.directory": step.folder.absolute(), **tags}
+        nested = {PARENT_TAG: step.parent.run_id} if step.parent else {}
+        step.run_id = client.create_run(
             self.experiment_id,
-            node.name,
+            step.name,
             {**client.context_tags(), **own, **nested},
             started_at=started_at,
         )
+
+
+def _status_after(error: BaseException | None) -> Status:
+    """How MLflow calls the end of what raised ``error``, or nothing."""
+    match error:
+        case None | SystemExit(code=None | 0):
+            return "FINISHED"
+        case SystemExit(code=int(code)) if by_signal(code):
+            return "KILLED"
+        case KeyboardInterrupt() | asyncio.CancelledError() | GeneratorExit():
+            return "KILLED"
+    return "FAILED"

@@ -19,7 +19,16 @@ ALL = ("the whole run",)
 """What is missing where the tracker has nothing."""
 _GROUP = "lm_eval_so.trackers"
 _BUILT_IN = {"mlflow": ("lm_eval_so.tracking.mlflow_tracker", "MlflowTracker")}
-_NEEDED = {"state", "started_at", "dataset", "run_config", "options", "environment", "summary"}
+_NEEDED = {
+    "state",
+    "started_at",
+    "ended_at",
+    "dataset",
+    "run_config",
+    "options",
+    "environment",
+    "summary",
+}
 
 
 class TrackedRun(Value):

@@ -57,20 +57,21 @@ class MlflowTracker(Tracker):
             )
 
     def begun(self, metadata: Metadata) -> Iterator[Entry]:
-        client, config = self._client, record.CONFIG
-        tags = record.tags_of(metadata, self.run.directory)
+        client, directory, config = self._client, self.run.directory, record.CONFIG
         yield Entry("params", lambda: self._params(metadata))
-        yield Entry("tags", lambda: client.tags(self._run_id, tags))
+        yield Entry("tags", lambda: client.tags(self._run_id, record.tags_of(metadata, directory)))
         yield Entry("dataset", lambda: client.dataset(self._run_id, metadata["dataset"]))
-        text = record.config_yaml(metadata)
-        yield Entry(config, lambda: client.text(self._run_id, text, config))
+        yield Entry(config, lambda: client.text(self._run_id, record.config_yaml(metadata), config))
 
     def live(self, metrics: Mapping[str, float], step: int) -> Iterator[Entry]:
         log, at = self._client.metrics, now_ms()
         yield Entry("live metrics", lambda: log(self._run_id, metrics, step=step, at=at))
 
     def ended(self, metadata: Metadata) -> Iterator[Entry]:
-        status, ended_at = record.status_of(metadata), _milliseconds(metadata["ended_at"])
+        status, results = record.status_of(metadata), self.run.directory / RESULTS
+        ended_at = _milliseconds(metadata["ended_at"])
+        if ended_at is None and results.exists():
+            ended_at = int(results.stat().st_mtime * 1000)
         is_killed = metadata["state"] == "running"  # and nobody is there any more
         if not is_killed:
             yield Entry("summary", lambda: self._summary(metadata))

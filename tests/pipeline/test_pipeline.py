@@ -540,7 +540,7 @@ class TestStatesThatMustNotStayRunning:
         ):
             step = ctx.step("s")
             step.__enter__()
-            step._node.tree.leave(step._node)  # it was on the way out when the signal came
+            ctx._tree.leave(step)  # it was on the way out when the signal came
             raise KeyboardInterrupt
         root = pipeline(database)
         assert (root.status, root.drawn()) == ("KILLED", {"s KILLED": {}})
