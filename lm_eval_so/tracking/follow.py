@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 
-from lm_eval_so.runner.errors import LmEvalError, TrackingError, TrackingUnreachableError
+from lm_eval_so.runner.errors import LmEvalError, TrackingError
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.tracking.base import ALL, Entry, Report, TrackedRun, metadata_of, tracker_of
 from lm_eval_so.tracking.live import DONE, LiveMetrics, live_metrics
@@ -26,11 +26,10 @@ class Follower:
         self._run = run
         self._metadata = metadata_of(run.directory)
         self._tracker = tracker_of(run)
-        self._outbox = Outbox(self._tracker.probe)
+        self._outbox = Outbox(self._make_ready)
         self._live = LiveMetrics(run.directory / RESULTS, self._metadata["started_at"])
         self._due = time.monotonic() + run.tracking.live_interval
-        self._is_there, self._refusal = False, ""
-        self._outbox.put("the run", self._find_or_create)
+        self._is_there = False
         self._owe(self._tracker.begun(self._metadata))
 
     def work(self, seconds: float) -> None:
@@ -86,28 +85,19 @@ class Follower:
             tracker=self._tracker.name,
             link=self._tracker.link,
             missing=missing if self._is_there or not missing else ALL,
-            reason=self._outbox.reason or self._refusal,
+            reason=self._outbox.reason,
             retryable=len(self._outbox) > 0 or bool(samples),
         )
 
-    def _find_or_create(self) -> None:
-        try:
+    def _make_ready(self) -> None:
+        self._tracker.probe()
+        if not self._is_there:
             _call(lambda: self._tracker.find_or_create(self._metadata))
-        except TrackingUnreachableError:
-            raise
-        except LmEvalError as error:
-            self._refusal = str(error)
-            raise
-        self._is_there = True
+            self._is_there = True
 
     def _owe(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            self._outbox.put(entry.what, partial(self._send, entry))
-
-    def _send(self, entry: Entry) -> None:
-        if not self._is_there:
-            raise TrackingError("there is no run")
-        _call(entry.send)
+            self._outbox.put(entry.what, partial(_call, entry.send))
 
 
 def _call(send: Callable[[], object]) -> None:
