@@ -41,11 +41,7 @@ class Runs:
         self._begun: list[Step] = []
 
     def begin(self, step: Step, tags: Mapping[str, Any]) -> None:
-        """The step has a run from now on.
-
-        Raises:
-            TrackingError: As `call`.
-        """
+        """The step has a run from now on; raises as `call`."""
         started_at = now_ms()
         self._begun.append(step)
         try:
@@ -55,11 +51,7 @@ class Runs:
             raise
 
     def end(self, step: Step, error: BaseException | None) -> None:
-        """The step's run is over; ``error`` is what left it.
-
-        Raises:
-            TrackingError: As `call`; where there is an error already, that gets a note instead.
-        """
+        """The step's run is over; raises as `call`, unless ``error`` left it, which gets a note."""
         status, ended_at, client = _status_after(error), now_ms(), self._client
         calls = {"end": lambda: client.end(step.run_id, status, ended_at=ended_at)}
         if error is not None and status != "FINISHED":
@@ -77,13 +69,10 @@ class Runs:
         step.is_ended = True
 
     def finish(self, root: Step, error: BaseException | None) -> str:
-        """The pipeline is over: ends what an interruption has left open.
+        """The pipeline is over: ends what an interruption has left open, and raises as `end`.
 
         Returns:
             What MLflow lacks, in a few words.
-
-        Raises:
-            TrackingError: As `end`.
         """
         self.end(root, error)
         for step in self._begun:  # Ctrl-C came while it began or ended

@@ -37,9 +37,8 @@ def claimed(directory: Path) -> Iterator["Claim"]:
         with FileLock(directory / _LOCK, timeout=_PATIENCE):
             yield Claim(directory)
     except Timeout as error:
-        raise TrackingUnreachableError(
-            f"another process is telling MLflow of {directory}"
-        ) from error
+        sentence = f"another process is telling MLflow of {directory}"
+        raise TrackingUnreachableError(sentence) from error
     except OSError as error:
         raise unwritable(directory, error) from error
 
