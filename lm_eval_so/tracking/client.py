@@ -22,7 +22,6 @@ from lm_eval_so.tracking.base import Status
 from lm_eval_so.tracking.claim import KEY_TAG, claimed
 from lm_eval_so.tracking.errors import translated
 from lm_eval_so.tracking.names import (
-    METRICS_A_REQUEST,
     PARAM_LENGTH,
     TAG_LENGTH,
     Sanitised,
@@ -211,8 +210,7 @@ class TrackingClient:
         moment = now_ms() if at is None else at
         logged = [Metric(name, n, moment, step) for name, n in numbers(metrics).items()]
         with self.translated():
-            for start in range(0, len(logged), METRICS_A_REQUEST):
-                self.raw.log_batch(run_id, logged[start : start + METRICS_A_REQUEST])
+            self.raw.log_batch(run_id, logged)
 
     def artifact(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Logs a file, or a folder under its own name, into an artifact folder."""

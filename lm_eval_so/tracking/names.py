@@ -1,7 +1,7 @@
 """What MLflow takes as names and values, and how anything else is made to fit.
 
 The limits are those of `mlflow.utils.validation`: names of 250 characters out of a small alphabet,
-6,000 characters a param, 8,000 a tag, 100 of either and 1,000 metrics a request of 1 MB.
+6,000 characters a param, 8,000 a tag, 100 of either a request of 1 MB.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from lm_eval_so.runner.errors import TrackingError
 
 PARAM_LENGTH, TAG_LENGTH = 6000, 8000
-PARAMS_A_REQUEST, METRICS_A_REQUEST = 100, 1000
+_PARAMS_A_REQUEST = 100
 _NAME_LENGTH = 250
 _REQUEST_LENGTH = 150_000  # characters; each may take six bytes in JSON, and 1 MB is the limit
 _REFUSED = re.compile(r"[^\w\-. :/]" if os.name != "nt" else r"[^\w\-. /]")
@@ -100,7 +100,7 @@ def batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
     batch: dict[str, str] = {}
     size = 0
     for name, value in values.items():
-        if len(batch) == PARAMS_A_REQUEST or size + len(value) > _REQUEST_LENGTH:
+        if len(batch) == _PARAMS_A_REQUEST or size + len(value) > _REQUEST_LENGTH:
             yield batch
             batch, size = {}, 0
         batch[name] = value
