@@ -1,6 +1,7 @@
 """What a tracker is: one class, and an entry point of the group ``lm_eval_so.trackers``."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from pydantic import TypeAdapter
 
 from lm_eval_so.runner.config.schema import TrackingConfig
-from lm_eval_so.runner.errors import TrackingError
+from lm_eval_so.runner.errors import LmEvalError, TrackingError
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 
@@ -49,6 +50,11 @@ class TrackedRun(Value):
     label: str = ""
     private: bool = True
 
+    @property
+    def tracker(self) -> str:
+        """Its name, as long as it has not told its own."""
+        return "MLflow" if self.tracking.kind == "mlflow" else self.tracking.kind
+
 
 class End(Value):
     """A run has ended and its files are final, or all cells of a sweep have ended.
@@ -61,6 +67,7 @@ class End(Value):
 
     directory: Path
     timeout: float
+    tracker: str = "MLflow"
     status: Status | None = None
     uris: tuple[str, ...] = ()
 
@@ -162,6 +169,17 @@ class Tracker:
         return ()
 
 
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Around what a tracker does: whatever it raises is a TrackingError, which ends no process."""
+    try:
+        yield
+    except LmEvalError:
+        raise
+    except Exception as error:
+        raise TrackingError(f"{type(error).__name__}: {error}") from error
+
+
 def tracker_of(run: TrackedRun) -> Tracker:
     """The tracker that is asked for.
 
@@ -169,14 +187,15 @@ def tracker_of(run: TrackedRun) -> Tracker:
         TrackingError: There is none of this kind, or it is no tracker.
     """
     kind, points = run.tracking.kind, entry_points(group=_GROUP)
-    if kind in _BUILT_IN:
-        module, name = _BUILT_IN[kind]
-        found = getattr(import_module(module), name)
-    else:
-        found = points[kind].load() if kind in points.names else None
-    if not (isinstance(found, type) and issubclass(found, Tracker)):
-        raise TrackingError(f"tracker {kind!r} is {found!r}, which is no subclass of Tracker")
-    return found(run)
+    with refusals():
+        if kind in _BUILT_IN:
+            module, name = _BUILT_IN[kind]
+            found = getattr(import_module(module), name)
+        else:
+            found = points[kind].load() if kind in points.names else None
+        if not (isinstance(found, type) and issubclass(found, Tracker)):
+            raise TrackingError(f"tracker {kind!r} is {found!r}, which is no subclass of Tracker")
+        return found(run)
 
 
 def metadata_of(directory: Path) -> Metadata:

@@ -7,7 +7,15 @@ from functools import partial
 
 from lm_eval_so.runner.errors import LmEvalError, TrackingError
 from lm_eval_so.runner.store.results import RESULTS
-from lm_eval_so.tracking.base import ALL, Entry, Report, TrackedRun, metadata_of, tracker_of
+from lm_eval_so.tracking.base import (
+    ALL,
+    Entry,
+    Report,
+    TrackedRun,
+    metadata_of,
+    refusals,
+    tracker_of,
+)
 from lm_eval_so.tracking.live import DONE, LiveMetrics, live_metrics
 from lm_eval_so.tracking.outbox import Outbox
 
@@ -30,7 +38,7 @@ class Follower:
         self._live = LiveMetrics(run.directory / RESULTS, self._metadata["started_at"])
         self._due = time.monotonic() + run.tracking.live_interval
         self._is_there = False
-        self._owe(self._tracker.begun(self._metadata))
+        self._owe(self._tracker.begun, self._metadata)
 
     def work(self, seconds: float) -> None:
         """Sends what there is, for about so long."""
@@ -39,7 +47,7 @@ class Follower:
             self._due = now + self._run.tracking.live_interval
             metrics = self._live.read()
             if len(self._outbox) < _MOST_WAITING:
-                self._owe(self._tracker.live(metrics, int(metrics[DONE])))
+                self._owe(self._tracker.live, metrics, int(metrics[DONE]))
         self._outbox.flush(until=now + seconds)
         if self._tracker.samples and not self._outbox.reason:
             with suppress(TrackingError):  # told by `end`, if it is still so then
@@ -62,8 +70,8 @@ class Follower:
         metadata = metadata_of(self._run.directory)
         if was_live and metadata["summary"] is not None:
             metrics = live_metrics(metadata["summary"])
-            self._owe(self._tracker.live(metrics, int(metrics[DONE])))
-        self._owe(self._tracker.ended(metadata))
+            self._owe(self._tracker.live, metrics, int(metrics[DONE]))
+        self._owe(self._tracker.ended, metadata)
         if self._tracker.samples:
             self._tracker.samples.count()
         tell(self.report())
@@ -92,19 +100,18 @@ class Follower:
     def _make_ready(self) -> None:
         self._tracker.probe()
         if not self._is_there:
-            _call(lambda: self._tracker.find_or_create(self._metadata))
+            with refusals():
+                self._tracker.find_or_create(self._metadata)
             self._is_there = True
 
-    def _owe(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            self._outbox.put(entry.what, partial(_call, entry.send))
+    def _owe(self, says: Callable[..., Iterable[Entry]], *values: object) -> None:
+        try:
+            with refusals():
+                for entry in says(*values):
+                    self._outbox.put(entry.what, refusals()(entry.send))
+        except LmEvalError as refusal:
+            self._outbox.put(f"what {says.__name__} says", partial(_refuse, refusal))
 
 
-def _call(send: Callable[[], object]) -> None:
-    """Makes whatever a tracker raises a refusal, which is told and not fatal."""
-    try:
-        send()
-    except LmEvalError:
-        raise
-    except Exception as error:
-        raise TrackingError(f"{type(error).__name__}: {error}") from error
+def _refuse(refusal: LmEvalError) -> None:
+    raise refusal

@@ -120,7 +120,7 @@ class TrackerProcess:
                 lambda: self._has_ended or directory in latest, seconds + first
             ):
                 self._changed.wait_for(lambda: self._has_ended or latest[directory].final, seconds)
-            last = latest.get(directory) or Report(directory=directory)
+            last = latest.get(directory) or Report(directory=directory, tracker=end.tracker)
         if last.final:
             return last
         if self._has_ended:
@@ -204,12 +204,12 @@ class Tracking(NullObserver):
         """
         if self._run is None:
             return None
-        config = self._run.tracking
-        bound = min(config.drain_timeout, _HURRY if hurry else math.inf)
-        end = End(directory=self._run.directory, timeout=bound)
+        bound = min(self._run.tracking.drain_timeout, _HURRY if hurry else math.inf)
+        name = self._run.tracker
+        end = End(directory=self._run.directory, timeout=bound, tracker=name)
         grace, first = (_HURRY, 0.0) if hurry else (_GRACE, _FIRST_ANSWER)
         tell = "waiting for %s, up to %g s from its first answer (a new database takes some time)"
-        patience = threading.Timer(_SILENT, _LOG.info, [tell, config.kind, bound])
+        patience = threading.Timer(_SILENT, _LOG.info, [tell, name, bound])
         patience.start()
         try:
             for _ in range(_LIVES):
@@ -219,4 +219,4 @@ class Tracking(NullObserver):
                 self._process.send(self._run)
         finally:
             patience.cancel()
-        return Report(directory=end.directory, final=True, missing=ALL, reason=DEAD)
+        return Report(directory=end.directory, tracker=name, final=True, missing=ALL, reason=DEAD)

@@ -56,8 +56,8 @@ class Worker:
             elif directory in self._runs:
                 self._tell(self._runs.pop(directory).end(message.timeout, self._tell))
         except LmEvalError as error:
-            lack = Report(directory=directory, final=True, missing=ALL, retryable=False)
-            self._tell(lack.model_copy(update={"reason": str(error)}))
+            lack = Report(directory=directory, tracker=message.tracker, missing=ALL, final=True)
+            self._tell(lack.model_copy(update={"reason": str(error), "retryable": False}))
 
     def work(self) -> None:
         """Sends what waits."""

@@ -33,7 +33,7 @@ class JsonTracker(Tracker):
 
     def find_or_create(self, metadata):
         self.path = Path(self.run.tracking.uri)
-        if self.run.tracking.experiment == "broken":
+        if self.run.tracking.experiment == "refused":
             raise PermissionError("not today")
         self.link = str(self.path)
 
@@ -41,6 +41,8 @@ class JsonTracker(Tracker):
         yield Entry("live", lambda: self.path.with_suffix(".live").write_text(str(step)))
 
     def ended(self, metadata):
+        if self.run.tracking.experiment == "broken":
+            raise KeyError("a bug")
         row = {"dir": self.run.directory.name, "label": self.run.label, "state": metadata["state"]}
         row |= metadata["summary"]["status_counts"]
         yield Entry("the row", lambda: self._append(row))
@@ -94,12 +96,18 @@ def test_of_an_installed_package_is_told_of_a_sweep_by_the_command_line(
 
 
 @pytest.mark.usefixtures("_toy")
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("refused", r"lacks the whole run \(PermissionError: not today\)$"),
+        ("broken", r"lacks what ended says, refused: KeyError: 'a bug' "),
+    ],
+)
 def test_that_fails_is_told_in_one_sentence_and_the_run_is_as_it_was(
-    make_dataset: Callable[..., Path], tmp_path: Path
+    make_dataset: Callable[..., Path], tmp_path: Path, how: str, sentence: str
 ) -> None:
-    tracking = TrackingConfig(kind="json", uri=str(tmp_path / "runs"), experiment="broken")
-    sentence = r"the file of runs lacks the whole run \(PermissionError: not today\)$"
-    with pytest.warns(UserWarning, match=sentence):
+    tracking = TrackingConfig(kind="json", uri=str(tmp_path / "runs"), experiment=how)
+    with pytest.warns(UserWarning, match=f"the file of runs {sentence}"):
         report = run(make_dataset(2), CONFIG, tracking=tracking)
     assert report.exit_code == 0
 

@@ -120,6 +120,6 @@ def _finish(tracking: Tracking, report: RunReport, *, alone: bool) -> None:
     if tracked is None:
         return
     if tracked.link and alone:
-        show(f"{tracked.tracker.lower():<10}{tracked.link}")  # below the other paths
+        show(f"{tracked.tracker.lower():<9} {tracked.link}")  # below the other paths
     if tracked.warning:
         _LOG.warning(tracked.warning)
