@@ -139,11 +139,7 @@ class TrackingClient:
     ) -> str:
         """A new run, in state RUNNING; returns its id.
 
-        Args:
-            experiment_id: Where it belongs.
-            name: As the UI shows it.
-            tags: Set from the start; `PARENT_TAG` nests it in another run.
-            started_at: Milliseconds since 1970; now if not given.
+        `PARENT_TAG` nests it; ``started_at`` is in milliseconds since 1970, now if not given.
         """
         values = sanitise(tags, TAG_LENGTH, "long_tags").values
         with self.translated():

@@ -71,12 +71,9 @@ class Outbox:
         until: float | None = None,
         sent: Callable[[], object] | None = None,
     ) -> None:
-        """Sends what can be sent.
+        """Sends what can be sent ``until`` then; ``now``, even if it was away a moment ago.
 
-        Args:
-            now: Tries, even if the tracker was away a moment ago.
-            until: Time on the clock at which to leave the rest.
-            sent: Called after each.
+        ``sent`` is called after each.
         """
         if not self._items or (self._clock() < self._again_at and not now):
             return
@@ -93,11 +90,7 @@ class Outbox:
             self._is_away(error)
 
     def _may_send(self) -> bool:
-        """Whether it is there; what is no address refuses everything.
-
-        Raises:
-            TrackingUnreachableError: It may be there later.
-        """
+        """Whether it is there; raises if it may be later. What is no address refuses everything."""
         try:
             self._probe()
         except TrackingUnreachableError:

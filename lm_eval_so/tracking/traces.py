@@ -20,11 +20,9 @@ Result = dict[str, Any]
 class Traces:
     """Follows a results file, and keeps one trace for each of its samples: a SampleTracker.
 
+    Raises TrackingError as the client.
+
     Args:
-        client: MLflow.
-        experiment_id: Where the run is.
-        run_id: The run.
-        lines: Of the file.
         share: Of the samples that have a trace; the same ones each time.
         resumed: Whether there may be traces of an earlier command.
     """
@@ -48,11 +46,7 @@ class Traces:
         self._missing = 0
 
     def follow(self, until: float) -> None:
-        """Traces what the file has gained, until a moment of the monotonic clock.
-
-        Raises:
-            TrackingError: As the client.
-        """
+        """Traces what the file has gained, until a moment of the monotonic clock."""
         logged = 0
         for result in self._new():
             if result["trace_id"] in self._logged:
@@ -68,11 +62,7 @@ class Traces:
                 return
 
     def finish(self, until: float) -> None:
-        """The file is final: traces the rest, and takes back what the file does not hold any more.
-
-        Raises:
-            TrackingError: As the client.
-        """
+        """The file is final: traces the rest, and takes back what it does not hold any more."""
         wanted = self.count()
         self._lines.restart()
         self.follow(until)
