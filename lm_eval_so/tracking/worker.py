@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRIVATE = 0o077  # umask
-_TURN = 0.5  # seconds of work between two looks at the messages
+_TURN = 0.2  # seconds of work between two looks at the messages
 _LAST_WORDS = 10.0  # seconds, when nobody waits any more
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # what could not be sent waits here, not in there

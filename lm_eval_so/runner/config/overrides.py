@@ -16,7 +16,8 @@ TEXT_KEYS = frozenset(
     {
         *("model", "variant", "sweep_name", "objective", "output_root", "output_dir"),
         *("dataset.path", "dataset.metadata", "backend.kind", "backend.default_model"),
-        *("runner.trace_prefix", "tracking.uri", "tracking.experiment", "tracking.run_name"),
+        *("runner.trace_prefix", "tracking.kind", "tracking.uri", "tracking.experiment"),
+        "tracking.run_name",
     }
 )
 """Every key of the schema that takes text. Named here, since to load the schema takes longer than
