@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from lm_eval_so.pipeline.runs import Runs
-from lm_eval_so.pipeline.step import Step, to_the_end
-from lm_eval_so.pipeline.tree import Node, Tree
-from lm_eval_so.runner.errors import (
-    ArtifactNotFoundError,
-    ConfigError,
-    TrackingError,
-)
+from lm_eval_so.pipeline.step import Step, Tree
+from lm_eval_so.runner.config.schema import TrackingConfig
+from lm_eval_so.runner.errors import ArtifactNotFoundError, ConfigError, TrackingError
 from lm_eval_so.runner.host.output import tell
 from lm_eval_so.tracking import address
+from lm_eval_so.tracking.base import TrackedRun, metadata_of
 from lm_eval_so.tracking.client import TrackingClient, now_ms
-from lm_eval_so.tracking.directory import log_directory
+from lm_eval_so.tracking.mlflow_tracker import MlflowTracker
 from lm_eval_so.tracking.names import flat, numbers
 
 if TYPE_CHECKING:
@@ -84,34 +80,26 @@ class PipelineContext:
         if on_unreachable not in {"raise", "warn"}:
             raise ConfigError(f"on_unreachable must be 'raise' or 'warn', got {on_unreachable!r}")
         self._output_dir = Path(output_dir)
-        self._store = TrackingClient(address.tracking_uri(tracking_uri, self._output_dir))
-        self._run_name = run_name
+        self._client = TrackingClient(address.tracking_uri(tracking_uri, self._output_dir))
         self._tags = dict(tags or {})
         self._patient = on_unreachable == "warn"
-        self._runs = Runs(self._store, experiment, patient=self._patient)
-        self._tree: Tree | None = None
+        self._runs = Runs(self._client, experiment, patient=self._patient)
+        self._tree = Tree()
+        self._root = Step(self._tree, run_name or "", self._open, self._finish)
 
     def __enter__(self) -> Self:
-        tree = self._open()
-        tree.enter(tree.root)
+        self._root.__enter__()
         return self
 
-    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        self._entered.leave(self._entered.root)
-        self._finish(error)
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._root.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> Self:
-        try:
-            tree = await to_the_end(self._open)
-        except asyncio.CancelledError as error:
-            await to_the_end(self._finish, error)
-            raise
-        tree.enter(tree.root)
+        await self._root.__aenter__()
         return self
 
-    async def __aexit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        self._entered.leave(self._entered.root)
-        await to_the_end(self._finish, error)
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await self._root.__aexit__(kind, error, trace)
 
     @property
     def run_id(self) -> str:
@@ -121,25 +109,25 @@ class PipelineContext:
         ``mlflow.set_tracking_uri(ctx.tracking_uri)`` and ``mlflow.start_run(run_id=ctx.run_id)``
         make it the active run.
         """
-        return self._entered.here.run_id
+        return self._here.run_id
 
     @property
     def tracking_uri(self) -> str:
         """Where MLflow is."""
-        return self._store.uri
+        return self._client.uri
 
     @property
     def url(self) -> str:
         """Where the pipeline can be looked at: a link, or a command."""
-        run_id = self._entered.root.run_id or None
-        return address.how_to_look(self._store.uri, self._runs.experiment_id or None, run_id)
+        run_id = self._root.run_id or None
+        return address.link_to(self._client.uri, self._runs.experiment_id or None, run_id)
 
     def step(self, name: str) -> Step:
         """A step, to be entered by ``with`` or ``async with``, which gives its folder.
 
         A second one of the same name in the same place is ``name-2``.
         """
-        return Step(name, self._open_step, self._runs.end)
+        return Step(self._tree, name, self._open_step, self._runs.end)
 
     def log_param(self, key: str, value: object) -> None:
         """Logs a param."""
@@ -147,7 +135,7 @@ class PipelineContext:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Logs params; nested ones are joined by dots. MLflow lets no param change."""
-        self._tell("params", self._store.params, flat(params))
+        self._tell("params", self._client.params, flat(params))
 
     def log_metric(self, key: str, value: float, step: int = 0) -> None:
         """Logs a metric."""
@@ -155,11 +143,11 @@ class PipelineContext:
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int = 0) -> None:
         """Logs metrics; ``step`` counts epochs or the like. Nested ones are joined by dots."""
-        self._tell("metrics", self._store.metrics, numbers(metrics), step=step, at=now_ms())
+        self._tell("metrics", self._client.metrics, numbers(metrics), step=step, at=now_ms())
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Sets tags."""
-        self._tell("tags", self._store.tags, flat(tags))
+        self._tell("tags", self._client.tags, flat(tags))
 
     def log_artifact(self, path: str | PathLike[str], artifact_path: str | None = None) -> None:
         """Logs a file, or a folder under its own name.
@@ -171,16 +159,24 @@ class PipelineContext:
         Raises:
             ArtifactNotFoundError: It is in neither.
         """
-        places = list(dict.fromkeys([self._here.folder / path, Path(path)]))
+        places = list(dict.fromkeys([self._open_here.folder / path, Path(path)]))
         found = next((place for place in places if place.exists()), None)
         if found is None:
             looked = " nor at ".join(str(place.absolute()) for place in places)
             raise ArtifactNotFoundError(f"no artifact {str(path)!r}: there is nothing at {looked}")
-        self._tell(f"artifact {found}", self._store.artifact, found.absolute(), artifact_path)
+        self._tell(f"artifact {found}", self._client.artifact, found.absolute(), artifact_path)
 
     def log_report(self, report: RunReport) -> None:
         """Logs a run of lm-eval-so into the current step: config, summary and files."""
-        self._tell(f"report of {report.run_dir}", log_directory(self._store, report.run_dir))
+        run = TrackedRun(
+            directory=report.run_dir, tracking=TrackingConfig(uri=self.tracking_uri), root=Path()
+        )
+        metadata = metadata_of(report.run_dir)
+
+        def log(run_id: str) -> None:
+            MlflowTracker(run, run_id).everything(metadata)
+
+        self._tell(f"report of {report.run_dir}", log)
 
     def run_evaluation(
         self,
@@ -215,47 +211,45 @@ class PipelineContext:
             return complete(report)
 
     @property
-    def _entered(self) -> Tree:
-        if self._tree is None:
+    def _here(self) -> Step:
+        here = self._tree.here
+        if here is None:
             raise TrackingError("the pipeline has not begun: with PipelineContext(...) as ctx: ...")
-        return self._tree
+        return here
 
     @property
-    def _here(self) -> Node:
-        if not self._entered.root.is_open:
+    def _open_here(self) -> Step:
+        here = self._here
+        if not self._root.is_open:
             raise TrackingError("the pipeline is over")
-        return self._entered.here
+        return here
 
-    def _open(self) -> Tree:
-        if self._tree is not None:
+    def _open(self, root: Step) -> None:
+        if self._tree.here is not None:
             raise TrackingError("a PipelineContext is entered once; make another for another run")
         name = f"{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-        self.directory = self._output_dir / name
+        self.directory = root.folder = self._output_dir / name
+        root.name = root.name or name
         if not self._patient:
-            self._store.probe()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._tree = tree = Tree(self._run_name or name, self.directory)
-        self._runs.begin(tree.root, self._tags)
-        return tree
+            self._client.probe()
+        self._begin(root, self._tags)
 
-    def _open_step(self, name: str) -> Node:
-        node = self._entered.grow(name, self._here)
-        node.folder.mkdir(parents=True, exist_ok=True)
-        self._runs.begin(node, {})
-        return node
+    def _open_step(self, step: Step) -> None:
+        self._tree.grow(step, self._open_here)
+        self._begin(step, {})
 
-    def _finish(self, error: BaseException | None) -> None:
-        root = self._entered.root
+    def _begin(self, step: Step, tags: Mapping[str, Any]) -> None:
+        step.folder.mkdir(parents=True, exist_ok=True)
+        step.is_open = True
+        self._runs.begin(step, tags)
+
+    def _finish(self, root: Step, error: BaseException | None) -> None:
         missing = self._runs.finish(root, error)
         if missing:
-            _say(f"MLflow lacks, of {self.directory}: {missing}")
+            tell(f"MLflow lacks, of {self.directory}: {missing}")
         if root.run_id:
-            _say(f"tracked in MLflow: {self.url}")
+            tell(f"tracked in MLflow: {self.url}")
 
     def _tell(self, what: str, call: Callable[..., object], *values: Any, **named: Any) -> None:  # noqa: ANN401 - what the call takes
-        node = self._here
-        self._runs.call(f"{what} of {node.name}", lambda: call(node.run_id, *values, **named))
-
-
-def _say(sentence: str) -> None:
-    tell(sentence)
+        step = self._open_here
+        self._runs.call(f"{what} of {step.name}", lambda: call(step.run_id, *values, **named))

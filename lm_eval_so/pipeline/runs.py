@@ -7,87 +7,77 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_so.pipeline.step import status_after
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
-from lm_eval_so.tracking.client import now_ms
+from lm_eval_so.runner.run.exit_code import by_signal
+from lm_eval_so.tracking.client import PARENT_TAG, now_ms
 from lm_eval_so.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lm_eval_so.pipeline.tree import Node
+    from lm_eval_so.pipeline.step import Step
+    from lm_eval_so.tracking.base import Status
     from lm_eval_so.tracking.client import TrackingClient
 
 _PATIENCE = 10.0  # seconds that a server may be away in the middle of a pipeline
 
 
 class Runs:
-    """MLflow's runs of the nodes of one pipeline. May be used by several threads.
+    """MLflow's runs of the steps of one pipeline. May be used by several threads.
 
     Args:
-        store: MLflow.
+        client: MLflow.
         experiment: Name of the experiment.
         patient: Whether calls wait for an MLflow that is away; else they raise.
     """
 
-    def __init__(self, store: TrackingClient, experiment: str, *, patient: bool) -> None:
-        self.store = store
+    def __init__(self, client: TrackingClient, experiment: str, *, patient: bool) -> None:
+        self._client = client
         self.experiment_id = ""
         self._experiment = experiment
-        self._outbox = Outbox(store.probe) if patient else None
+        self._outbox = Outbox(client.probe) if patient else None
         self._lock = threading.Lock()
         self._is_there = True
-        self._begun: list[Node] = []
+        self._begun: list[Step] = []
 
-    def begin(self, node: Node, tags: Mapping[str, Any]) -> None:
-        """The node has a run from now on.
-
-        Raises:
-            TrackingError: As `call`.
-        """
+    def begin(self, step: Step, tags: Mapping[str, Any]) -> None:
+        """The step has a run from now on; raises as `call`."""
         started_at = now_ms()
-        self._begun.append(node)
+        self._begun.append(step)
         try:
-            self.call(f"the run of {node.name}", lambda: self._create(node, tags, started_at))
+            self.call(f"the run of {step.name}", lambda: self._create(step, tags, started_at))
         except TrackingError:
-            self._begun.remove(node)
+            self._begun.remove(step)
             raise
 
-    def end(self, node: Node, error: BaseException | None) -> None:
-        """The node's run is over; ``error`` is what left it.
-
-        Raises:
-            TrackingError: As `call`; where there is an error already, that gets a note instead.
-        """
-        status, ended_at, store = status_after(error), now_ms(), self.store
-        calls = {"end": lambda: store.end(node.run_id, status, ended_at=ended_at)}
+    def end(self, step: Step, error: BaseException | None) -> None:
+        """The step's run is over; raises as `call`, unless ``error`` left it, which gets a note."""
+        status, ended_at, client = _status_after(error), now_ms(), self._client
+        calls = {"end": lambda: client.end(step.run_id, status, ended_at=ended_at)}
         if error is not None and status != "FINISHED":
             line = "".join(traceback.format_exception_only(error)).strip()
             whole = "".join(traceback.format_exception(error))
-            calls["error"] = lambda: store.tags(node.run_id, {"error": line})
-            calls["traceback"] = lambda: store.text(node.run_id, whole, "traceback.txt")
+            calls["error"] = lambda: client.tags(step.run_id, {"error": line})
+            calls["traceback"] = lambda: client.text(step.run_id, whole, "traceback.txt")
         for what, call in calls.items():
             try:
-                self.call(f"the {what} of {node.name}", call)
+                self.call(f"the {what} of {step.name}", call)
             except TrackingError as refusal:
                 if error is None:
                     raise
-                error.add_note(f"the {what} of {node.name!r} is not in MLflow: {refusal}")
-        node.is_ended = True
+                error.add_note(f"the {what} of {step.name!r} is not in MLflow: {refusal}")
+        step.is_ended = True
 
-    def finish(self, root: Node, error: BaseException | None) -> str:
-        """The pipeline is over: ends what an interruption has left open.
+    def finish(self, root: Step, error: BaseException | None) -> str:
+        """The pipeline is over: ends what an interruption has left open, and raises as `end`.
 
         Returns:
             What MLflow lacks, in a few words.
-
-        Raises:
-            TrackingError: As `end`.
         """
         self.end(root, error)
-        for node in self._begun:  # Ctrl-C came while it began or ended
-            if not node.is_ended:
-                self.end(node, error or asyncio.CancelledError())
+        for step in self._begun:  # Ctrl-C came while it began or ended
+            if not step.is_ended:
+                self.end(step, error or asyncio.CancelledError())
         if self._outbox is None:
             return ""
         with self._lock:
@@ -107,21 +97,33 @@ class Runs:
                 self._outbox.send(what, call)
             return
         try:
-            self.store.wait(_PATIENCE if self._is_there else 0)
+            self._client.wait(_PATIENCE if self._is_there else 0)
         except TrackingUnreachableError:
             self._is_there = False  # what comes yet, such as the end, does not wait again
             raise
         self._is_there = True
         call()
 
-    def _create(self, node: Node, tags: Mapping[str, Any], started_at: int) -> None:
-        store = self.store
-        self.experiment_id = self.experiment_id or store.experiment(self._experiment)
-        folder = {"lm_eval_so.directory": node.folder.absolute()}
-        node.run_id = store.create_run(
+    def _create(self, step: Step, tags: Mapping[str, Any], started_at: int) -> None:
+        client = self._client
+        self.experiment_id = self.experiment_id or client.experiment(self._experiment)
+        own = {"lm_eval_so.directory": step.folder.absolute(), **tags}
+        nested = {PARENT_TAG: step.parent.run_id} if step.parent else {}
+        step.run_id = client.create_run(
             self.experiment_id,
-            node.name,
-            {**store.context_tags(), **folder, **tags},
-            parent=node.parent.run_id if node.parent else None,
+            step.name,
+            {**client.context_tags(), **own, **nested},
             started_at=started_at,
         )
+
+
+def _status_after(error: BaseException | None) -> Status:
+    """How MLflow calls the end of what raised ``error``, or nothing."""
+    match error:
+        case None | SystemExit(code=None | 0):
+            return "FINISHED"
+        case SystemExit(code=int(code)) if by_signal(code):
+            return "KILLED"
+        case KeyboardInterrupt() | asyncio.CancelledError() | GeneratorExit():
+            return "KILLED"
+    return "FAILED"

@@ -31,7 +31,7 @@ from lm_eval_so.runner.run.run import Run
 from lm_eval_so.runner.run.signals import InterruptedRunError
 
 if TYPE_CHECKING:
-    from lm_eval_so.tracking.observer import MlflowTracking
+    from lm_eval_so.tracking.process import Tracking
 
 DatasetPath = str | PathLike[str]
 _AHEAD = 1024
@@ -222,21 +222,20 @@ def _prepared(
         ) as prepared:
             yield prepared, lambda _: None
         return
-    from lm_eval_so.tracking.observer import tracking_of  # noqa: PLC0415 - as above
-    from lm_eval_so.tracking.process import Feeder  # noqa: PLC0415 - only if asked for
+    from lm_eval_so.tracking.process import TrackerProcess, Tracking  # noqa: PLC0415 - as above
 
-    feeder = Feeder()
-    tracking = tracking_of(plan, feeder)
+    process = TrackerProcess()
+    tracking = Tracking(plan, process)
     try:
         with Run(
             prepare(plan, backend), *observers, tracking, share_limits_in=plan.limits_folder()
         ) as prepared:
             yield prepared, partial(_finish, tracking)
     finally:
-        feeder.close(wait=False)  # there may be an event loop that must not wait
+        process.close(wait=False)  # there may be an event loop that must not wait
 
 
-def _finish(tracking: "MlflowTracking", report: RunReport) -> None:
+def _finish(tracking: "Tracking", report: RunReport) -> None:
     tracked = tracking.finish(hurry=report.summary is None)
     if tracked is not None and tracked.warning:
         warnings.warn(tracked.warning, stacklevel=2)

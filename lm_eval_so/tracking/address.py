@@ -35,7 +35,7 @@ def shown(uri: str) -> str:
     return public_address(uri)
 
 
-def how_to_look(uri: str, experiment_id: str | None = None, run_id: str | None = None) -> str:
+def link_to(uri: str, experiment_id: str | None = None, run_id: str | None = None) -> str:
     """A link, or the command that shows what was tracked."""
     if is_remote(uri):
         page = "" if experiment_id is None else f"/#/experiments/{experiment_id}"

@@ -26,9 +26,7 @@ KEY_TAG = "lm_eval_so.key"
 
 @contextmanager
 def claimed(directory: Path) -> Iterator["Claim"]:
-    """The claim of a directory, for one process at a time.
-
-    Several may want it: the cells of a sweep, or the run of now and what is left of a killed one.
+    """The claim of a directory, for one process at a time, such as the cells of a sweep.
 
     Raises:
         TrackingUnreachableError: Another process does not let go of it.
@@ -39,9 +37,8 @@ def claimed(directory: Path) -> Iterator["Claim"]:
         with FileLock(directory / _LOCK, timeout=_PATIENCE):
             yield Claim(directory)
     except Timeout as error:
-        raise TrackingUnreachableError(
-            f"another process is telling MLflow of {directory}"
-        ) from error
+        sentence = f"another process is telling MLflow of {directory}"
+        raise TrackingUnreachableError(sentence) from error
     except OSError as error:
         raise unwritable(directory, error) from error
 
@@ -52,9 +49,6 @@ class Claim:
     Attributes:
         key: What MLflow's run is tagged with.
         runs: By id, the address and the experiment of each: there may be several servers.
-
-    Raises:
-        StoreError: It cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:

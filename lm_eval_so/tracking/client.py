@@ -1,16 +1,16 @@
 """MLflow as we use it: runs by their ids, whatever run is active, within MLflow's limits.
 
-mlflow is imported when a store is opened, which takes seconds.
+mlflow is imported when a client is first used, which takes seconds.
 """
 
 import json
+import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -18,30 +18,31 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from lm_eval_so.runner.config.run_path import safe_name
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
 from lm_eval_so.tracking.address import ARTIFACTS, database_of, is_remote, shown
+from lm_eval_so.tracking.base import Status
 from lm_eval_so.tracking.claim import KEY_TAG, claimed
-from lm_eval_so.tracking.errors import telling
-from lm_eval_so.tracking.home import have_a_home
+from lm_eval_so.tracking.errors import translated
 from lm_eval_so.tracking.names import (
-    METRICS_A_REQUEST,
     PARAM_LENGTH,
     TAG_LENGTH,
+    Sanitised,
     batches,
-    fit,
     numbers,
+    sanitise,
 )
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Param, Run, RunTag
 
     from lm_eval_so.runner.store.run_metadata import DatasetRecord
 
-RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-PARENT_TAG, NAME_TAG = "mlflow.parentRunId", "mlflow.runName"
+Tags = Mapping[str, Any]
+PARENT_TAG = "mlflow.parentRunId"
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _DIGEST_LENGTH = 36
 _SERVER_ERROR = 500
 _PROBE_TIMEOUT = 5  # seconds
+_NO_HOME = "/nonexistent"  # as Debian gives it to whoever has none
 
 
 class TrackingClient:
@@ -57,13 +58,18 @@ class TrackingClient:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        have_a_home()
+        try:
+            Path.home()
+        except RuntimeError:  # as in many a container; MLflow asks for one when it is imported
+            os.environ["HOME"] = _NO_HOME
 
     @cached_property
-    def client(self) -> "MlflowClient":
-        """MLflow's client; a new database is made by one process at a time."""
+    def raw(self) -> "MlflowClient":
+        """MLflow's client."""
         database = database_of(self.uri)
-        with self.telling(), _alone(database):
+        # Processes that make a new database together would break it.
+        alone = FileLock(f"{database}.lock") if database else nullcontext()
+        with self.translated(), alone:
             from mlflow import MlflowClient  # noqa: PLC0415 - seconds, and seldom needed
 
             client = MlflowClient(self.uri)
@@ -71,24 +77,22 @@ class TrackingClient:
                 client.search_experiments(max_results=1)
             return client
 
+    def translated(self) -> AbstractContextManager[None]:
+        """Around any call of ``raw``: MLflow's errors in our words."""
+        return translated(self.uri)
+
     def probe(self) -> None:
         """Makes sure that MLflow is there, in a few seconds at most; its own calls take minutes."""
         if not is_remote(self.uri):
-            _ = self.client
+            _ = self.raw
             return
-        with self.telling():
+        with self.translated():
             from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415 - as above
             from mlflow.utils.rest_utils import http_request  # noqa: PLC0415 - as above
 
             creds = get_default_host_creds(self.uri)  # type: ignore[no-untyped-call]
-            answer = http_request(  # type: ignore[no-untyped-call]
-                creds,
-                "/health",
-                "GET",
-                max_retries=0,
-                timeout=_PROBE_TIMEOUT,
-                raise_on_status=False,
-            )
+            how = {"max_retries": 0, "timeout": _PROBE_TIMEOUT, "raise_on_status": False}
+            answer = http_request(creds, "/health", "GET", **how)  # type: ignore[no-untyped-call]
         if answer.status_code >= _SERVER_ERROR:
             raise TrackingUnreachableError(
                 f"MLflow at {shown(self.uri)}: it answers {answer.status_code}"
@@ -96,22 +100,16 @@ class TrackingClient:
 
     def wait(self, seconds: float) -> None:
         """`probe` again and again, for so long at the most."""
-        for attempt in Retrying(
-            retry=retry_if_exception_type(TrackingUnreachableError),
-            stop=stop_after_delay(seconds),
-            wait=wait_fixed(1),
-            reraise=True,
-        ):
-            with attempt:
-                self.probe()
+        if_away, stop = retry_if_exception_type(TrackingUnreachableError), stop_after_delay(seconds)
+        Retrying(retry=if_away, stop=stop, wait=wait_fixed(1), reraise=True)(self.probe)
 
     def experiment(self, name: str) -> str:
         """The id of the experiment, which is made if there is none."""
-        with self.telling():
-            found = self.client.get_experiment_by_name(name)
+        with self.translated():
+            found = self.raw.get_experiment_by_name(name)
             if found is None:
                 self._make_experiment(name)
-                found = self.client.get_experiment_by_name(name)
+                found = self.raw.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage != "active":
             raise TrackingError(
                 f"the experiment {name!r} is deleted in MLflow at {shown(self.uri)}; restore it, "
@@ -126,7 +124,7 @@ class TrackingClient:
         # MLflow itself would put the files of a database's runs below the working directory.
         place = database.absolute().parent / ARTIFACTS / safe_name(name) if database else None
         try:
-            self.client.create_experiment(name, place.as_uri() if place else None)
+            self.raw.create_experiment(name, place.as_uri() if place else None)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process just now
                 raise
@@ -135,33 +133,19 @@ class TrackingClient:
         """What MLflow notes of whoever makes a run: user, program, git commit."""
         from mlflow.tracking.context.registry import resolve_tags  # noqa: PLC0415 - as above
 
-        with self.telling():
+        with self.translated():
             return dict(resolve_tags())
 
     def create_run(
-        self,
-        experiment_id: str,
-        name: str,
-        tags: Mapping[str, Any],
-        *,
-        parent: str | None = None,
-        started_at: int | None = None,
+        self, experiment_id: str, name: str, tags: Tags, *, started_at: int | None = None
     ) -> str:
         """A new run, in state RUNNING; returns its id.
 
-        Args:
-            experiment_id: Where it belongs.
-            name: As the UI shows it.
-            tags: Set from the start.
-            parent: Id of the run that it is nested in.
-            started_at: Milliseconds since 1970; now if not given.
+        `PARENT_TAG` nests it; ``started_at`` is in milliseconds since 1970, now if not given.
         """
-        nested = {} if parent is None else {PARENT_TAG: parent}
-        fitted = fit({**tags, **nested}, TAG_LENGTH, "long_tags")
-        with self.telling():
-            run = self.client.create_run(
-                experiment_id, start_time=started_at, tags=fitted.values, run_name=name
-            )
+        values = sanitise(tags, TAG_LENGTH, "long_tags").values
+        with self.translated():
+            run = self.raw.create_run(experiment_id, started_at, values, name)
         return str(run.info.run_id)
 
     def claimed_run(
@@ -169,20 +153,17 @@ class TrackingClient:
         directory: Path,
         experiment_id: str,
         name: str,
-        tags: Mapping[str, Any],
-        *,
+        tags: Tags,
         started_at: int | None = None,
     ) -> tuple[str, bool]:
         """The run of a directory, in state RUNNING: its id, and whether it was there before."""
         with claimed(directory) as claim:
-            with self.telling():
-                there = self.client.search_runs(
-                    [experiment_id], f"tags.`{KEY_TAG}` = '{claim.key}'"
-                )
+            with self.translated():
+                there = self.raw.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{claim.key}'")
             if there:
                 run_id = str(there[0].info.run_id)
-                with self.telling():
-                    self.client.update_run(run_id, status="RUNNING")
+                with self.translated():
+                    self.raw.update_run(run_id, status="RUNNING")
                 self.tags(run_id, tags)
             else:
                 keyed = {KEY_TAG: claim.key, **tags}
@@ -192,70 +173,63 @@ class TrackingClient:
 
     def run(self, run_id: str) -> "Run":
         """The run as MLflow has it."""
-        with self.telling():
-            return self.client.get_run(run_id)
+        with self.translated():
+            return self.raw.get_run(run_id)
 
-    def params(self, run_id: str, params: Mapping[str, Any]) -> None:
-        """Logs flat params; what MLflow cuts or renames is kept whole as an artifact."""
+    def params(self, run_id: str, params: Tags) -> None:
+        """Logs flat params."""
         from mlflow.entities import Param  # noqa: PLC0415 - as above
 
-        fitted = fit(params, PARAM_LENGTH, "long_params")
-        with self.telling():
-            for batch in batches(fitted.values):
-                self.client.log_batch(run_id, params=[Param(*pair) for pair in batch.items()])
-        self._keep_whole(run_id, fitted.whole)
+        self._log(run_id, sanitise(params, PARAM_LENGTH, "long_params"), "params", Param)
 
-    def tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
+    def tags(self, run_id: str, tags: Tags) -> None:
         """Sets flat tags; an earlier value is replaced."""
         from mlflow.entities import RunTag  # noqa: PLC0415 - as above
 
-        fitted = fit(tags, TAG_LENGTH, "long_tags")
-        with self.telling():
-            for batch in batches(fitted.values):
-                self.client.log_batch(run_id, tags=[RunTag(*pair) for pair in batch.items()])
-        self._keep_whole(run_id, fitted.whole)
+        self._log(run_id, sanitise(tags, TAG_LENGTH, "long_tags"), "tags", RunTag)
+
+    def _log(
+        self, run_id: str, found: Sanitised, kind: str, entity: "type[Param | RunTag]"
+    ) -> None:
+        """What MLflow cuts or renames is kept whole as an artifact."""
+        with self.translated():
+            for batch in batches(found.values):
+                made = [entity(*pair) for pair in batch.items()]
+                self.raw.log_batch(run_id, **{kind: made})  # type: ignore[arg-type]
+        for name, content in found.untruncated.items():
+            self.text(run_id, json.dumps(content, ensure_ascii=False, indent=2), name)
 
     def metrics(
         self, run_id: str, metrics: Mapping[Any, Any], *, step: int = 0, at: int | None = None
     ) -> None:
-        """Logs metrics, nested or not, at one moment.
-
-        Args:
-            run_id: Of the run.
-            metrics: Numbers.
-            step: Of training, or whatever else is counted up.
-            at: Milliseconds since 1970; now if not given.
-        """
+        """Logs metrics, nested or not, ``at`` milliseconds since 1970; now if not given."""
         from mlflow.entities import Metric  # noqa: PLC0415 - as above
 
         moment = now_ms() if at is None else at
         logged = [Metric(name, n, moment, step) for name, n in numbers(metrics).items()]
-        with self.telling():
-            for start in range(0, len(logged), METRICS_A_REQUEST):
-                self.client.log_batch(run_id, logged[start : start + METRICS_A_REQUEST])
+        with self.translated():
+            self.raw.log_batch(run_id, logged)
 
     def artifact(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Logs a file, or a folder under its own name, into an artifact folder."""
-        with self.telling():
+        with self.translated():
             if path.is_dir():
                 inside = f"{folder}/{path.name}" if folder else path.name
-                self.client.log_artifacts(run_id, str(path), inside)
+                self.raw.log_artifacts(run_id, str(path), inside)
             else:
-                self.client.log_artifact(run_id, str(path), folder)
+                self.raw.log_artifact(run_id, str(path), folder)
 
     def text(self, run_id: str, text: str, name: str) -> None:
         """Logs a text as an artifact."""
-        with TemporaryDirectory(prefix="lm-eval-so-") as folder:
-            path = Path(folder, Path(name).name)
-            path.write_text(text, encoding="utf-8")
-            inside = Path(name).parent.as_posix()
-            self.artifact(run_id, path, None if inside == "." else inside)
+        with self.translated():
+            self.raw.log_text(run_id, text, name)
 
-    def show_as_table(self, run_id: str, name: str) -> None:
-        """Tells the UI that a JSON artifact is a table, as `MlflowClient.log_table` does.
+    def table(self, run_id: str, text: str, name: str) -> None:
+        """Logs a JSON text that the UI shows as a table, as `MlflowClient.log_table` does.
 
         That one would read the table back to append to it, and needs pandas.
         """
+        self.text(run_id, text, name)
         self.tags(run_id, {_TABLES_TAG: json.dumps([{"path": name, "type": "table"}])})
 
     def dataset(self, run_id: str, dataset: "DatasetRecord") -> None:
@@ -269,44 +243,19 @@ class TrackingClient:
             source=json.dumps({"uri": dataset.path}),
             profile=json.dumps({"num_rows": dataset.sample_count}),
         )
-        with self.telling():
-            self.client.log_inputs(run_id, [DatasetInput(shown_as)])
+        with self.translated():
+            self.raw.log_inputs(run_id, [DatasetInput(shown_as)])
 
-    def end(self, run_id: str, status: RunStatus, *, ended_at: int | None = None) -> None:
-        """Puts the run in its last state.
+    def end(self, run_id: str, status: Status, *, ended_at: int | None = None) -> None:
+        """Puts the run in its last state, at a time in milliseconds since 1970; now if None."""
+        from mlflow.entities import RunStatus  # noqa: PLC0415 - as above
 
-        Args:
-            run_id: Of the run.
-            status: The state.
-            ended_at: Milliseconds since 1970; now if not given.
-        """
-        from mlflow.entities import RunStatus as Status  # noqa: PLC0415 - as above
-
-        with self.telling():
+        with self.translated():
             # MlflowClient.set_terminated would print two lines for each run to stdout, and
             # MlflowClient.update_run takes no time.
-            self.client._tracking_client.store.update_run_info(  # noqa: SLF001
-                run_id, Status.from_string(status), ended_at or now_ms(), None
+            self.raw._tracking_client.store.update_run_info(  # noqa: SLF001
+                run_id, RunStatus.from_string(status), ended_at or now_ms(), None
             )
-
-    def _keep_whole(self, run_id: str, whole: Mapping[str, Mapping[str, str]]) -> None:
-        for name, content in whole.items():
-            self.text(run_id, json.dumps(content, ensure_ascii=False, indent=2), name)
-
-    def telling(self) -> AbstractContextManager[None]:
-        """Around any call of the client's: MLflow's errors in our words."""
-        return telling(self.uri)
-
-
-@contextmanager
-def _alone(database: Path | None) -> Iterator[None]:
-    """Only one process at a time makes a database; those that come together would break it."""
-    if database is None:
-        yield
-        return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock"):
-        yield
 
 
 def now_ms() -> int:

@@ -16,7 +16,7 @@ _CAUSE = re.compile(
 
 
 @contextmanager
-def telling(uri: str) -> Iterator[None]:
+def translated(uri: str) -> Iterator[None]:
     """Around calls to MLflow at an address.
 
     Raises:

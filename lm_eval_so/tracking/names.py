@@ -1,7 +1,7 @@
 """What MLflow takes as names and values, and how anything else is made to fit.
 
 The limits are those of `mlflow.utils.validation`: names of 250 characters out of a small alphabet,
-6,000 characters a param, 8,000 a tag, 100 of either and 1,000 metrics a request of 1 MB.
+6,000 characters a param, 8,000 a tag, 100 of either a request of 1 MB.
 """
 
 import json
@@ -9,7 +9,7 @@ import math
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from itertools import count
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from lm_eval_so.runner.errors import TrackingError
 
 PARAM_LENGTH, TAG_LENGTH = 6000, 8000
-PARAMS_A_REQUEST, METRICS_A_REQUEST = 100, 1000
+_PARAMS_A_REQUEST = 100
 _NAME_LENGTH = 250
 _REQUEST_LENGTH = 150_000  # characters; each may take six bytes in JSON, and 1 MB is the limit
 _REFUSED = re.compile(r"[^\w\-. :/]" if os.name != "nt" else r"[^\w\-. /]")
@@ -25,16 +25,11 @@ _FOLDERS = re.compile(r"(^| )(?:[A-Za-z_][\w-]*\.)+(?=[\w-]+=)")
 _CUT = "... (cut: the whole is in the artifact {})"
 
 
-class Fitted(NamedTuple):
-    """Values that MLflow takes.
-
-    Attributes:
-        values: By name.
-        whole: By artifact, what had to be changed: the name and the value as they were given.
-    """
+class Sanitised(NamedTuple):
+    """Values that MLflow takes, by name; and by artifact, each name and value that was changed."""
 
     values: dict[str, str]
-    whole: dict[str, dict[str, str]]
+    untruncated: dict[str, dict[str, str]]
 
 
 def flat(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
@@ -53,7 +48,7 @@ def flat(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def fit(values: Mapping[str, Any], longest: int, folder: str) -> Fitted:
+def sanitise(values: Mapping[str, Any], longest: int, folder: str) -> Sanitised:
     """Names and values as MLflow takes them; what is cut or renamed is kept whole beside it.
 
     Args:
@@ -62,32 +57,27 @@ def fit(values: Mapping[str, Any], longest: int, folder: str) -> Fitted:
         folder: Of the artifacts with what did not fit.
     """
     fitted: dict[str, str] = {}
-    whole: dict[str, dict[str, str]] = {}
+    untruncated: dict[str, dict[str, str]] = {}
     for key, value in values.items():
-        text, name = _text(value), _free_name(key, fitted)
+        text, name = _text(value), sanitise_name(key, fitted)
         if name != key or len(text) > longest:
             artifact = f"{folder}/{_digest(key)}.json"
-            whole[artifact] = {"key": key, "value": text}
+            untruncated[artifact] = {"key": key, "value": text}
             if len(text) > longest:
                 note = _CUT.format(artifact)
                 text = text[: longest - len(note)] + note
         fitted[name] = text
-    return Fitted(fitted, whole)
+    return Sanitised(fitted, untruncated)
 
 
-def fit_name(key: str) -> str:
+def sanitise_name(key: str, taken: Collection[str] = ()) -> str:
     """The name that MLflow takes for a key: the key itself wherever possible."""
     name = _REFUSED.sub("_", key)
     if posixpath.normpath(name) != name or name.startswith((".", "/")):
         name = name.replace("/", "_").lstrip(".") or "_"  # it would point out of a folder
-    if len(name) > _NAME_LENGTH:
+    if len(name) > _NAME_LENGTH or name in taken:
         name = f"{name[: _NAME_LENGTH - 9]}-{_digest(key)}"
     return name
-
-
-def _free_name(key: str, taken: Mapping[str, object]) -> str:
-    name = fit_name(key)
-    return f"{name[: _NAME_LENGTH - 9]}-{_digest(key)}" if name in taken else name
 
 
 def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
@@ -99,7 +89,7 @@ def numbers(metrics: Mapping[Any, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for key, value in flat(metrics).items():
         try:
-            found[_free_name(key, found)] = float(value)
+            found[sanitise_name(key, found)] = float(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise TrackingError(f"metric {key!r} must be a number, got {value!r}") from error
     return found
@@ -110,7 +100,7 @@ def batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
     batch: dict[str, str] = {}
     size = 0
     for name, value in values.items():
-        if len(batch) == PARAMS_A_REQUEST or size + len(value) > _REQUEST_LENGTH:
+        if len(batch) == _PARAMS_A_REQUEST or size + len(value) > _REQUEST_LENGTH:
             yield batch
             batch, size = {}, 0
         batch[name] = value
@@ -120,11 +110,7 @@ def batches(values: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 
 def cell_name(cell: str) -> str:
-    """``temperature=0`` of ``params.temperature=0``: MLflow's tables cut a name to its first words.
-
-    Args:
-        cell: What sets a cell of a sweep apart, ``key=value`` each.
-    """
+    """``temperature=0`` of ``params.temperature=0``: tables of MLflow's cut a name short."""
     return _FOLDERS.sub(r"\1", cell)
 
 

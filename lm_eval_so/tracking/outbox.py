@@ -1,4 +1,4 @@
-"""What MLflow is still owed, in order: sent when it is there, told of when it is not."""
+"""What a tracker is still owed, in order: sent when it is there, told of when it is not."""
 
 import time
 from collections import Counter, deque
@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from lm_eval_so.runner.errors import LmEvalError, TrackingUnreachableError
 
-_PAUSE = 5.0  # seconds between two tries while MLflow is away
-
-
-_TRIES = 3  # of one call, by an MLflow that is there
+_PAUSE = 5.0  # seconds between two tries while it is away
+_TRIES = 3  # of one call, by a tracker that is there
 
 
 @dataclass
@@ -21,11 +19,11 @@ class _Item:
 
 
 class Outbox:
-    """Calls to MLflow that may wait for it. Used by one thread at a time.
+    """Calls to a tracker that may wait for it. Used by one thread at a time.
 
     Args:
-        probe: Raises TrackingUnreachableError, soon, where MLflow is not there: its own calls try
-            for minutes.
+        probe: Raises TrackingUnreachableError, soon, where the tracker is not there: MLflow's own
+            calls try for minutes.
         clock: Seconds, monotonic.
 
     Attributes:
@@ -53,7 +51,7 @@ class Outbox:
         """Makes a call now, or adds it to those that wait.
 
         Raises:
-            TrackingError: MLflow refuses it. Of one that has waited, the refusal is only kept.
+            TrackingError: It is refused. Of one that has waited, the refusal is only kept.
         """
         if self._items:
             self.put(what, call)
@@ -73,12 +71,9 @@ class Outbox:
         until: float | None = None,
         sent: Callable[[], object] | None = None,
     ) -> None:
-        """Sends what can be sent.
+        """Sends what can be sent ``until`` then; ``now``, even if it was away a moment ago.
 
-        Args:
-            now: Tries, even if MLflow was away a moment ago.
-            until: Time on the clock at which to leave the rest.
-            sent: Called after each.
+        ``sent`` is called after each.
         """
         if not self._items or (self._clock() < self._again_at and not now):
             return
@@ -95,11 +90,7 @@ class Outbox:
             self._is_away(error)
 
     def _may_send(self) -> bool:
-        """Whether MLflow is there; what is no address of MLflow's refuses everything.
-
-        Raises:
-            TrackingUnreachableError: It may be there later.
-        """
+        """Whether it is there; raises if it may be later. What is no address refuses everything."""
         try:
             self._probe()
         except TrackingUnreachableError:

@@ -1,176 +1,223 @@
-"""The pipe to the process that speaks with MLflow. Nothing here waits, but `ask` and `close`."""
+"""A tracked run, and the process beside it that follows its directory."""
 
+import logging
+import math
 import os
-import queue
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from lm_eval_so.runner.masking.values import without_handed_on
-from lm_eval_so.tracking.messages import ALL, Begin, End, EndSweep, LiveMetrics, Report
+from lm_eval_so.runner.config.schema import RunPlan
+from lm_eval_so.runner.engine.base import Live
+from lm_eval_so.runner.masking.options import secrets_in, shown
+from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.masking.values import secrets_in_environment, without_handed_on
+from lm_eval_so.runner.run.observer import NullObserver, Started
+from lm_eval_so.tracking.base import ALL, End, Report, TrackedRun
 
-DEAD = "the process that speaks with MLflow has ended"
-GRACE = 5.0  # seconds beyond what the process was given
-FIRST_ANSWER = 120.0
+_LOG = logging.getLogger(__name__)
+DEAD = "the tracking process has ended"
+_LIVES = 2  # of the process, when the run ends
+_SILENT = 2.0  # seconds that are waited for without a word
+_HURRY = 1.0  # seconds
+_GRACE = 5.0  # seconds beyond what the process was given
+_FIRST_ANSWER = 120.0
 """Seconds that MLflow may take to answer at all: on a small machine that is busy, it takes a minute
 to import it and to make a database."""
 # -P: a script of the user's that is called mlflow.py is not MLflow.
 _WORKER = [sys.executable, "-P", "-W", "ignore", "-m", "lm_eval_so.tracking.worker"]
 
 
-class Feeder:
-    """Feeds any number of runs, one after another or at once; its process starts with the first."""
+class TrackerProcess:
+    """Follows runs, one after another; starts with the first. Only `ask` and `close` wait for it.
+
+    It has a session of its own, so that Ctrl-C is not for it; it ends with its pipe, however this
+    process ends.
+    """
 
     def __init__(self) -> None:
-        self._pipe: _Pipe | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._latest: dict[Path, Report] = {}
+        self._going_on: set[Path] = set()  # runs, as long as there was no trouble with the tracker
+        self._changed = threading.Condition()
 
-    def send(self, message: Begin | LiveMetrics | End | EndSweep) -> None:
-        """Sends a message, without waiting for anything."""
-        self._running().messages.put(message.model_dump_json().encode() + b"\n")
-
-    def latest(self, directory: Path) -> Report | None:
-        """What was told of a directory last."""
-        reports = self._running().reports
-        while not reports.empty():
-            report = reports.get()
-            if report is None:
-                reports.put(None)  # for `ask`
-                return Report(directory=directory, reason=DEAD)
-            self._latest[report.directory] = report
-        return self._latest.get(directory)
+    def send(self, message: TrackedRun | End) -> None:
+        """Sends a message: far less than a pipe holds, so that nothing is waited for."""
+        process = self._process or self._start()
+        if isinstance(message, TrackedRun):
+            self._latest.pop(message.directory, None)
+            self._going_on.add(message.directory)
+        else:
+            self._going_on.discard(message.directory)
+        with suppress(OSError):  # it is gone, which `_read` notices
+            _pipe(process.stdin).write(message.model_dump_json().encode() + b"\n")
+            _pipe(process.stdin).flush()
 
     def ask(
-        self, message: End | EndSweep, *, grace: float = GRACE, first: float = FIRST_ANSWER
+        self, end: End, *, grace: float = _GRACE, first: float = _FIRST_ANSWER
     ) -> Report | None:
-        """Sends a message and waits for the final report; None if the process has ended early.
+        """Sends the end of a run and waits for the final report; None of a process that has ended.
 
         Args:
-            message: Its ``timeout`` is what the process takes at the most, if all is well.
+            end: Its ``timeout`` is what the process takes at the most, if all is well.
             grace: Seconds to wait beyond it.
             first: Seconds to wait for the first word about the directory, before that.
 
         Raises:
             KeyboardInterrupt: Ctrl-C while it waits; the process is killed.
         """
-        self.send(message)
+        self.send(end)
         report: Report | None = None
         try:
-            report = self._wait(message, message.timeout + grace, first)
+            report = self._wait(end, end.timeout + grace, first)
         finally:
-            if report is None or not report.final:
-                self._kill()  # the next run gets another
+            if self._process is not None and (report is None or not report.final):
+                self._process.kill()  # the next run gets another
+                self.close()
         return report
 
     def close(self, *, wait: bool = True) -> None:
-        """Ends the process; without ``wait``, in a thread that sees to it."""
-        pipe, self._pipe = self._pipe, None
-        if pipe is None:
+        """Lets the process end, and kills one that hangs; without ``wait``, in a thread."""
+        if not wait:
+            threading.Thread(target=self.close).start()
             return
-        if wait:
-            pipe.close()
-        else:
-            threading.Thread(target=pipe.close).start()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        self._going_on.clear()
+        with suppress(OSError):
+            _pipe(process.stdin).close()
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_GRACE)
+        finally:
+            process.kill()
+            self._reader.join()
+            process.wait()
 
-    def _kill(self) -> None:
-        pipe, self._pipe = self._pipe, None
-        self._latest.clear()  # the next process begins anew
-        if pipe is not None:
-            pipe.kill()
-
-    def _wait(self, message: End | EndSweep, seconds: float, first: float) -> Report | None:
-        """The final report, or the last one before the time is up; None of a dead process.
-
-        The time counts from the first word about the directory.
-        """
-        reports, directory = self._running().reports, message.directory
-        answered = self.latest(directory) is not None
-        until = time.monotonic() + seconds + (0 if answered else first)
-        while (left := until - time.monotonic()) > 0:
-            try:
-                report = reports.get(timeout=left)
-            except queue.Empty:
-                break
-            if report is None:
-                return None
-            self._latest[report.directory] = report
-            if not answered and report.directory == directory:
-                answered, until = True, time.monotonic() + seconds
-            if report.final and report.directory == directory:
-                return report
-        last = self._latest.get(directory) or Report(directory=directory)
-        lack = {"missing": last.missing or ALL, "reason": f"no answer in {message.timeout:g} s"}
-        return last.model_copy(update=lack)
-
-    def _running(self) -> "_Pipe":
-        if self._pipe is None:
-            self._pipe = _Pipe()
-        return self._pipe
-
-
-class _Pipe:
-    """The process, and two threads that keep its pipes from ever being waited for.
-
-    It has a session of its own, so that Ctrl-C is not for it; it ends with the pipe, however this
-    process ends.
-    """
-
-    def __init__(self) -> None:
+    def _start(self) -> subprocess.Popen[bytes]:
         apart: dict[str, Any] = {"start_new_session": True}
         if os.name == "nt":
             apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
-        self._process = subprocess.Popen(  # noqa: S603 - a constant
-            _WORKER,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=without_handed_on(),
-            **apart,
+        pipe = subprocess.PIPE
+        self._process = process = subprocess.Popen(  # noqa: S603 - a constant
+            _WORKER, stdin=pipe, stdout=pipe, env=without_handed_on(), **apart
         )
-        self.messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self.reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
-        self._threads = [threading.Thread(target=t, daemon=True) for t in (self._write, self._read)]
-        for thread in self._threads:
-            thread.start()
+        self._latest.clear()
+        self._has_ended = False
+        self._reader = threading.Thread(target=self._read, args=[process.stdout], daemon=True)
+        self._reader.start()
+        return process
 
-    def close(self) -> None:
-        """Lets the process come to its end; one that hangs is killed."""
-        self.messages.put(None)
+    def _wait(self, end: End, seconds: float, first: float) -> Report | None:
+        """The time counts from the first word about the directory."""
+        directory, latest = end.directory, self._latest
+        with self._changed:
+            if self._changed.wait_for(
+                lambda: self._has_ended or directory in latest, seconds + first
+            ):
+                self._changed.wait_for(lambda: self._has_ended or latest[directory].final, seconds)
+            last = latest.get(directory) or Report(directory=directory, tracker=end.tracker)
+        if last.final:
+            return last
+        if self._has_ended:
+            return None
+        lack = {"missing": last.missing or ALL, "reason": f"no answer in {end.timeout:g} s"}
+        return last.model_copy(update=lack)
+
+    def _read(self, reports: IO[bytes]) -> None:
+        with reports:
+            for line in reports:
+                report = Report.model_validate_json(line)
+                with self._changed:
+                    self._latest[report.directory] = report
+                    self._changed.notify_all()
+                if report.reason:
+                    self._warn({report.directory}, report.reason)
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+        self._warn(self._going_on, DEAD)
+
+    def _warn(self, directories: set[Path], reason: str) -> None:
+        """Says once, early, that a tracker is away; what it lacks is said at the end."""
+        if told := self._going_on & directories:
+            self._going_on -= told
+            _LOG.warning("%s; the run goes on without", reason)
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None  # noqa: S101 - it was asked for
+    return pipe
+
+
+class Tracking(NullObserver):
+    """An observer of one run that takes nothing of its time: the run's files say everything.
+
+    Args:
+        plan: What is run; its ``tracking.kind`` is not none.
+        process: Follows the run directory.
+        sweep: Folder of the sweep that the run is a cell of.
+        label: What sets it apart from the other cells.
+    """
+
+    def __init__(
+        self, plan: RunPlan, process: TrackerProcess, sweep: Path | None = None, label: str = ""
+    ) -> None:
+        self._plan = plan
+        self._process = process
+        self._sweep = sweep
+        self._label = label
+        self._run: TrackedRun | None = None
+
+    def started(self, started: Started, live: Callable[[], Live]) -> None:  # noqa: ARG002 - the protocol's
+        """The run directory is there, and holds what a tracker is to know."""
+        config = self._plan.tracking
+        public = Redactor([*secrets_in(config.tags), *secrets_in_environment()]).data
+        names = {"experiment": config.experiment, "run_name": config.run_name}
+        self._run = TrackedRun(
+            directory=started.directory.absolute(),
+            tracking=config.model_copy(update=public({**names, "tags": shown(config.tags)})),
+            root=self._plan.output_root.absolute(),
+            sweep=self._sweep,
+            label=self._label,
+            private=self._plan.options.private,
+        )
+        self._process.send(self._run)
+
+    def finish(self, *, hurry: bool = False) -> Report | None:
+        """The files are final: waits until the tracker has what it lacks, or the time is up.
+
+        Since all is in the files, a process that was killed meanwhile has a successor.
+
+        Args:
+            hurry: Waits for two seconds at the most: somebody wants to leave.
+
+        Returns:
+            How it stands; None where the run has not begun.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C while it waits.
+        """
+        if self._run is None:
+            return None
+        bound = min(self._run.tracking.drain_timeout, _HURRY if hurry else math.inf)
+        name = self._run.tracker
+        end = End(directory=self._run.directory, timeout=bound, tracker=name)
+        grace, first = (_HURRY, 0.0) if hurry else (_GRACE, _FIRST_ANSWER)
+        tell = "waiting for %s, up to %g s from its first answer (a new database takes some time)"
+        patience = threading.Timer(_SILENT, _LOG.info, [tell, name, bound])
+        patience.start()
         try:
-            self._process.wait(timeout=GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        except BaseException:  # Ctrl-C
-            self.kill()
-            raise
-        self._gather()
-
-    def kill(self) -> None:
-        """Ends the process, whatever it does."""
-        self._process.kill()
-        self.messages.put(None)
-        self._gather()
-
-    def _gather(self) -> None:
-        self._process.wait()
-        for thread in self._threads:
-            thread.join()
-
-    def _write(self) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None  # noqa: S101 - asked for above
-        with suppress(OSError), pipe:  # the process is gone, which the reader tells
-            while (message := self.messages.get()) is not None:
-                pipe.write(message)
-                pipe.flush()
-
-    def _read(self) -> None:
-        pipe = self._process.stdout
-        assert pipe is not None  # noqa: S101 - asked for above
-        with pipe:
-            for line in pipe:
-                self.reports.put(Report.model_validate_json(line))
-        self.reports.put(None)
+            for _ in range(_LIVES):
+                report = self._process.ask(end, grace=grace, first=first)
+                if report is not None:
+                    return report
+                self._process.send(self._run)
+        finally:
+            patience.cancel()
+        return Report(directory=end.directory, tracker=name, final=True, missing=ALL, reason=DEAD)

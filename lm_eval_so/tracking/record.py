@@ -3,7 +3,7 @@
 import getpass
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import yaml
@@ -12,9 +12,8 @@ from lm_eval_so.runner.store.line import check_line
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
+from lm_eval_so.tracking.base import Status
 from lm_eval_so.tracking.names import flat
-
-Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 CONFIG, TABLE = "config.yaml", "results_table.json"
 _STATUS: dict[str, Status] = {"complete": "FINISHED", "partial": "KILLED", "aborted": "FAILED"}

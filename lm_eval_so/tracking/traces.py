@@ -2,14 +2,12 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import orjson
-
 from lm_eval_so.tracking.client import TrackingClient
+from lm_eval_so.tracking.live import Lines
 
 TRACE_TAG = "lm_eval_so.trace_id"
 _USAGE = "mlflow.chat.tokenUsage"  # where the UI looks for tokens
@@ -20,65 +18,66 @@ Result = dict[str, Any]
 
 
 class Traces:
-    """Follows a results file, and keeps one trace for each of its samples.
+    """Follows a results file, and keeps one trace for each of its samples: a SampleTracker.
+
+    Raises TrackingError as the client.
 
     Args:
-        store: MLflow.
-        experiment_id: Where the run is.
-        run_id: The run.
-        results: The file.
         share: Of the samples that have a trace; the same ones each time.
         resumed: Whether there may be traces of an earlier command.
     """
 
     def __init__(  # noqa: PLR0913 - each is needed, and none is a part of another
         self,
-        store: TrackingClient,
+        client: TrackingClient,
         experiment_id: str,
         run_id: str,
-        results: Path,
+        lines: Lines,
         share: float,
         *,
         resumed: bool,
     ) -> None:
-        self._store = store
+        self._client = client
         self._experiment_id = experiment_id
         self._run_id = run_id
-        self._results = results
+        self._lines = lines
         self._share = share
         self._logged = set(self._there()) if resumed else set[str]()
-        self._offset = 0
         self._missing = 0
 
     def follow(self, until: float) -> None:
-        """Traces what the file has gained, until a moment of the monotonic clock.
+        """Traces what the file has gained, until a moment of the monotonic clock."""
+        logged = 0
+        for result in self._new():
+            if result["trace_id"] in self._logged:
+                continue
+            if logged % _PROBED_EVERY == 0:
+                self._client.probe()
+            with self._client.translated():
+                self._trace(result)
+            logged += 1
+            self._logged.add(result["trace_id"])
+            self._missing = max(0, self._missing - 1)
+            if time.monotonic() > until:
+                return
 
-        Raises:
-            TrackingError: As the store.
-        """
-        self._log(self._lines(), until)
-
-    def finish(self, until: float, told: Callable[[], object]) -> None:
-        """The file is final: traces the rest, and takes back what the file does not hold any more.
-
-        Raises:
-            TrackingError: As the store.
-        """
+    def finish(self, until: float) -> None:
+        """The file is final: traces the rest, and takes back what it does not hold any more."""
         wanted = self.count()
-        self._offset = 0
-        self._log(self._lines(), until, told)
+        self._lines.restart()
+        self.follow(until)
         there = self._there()
         self._missing = len(wanted - there.keys())
         gone = [trace for trace_id, trace in there.items() if trace_id not in wanted]
-        with self._store.telling():
+        with self._client.translated():
             for start in range(0, len(gone), _DELETED_AT_ONCE):
                 some = gone[start : start + _DELETED_AT_ONCE]
-                self._store.client.delete_traces(self._experiment_id, trace_ids=some)
+                self._client.raw.delete_traces(self._experiment_id, trace_ids=some)
 
     def count(self) -> set[str]:
         """Our ids of all traces that there must be; from then on `missing` is true."""
-        self._offset = 0
-        wanted = {line["trace_id"] for line in self._lines()}
+        self._lines.restart()
+        wanted = {result["trace_id"] for result in self._new()}
         self._missing = len(wanted - self._logged)
         return wanted
 
@@ -86,64 +85,34 @@ class Traces:
         """How many traces MLflow lacks, in a few words."""
         return [f"traces ({self._missing})"] if self._missing else []
 
-    def _log(
-        self, lines: Iterator[Result], until: float, told: Callable[[], object] | None = None
-    ) -> None:
-        logged = 0
-        for line in lines:
-            if line["trace_id"] in self._logged:
-                continue
-            if logged % _PROBED_EVERY == 0:
-                self._store.probe()
-            with self._store.telling():
-                self._trace(line)
-            logged += 1
-            self._logged.add(line["trace_id"])
-            self._missing = max(0, self._missing - 1)
-            if told:
-                told()
-            if time.monotonic() > until:
-                return
-
-    def _lines(self) -> Iterator[Result]:
-        """Results from the offset on, as far as they are whole and have a trace."""
-        with self._results.open("rb") as file:
-            file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self._offset += len(line)
-                try:
-                    result: Result = orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    return  # the file has just been put in order: `finish` reads it from the start
-                if sampling_hash(f"{result['sample_id']} {result['repeat']}") < self._share:
-                    yield result
+    def _new(self) -> Iterator[Result]:
+        for result in self._lines.new():
+            if sampling_hash(f"{result['sample_id']} {result['repeat']}") < self._share:
+                yield result
 
     def _there(self) -> dict[str, str]:
         """Our traces of the run: MLflow's id of each, by ours. There may be others."""
         found: dict[str, str] = {}
-        token: str | None = None
-        while True:
-            with self._store.telling():
-                page = self._store.client.search_traces(
+        token: str | None = ""
+        while token is not None:
+            with self._client.translated():
+                page = self._client.raw.search_traces(
                     locations=[self._experiment_id],
                     run_id=self._run_id,
                     include_spans=False,
                     max_results=_PAGE,
-                    page_token=token,
+                    page_token=token or None,
                 )
             infos = [trace.info for trace in page if TRACE_TAG in trace.info.tags]
             found |= {info.tags[TRACE_TAG]: info.trace_id for info in infos}
-            token = page.token
-            if not token:
-                return found
+            token = page.token or None
+        return found
 
     def _trace(self, result: Result) -> None:
         import mlflow  # noqa: PLC0415 - seconds, and seldom needed
 
-        mlflow.set_tracking_uri(self._store.uri)  # its exporter knows no other way
-        client = self._store.client
+        mlflow.set_tracking_uri(self._client.uri)  # its exporter knows no other way
+        client = self._client.raw
         begin, end = (datetime.fromisoformat(result[key]) for key in ("started_at", "completed_at"))
         config, context, error = result["run_config"], result["request_context"], result["error"]
         root = client.start_trace(
@@ -175,7 +144,7 @@ class Traces:
         )
 
     def _span(self, trace_id: str, parent_id: str, name: str, attempt: Result) -> None:
-        client = self._store.client
+        client = self._client.raw
         begin = attempt["started_at"]
         span = client.start_span(
             name,

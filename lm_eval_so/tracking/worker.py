@@ -1,4 +1,4 @@
-"""The process that speaks with MLflow, so that nothing of it is felt by the requests.
+"""The process that speaks with trackers, so that nothing of it is felt by the requests.
 
 Run as ``python -m lm_eval_so.tracking.worker``; it reads messages as lines of JSON from stdin, and
 answers on stdout. When stdin ends before a run has, whoever carried it out has been killed.
@@ -16,26 +16,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.errors import LmEvalError
-from lm_eval_so.tracking.client import TrackingClient
-from lm_eval_so.tracking.messages import (
-    ALL,
-    MESSAGES,
-    Begin,
-    End,
-    EndSweep,
-    LiveMetrics,
-    Message,
-    Report,
-)
+from lm_eval_so.tracking.base import ALL, MESSAGES, End, Report, TrackedRun
+from lm_eval_so.tracking.follow import Follower
 from lm_eval_so.tracking.sweep import end_sweep
-from lm_eval_so.tracking.tracked import TrackedRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_PRIVATE = 0o077
-_TURN = 0.5  # seconds of work between two looks at the messages
+PRIVATE = 0o077  # umask
+_TURN = 0.2  # seconds of work between two looks at the messages
+_LAST_WORDS = 10.0  # seconds, when nobody waits any more
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # what could not be sent waits here, not in there
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # seconds
@@ -49,69 +40,58 @@ class Worker:
 
     def __init__(self, tell: Callable[[Report], object]) -> None:
         self._tell = tell
-        self._runs: dict[Path, TrackedRun] = {}
+        self._runs: dict[Path, Follower] = {}
         self._last: dict[Path, Report] = {}
-        self._umask = os.umask(_PRIVATE)
+        self._umask = os.umask(PRIVATE)
 
-    def take(self, message: Message) -> None:
+    def take(self, message: TrackedRun | End) -> None:
         """Carries out one message."""
-        run = self._runs.get(message.directory)
-        match message:
-            case Begin():
-                os.umask(_PRIVATE if message.private else self._umask)
-                self._runs[message.directory] = TrackedRun(message)
-            case LiveMetrics() if run:
-                run.live(message)
-            case End() if run:
-                del self._runs[message.directory]
-                run.end(message, self._tell)
-                self._tell(run.report(final=True))
-            case EndSweep():
-                self._tell(_sweep_ended(message))
+        directory = message.directory
+        try:
+            if isinstance(message, TrackedRun):
+                os.umask(PRIVATE if message.private else self._umask)
+                self._runs[directory] = Follower(message)
+            elif message.status is not None:
+                self._tell(end_sweep(message))
+            elif directory in self._runs:
+                self._tell(self._runs.pop(directory).end(message.timeout, self._tell))
+        except LmEvalError as error:
+            lack = Report(directory=directory, tracker=message.tracker, missing=ALL, final=True)
+            self._tell(lack.model_copy(update={"reason": str(error), "retryable": False}))
 
     def work(self) -> None:
-        """Logs what waits."""
+        """Sends what waits."""
         for directory, run in self._runs.items():
             run.work(_TURN)
-            report = run.report()
-            if self._last.get(directory) != report:
-                self._last[directory] = report
-                self._tell(report)
+            before, self._last[directory] = self._last.get(directory), run.report()
+            if before != self._last[directory]:
+                self._tell(self._last[directory])
 
     def orphaned(self) -> None:
         """Nobody is there any more."""
-        for run in self._runs.values():
-            run.killed()
+        for directory in list(self._runs):
+            self.take(End(directory=directory, timeout=_LAST_WORDS))
 
 
-def _sweep_ended(message: EndSweep) -> Report:
-    report = Report(directory=message.directory, final=True)
-    for uri in message.uris:
-        store = TrackingClient(uri)
-        try:
-            store.probe()
-            report = report.model_copy(update={"link": end_sweep(store, message)})
-        except LmEvalError as error:
-            lack = {"missing": ("the end of the sweep",), "reason": str(error)}
-            report = report.model_copy(update=lack)
-    return report
+def settle() -> None:
+    """Makes this process one that does nothing but tracking."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    logging.disable()
 
 
 def main() -> None:
     """Works until stdin ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)  # what MLflow prints is no answer
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    logging.disable()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what MLflow prints is no answer
+    settle()
 
     def tell(report: Report) -> None:
         with suppress(OSError):  # nobody is there any more, which the end of stdin says too
             print(report.model_dump_json(), file=answers, flush=True)
 
     worker = Worker(tell)
-    messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+    messages: queue.SimpleQueue[TrackedRun | End | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=[messages], daemon=True).start()
     while True:
         try:
@@ -121,24 +101,13 @@ def main() -> None:
             continue
         if message is None:
             break
-        try:
-            worker.take(message)
-        except LmEvalError as error:
-            tell(
-                Report(
-                    directory=message.directory,
-                    final=True,
-                    reason=str(error),
-                    missing=ALL,
-                    retryable=False,
-                )
-            )
+        worker.take(message)
         if messages.empty():
             worker.work()
     worker.orphaned()
 
 
-def _read(messages: queue.SimpleQueue[Message | None]) -> None:
+def _read(messages: queue.SimpleQueue[TrackedRun | End | None]) -> None:
     """Reads all the time, so that whoever writes never waits."""
     try:
         for line in sys.stdin.buffer:

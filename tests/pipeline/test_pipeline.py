@@ -468,7 +468,7 @@ class TestAServerThatIsAway:
                 again = MlflowServer(tmp_path / "server", port=server.port)
                 starting = threading.Thread(target=later.enter_context, args=[again])
                 starting.start()
-                ctx._store.wait(60)
+                ctx._client.wait(60)
                 ctx.log_param("a", 1)
                 starting.join()
             assert pipeline(server.uri).params == {"a": "1"}
@@ -540,7 +540,7 @@ class TestStatesThatMustNotStayRunning:
         ):
             step = ctx.step("s")
             step.__enter__()
-            step._node.tree.leave(step._node)  # it was on the way out when the signal came
+            ctx._tree.leave(step)  # it was on the way out when the signal came
             raise KeyboardInterrupt
         root = pipeline(database)
         assert (root.status, root.drawn()) == ("KILLED", {"s KILLED": {}})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.runner.errors import TrackingError, TrackingUnreachableError
-from lm_eval_so.tracking.address import how_to_look, tracking_uri
+from lm_eval_so.tracking.address import link_to, tracking_uri
 from lm_eval_so.tracking.claim import Claim
 from lm_eval_so.tracking.client import TrackingClient
 
@@ -33,35 +33,35 @@ def test_a_new_database_takes_several_processes_at_once(tmp_path: Path) -> None:
     ]
     outcomes = [(*process.communicate(timeout=100), process.returncode) for process in processes]
     assert [code for _, _, code in outcomes] == [0] * 4, outcomes
-    store = TrackingClient(uri)
-    runs = store.client.search_runs([store.experiment("one")])
+    client = TrackingClient(uri)
+    runs = client.raw.search_runs([client.experiment("one")])
     assert {run.info.run_id for run in runs} == {out.strip() for out, _, _ in outcomes}
 
 
 def test_a_deleted_experiment_is_told_with_the_way_out(database: str) -> None:
-    store = TrackingClient(database)
-    store.client.delete_experiment(store.experiment("gone"))
+    client = TrackingClient(database)
+    client.raw.delete_experiment(client.experiment("gone"))
     with pytest.raises(TrackingError, match=r"'gone' is deleted .* restore it, or name another"):
-        store.experiment("gone")
+        client.experiment("gone")
 
 
 def test_a_directory_keeps_its_run_even_if_it_was_killed_before_it_knew(
     database: str, tmp_path: Path
 ) -> None:
-    store = TrackingClient(database)
-    experiment_id = store.experiment("e")
+    client = TrackingClient(database)
+    experiment_id = client.experiment("e")
     before = Claim(tmp_path)
-    run_id = store.create_run(experiment_id, "r", {"lm_eval_so.key": before.key})
-    found, resumed = store.claimed_run(tmp_path, experiment_id, "r", {})
+    run_id = client.create_run(experiment_id, "r", {"lm_eval_so.key": before.key})
+    found, resumed = client.claimed_run(tmp_path, experiment_id, "r", {})
     assert (found, resumed) == (run_id, True)
 
 
 def test_a_run_that_was_deleted_is_not_gone_on_with(database: str, tmp_path: Path) -> None:
-    store = TrackingClient(database)
-    experiment_id = store.experiment("e")
-    first, _ = store.claimed_run(tmp_path, experiment_id, "r", {})
-    store.client.delete_run(first)
-    second, resumed = store.claimed_run(tmp_path, experiment_id, "r", {})
+    client = TrackingClient(database)
+    experiment_id = client.experiment("e")
+    first, _ = client.claimed_run(tmp_path, experiment_id, "r", {})
+    client.raw.delete_run(first)
+    second, resumed = client.claimed_run(tmp_path, experiment_id, "r", {})
     assert second != first
     assert not resumed
 
@@ -78,7 +78,7 @@ def test_no_password_is_told() -> None:
     with pytest.raises(TrackingError) as raised:
         TrackingClient("http://me:hunter2-hunter2@127.0.0.1:9").probe()
     assert "hunter2" not in str(raised.value)
-    assert "hunter2" not in how_to_look("http://me:hunter2@host", "1", "r")
+    assert "hunter2" not in link_to("http://me:hunter2@host", "1", "r")
 
 
 def test_the_address_is_the_given_one_else_the_variable_else_a_database(

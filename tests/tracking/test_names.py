@@ -9,7 +9,15 @@ from mlflow.entities import Param
 from mlflow.utils.validation import _validate_metric_name, _validate_param
 
 from lm_eval_so.runner.errors import TrackingError
-from lm_eval_so.tracking.names import batches, cell_name, fit, fit_name, flat, numbers, unique
+from lm_eval_so.tracking.names import (
+    batches,
+    cell_name,
+    flat,
+    numbers,
+    sanitise,
+    sanitise_name,
+    unique,
+)
 
 
 def test_nested_names_are_joined_by_dots() -> None:
@@ -20,34 +28,34 @@ def test_nested_names_are_joined_by_dots() -> None:
 @example("k" * 251)
 @example("가" * 300)
 def test_mlflow_takes_every_name_that_was_made_to_fit(key: str) -> None:
-    name = fit_name(key)
+    name = sanitise_name(key)
     _validate_param(name, "v")
     _validate_metric_name(name)
 
 
 @pytest.mark.parametrize("key", ["a", "a.b", "a b", "a/b", "a-b", "모델", "runner.auto.max"])
 def test_a_name_that_mlflow_takes_is_left_alone(key: str) -> None:
-    assert fit_name(key) == key
+    assert sanitise_name(key) == key
 
 
 @given(st.dictionaries(st.text(), st.text(max_size=20), max_size=8))
 @example({"a?b": "1", "a_b": "2", "a!b": "3"})
 def test_no_value_is_lost_to_another_of_its_name(values: dict[str, str]) -> None:
-    fitted = fit(values, 6000, "long")
+    fitted = sanitise(values, 6000, "long")
     assert len(fitted.values) == len(values)
     for name in fitted.values:
         _validate_param(name, "v")
-    kept = {content["key"]: content["value"] for content in fitted.whole.values()}
+    kept = {content["key"]: content["value"] for content in fitted.untruncated.values()}
     for key, value in values.items():
         assert kept.get(key, value) == value
         assert key in kept or fitted.values[key] == value
 
 
 def test_a_value_is_cut_to_the_limit_and_kept_whole() -> None:
-    fitted = fit({"p": "x" * 6001, "q": "y" * 6000}, 6000, "long")
+    fitted = sanitise({"p": "x" * 6001, "q": "y" * 6000}, 6000, "long")
     assert len(fitted.values["p"]) == 6000
     assert fitted.values["q"] == "y" * 6000
-    ((artifact, content),) = fitted.whole.items()
+    ((artifact, content),) = fitted.untruncated.items()
     assert artifact in fitted.values["p"]
     assert content == {"key": "p", "value": "x" * 6001}
 

@@ -1,4 +1,4 @@
-"""How long the end of a run waits for the process that speaks with MLflow."""
+"""How long the end of a run waits for the process that follows it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.tracking import process as module
-from lm_eval_so.tracking.messages import End
-from lm_eval_so.tracking.process import Feeder
+from lm_eval_so.tracking.base import End
+from lm_eval_so.tracking.process import TrackerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WORKER = """
 import sys, time
-from lm_eval_so.tracking.messages import MESSAGES, Report
+from lm_eval_so.tracking.base import MESSAGES, Report
 
 for line in sys.stdin.buffer:
     end = MESSAGES.validate_json(line)
@@ -29,31 +29,31 @@ for line in sys.stdin.buffer:
 
 
 @pytest.fixture
-def feeder(
+def process(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Feeder]:
+) -> Iterator[TrackerProcess]:
     """With a process that takes so many seconds for its first answer, and for the rest."""
     first, rest = request.param
     script = tmp_path / "worker.py"
     script.write_text(WORKER.format(first=first, rest=rest))
     monkeypatch.setattr(module, "_WORKER", [sys.executable, str(script)])
-    fed = Feeder()
-    yield fed
-    fed.close()
+    started = TrackerProcess()
+    yield started
+    started.close()
 
 
-@pytest.mark.parametrize("feeder", [(2, 0)], indirect=True)
-def test_the_time_counts_from_the_first_answer(feeder: Feeder, tmp_path: Path) -> None:
-    report = feeder.ask(End(directory=tmp_path, timeout=0.5), grace=0.5)
+@pytest.mark.parametrize("process", [(2, 0)], indirect=True)
+def test_the_time_counts_from_the_first_answer(process: TrackerProcess, tmp_path: Path) -> None:
+    report = process.ask(End(directory=tmp_path, timeout=0.5), grace=0.5)
     assert report is not None
     assert (report.final, report.missing) == (True, ())
 
 
-@pytest.mark.parametrize("feeder", [(0, 100)], indirect=True)
+@pytest.mark.parametrize("process", [(0, 100)], indirect=True)
 def test_after_the_first_answer_it_is_waited_for_no_longer_than_told(
-    feeder: Feeder, tmp_path: Path
+    process: TrackerProcess, tmp_path: Path
 ) -> None:
-    report = feeder.ask(End(directory=tmp_path, timeout=0.5), grace=0.5)
+    report = process.ask(End(directory=tmp_path, timeout=0.5), grace=0.5)
     assert report is not None
     assert (report.final, report.missing, report.reason) == (
         False,
@@ -62,11 +62,11 @@ def test_after_the_first_answer_it_is_waited_for_no_longer_than_told(
     )
 
 
-@pytest.mark.parametrize("feeder", [(100, 0)], indirect=True)
+@pytest.mark.parametrize("process", [(100, 0)], indirect=True)
 def test_who_wants_to_leave_does_not_wait_for_a_first_answer(
-    feeder: Feeder, tmp_path: Path
+    process: TrackerProcess, tmp_path: Path
 ) -> None:
-    report = feeder.ask(End(directory=tmp_path, timeout=0.2), grace=0.2, first=0)
+    report = process.ask(End(directory=tmp_path, timeout=0.2), grace=0.2, first=0)
     assert report is not None
     assert not report.final
     assert report.reason == "no answer in 0.2 s"

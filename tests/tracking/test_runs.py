@@ -21,6 +21,7 @@ from conftest import program, rows
 from lm_eval_so import RunConfig, TrackingConfig, run, run_async
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.tracking.client import TrackingClient
+from lm_eval_so.tracking.live import Lines
 from lm_eval_so.tracking.traces import Traces
 from support.fake_openai import FakeOpenAI, Received, Reply
 from support.mlflow_tree import MlflowServer, Node, tree
@@ -360,7 +361,7 @@ class TestMlflowThatIsAway:
         assert done.returncode == 0
         assert done.stderr.count("MLflow lacks the whole run") == 1
         assert "gopher" in done.stderr
-        assert "the same again sends it" not in done.stderr
+        assert "run the same command again" not in done.stderr
 
     def test_an_address_that_mlflow_has_given_up_is_told_in_one_sentence(
         self, command: Command, make_dataset: Callable[..., Path]
@@ -513,29 +514,30 @@ class TestTraces:
     ) -> None:
         monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
         report = run(make_dataset(10), TestFromPython.CONFIG)
-        store = TrackingClient(database)
-        experiment_id = store.experiment("e")
-        run_id = store.create_run(experiment_id, "r", {})
-        made = Traces(store, experiment_id, run_id, report.results_path, 1.0, resumed=False)
-        made.finish(time.monotonic(), lambda: None)
+        client = TrackingClient(database)
+        experiment_id = client.experiment("e")
+        run_id = client.create_run(experiment_id, "r", {})
+        lines = Lines(report.results_path)
+        made = Traces(client, experiment_id, run_id, lines, 1.0, resumed=False)
+        made.finish(time.monotonic())
         assert made.missing() == ["traces (9)"]
-        made.finish(time.monotonic() + 60, lambda: None)
+        made.finish(time.monotonic() + 60)
         assert made.missing() == []
 
     def test_follow_a_file_that_is_put_in_order_under_them(
         self, make_dataset: Callable[..., Path], database: str
     ) -> None:
         report = run(make_dataset(10), TestFromPython.CONFIG)
-        store = TrackingClient(database)
-        experiment_id = store.experiment("e")
-        run_id = store.create_run(experiment_id, "r", {})
-        made = Traces(store, experiment_id, run_id, report.results_path, 0.0, resumed=False)
+        client = TrackingClient(database)
+        experiment_id = client.experiment("e")
+        run_id = client.create_run(experiment_id, "r", {})
+        made = Traces(client, experiment_id, run_id, Lines(report.results_path), 0.0, resumed=False)
         made.follow(time.monotonic() + 60)
         text = report.results_path.read_bytes()
         report.results_path.write_bytes(b"{" + text + text)
         made.follow(time.monotonic() + 60)
         report.results_path.write_bytes(text)
-        made.finish(time.monotonic() + 60, lambda: None)
+        made.finish(time.monotonic() + 60)
         assert made.missing() == []
 
     def test_for_which_there_is_no_time_are_counted_and_sent_later(

@@ -26,6 +26,7 @@ TEXT_KEYS = frozenset(
         "backend.default_model",
         "engine.kind",
         "runner.trace_prefix",
+        "tracking.kind",
         "tracking.uri",
         "tracking.experiment",
         "tracking.run_name",

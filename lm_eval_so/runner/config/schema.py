@@ -1,5 +1,6 @@
 """The composed config as values: one model per group; unknown keys are errors."""
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,12 +15,13 @@ from pydantic import (
 )
 
 from lm_eval_so.runner.models import RunConfig
-from lm_eval_so.runner.text.wording import Told
+from lm_eval_so.runner.text.wording import Told, nearest
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
 _MOST_REPEATS = 10_000
+_TRACKERS = ("none", "mlflow")
 
 
 def _at_home(path: Path) -> Path:
@@ -188,6 +190,7 @@ class TrackingConfig(Config):
     """Where the run is tracked while it runs; no option here changes an answer.
 
     Attributes:
+        kind: Which tracker: ``none``, ``mlflow``, or an entry point in ``lm_eval_so.trackers``.
         uri: Address of MLflow; None uses ``MLFLOW_TRACKING_URI``, else a database in the output
             root.
         experiment: Name of MLflow's experiment; None uses the dataset's id.
@@ -201,7 +204,7 @@ class TrackingConfig(Config):
         drain_timeout: Seconds that the end of the run waits for MLflow, after its first answer.
     """
 
-    kind: Literal["none", "mlflow"] = "none"
+    kind: str = "none"
     uri: Annotated[str, Field(min_length=1)] | None = None
     experiment: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     run_name: Annotated[str, Field(min_length=1)] | None = None
@@ -211,6 +214,16 @@ class TrackingConfig(Config):
     traces: bool = False
     trace_share: Annotated[float, Field(ge=0, le=1)] = 1.0
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+
+    @field_validator("kind")
+    @classmethod
+    def _is_known(cls, kind: str) -> str:
+        if kind not in _TRACKERS:
+            known = [*_TRACKERS, *entry_points(group="lm_eval_so.trackers").names]
+            if kind not in known:
+                hint = nearest(kind, known)
+                raise ValueError(f"unknown tracker {kind!r}{hint} (known: {', '.join(known)})")
+        return kind
 
 
 class ComposedConfig(Config):

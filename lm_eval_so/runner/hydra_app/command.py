@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lm_eval_so.runner.config.schema import RunPlan
     from lm_eval_so.runner.sweep.cell import CellOutcome
-    from lm_eval_so.tracking.process import Feeder
+    from lm_eval_so.tracking.process import TrackerProcess
 
 
 class Command:
@@ -34,7 +34,7 @@ class Command:
         self._sweep_folder: Path | None = None
         self._tracking_uris: set[str] = set()
         self._sweep_exit_code: int | None = None
-        self._feeder: Feeder | None = None
+        self._tracker: TrackerProcess | None = None
 
     def run(self, number: int, cell: Callable[[], CellOutcome]) -> CellOutcome:
         """Runs a cell in this process and keeps its outcome.
@@ -63,13 +63,13 @@ class Command:
             return self._sweep_exit_code
         return max((cell.exit_code for cell in self.outcomes.values()), default=ExitCode.OK)
 
-    def feeder(self) -> Feeder:
-        """What speaks with MLflow, for all cells of this process; started when first needed."""
-        if self._feeder is None:
-            from lm_eval_so.tracking.process import Feeder
+    def tracker(self) -> TrackerProcess:
+        """Follows the runs of all cells of this process; started when first needed."""
+        if self._tracker is None:
+            from lm_eval_so.tracking.process import TrackerProcess
 
-            self._feeder = Feeder()
-        return self._feeder
+            self._tracker = TrackerProcess()
+        return self._tracker
 
     def end_tracking(self, exit_code: int) -> None:
         """Ends the sweep's run in MLflow, if it has one.
@@ -86,13 +86,13 @@ class Command:
             return
         from lm_eval_so.tracking.sweep import tell_end
 
-        tell_end(self.feeder, folder, self._tracking_uris, exit_code)
+        tell_end(self.tracker, folder, self._tracking_uris, exit_code)
 
     def close(self) -> None:
-        """Ends what speaks with MLflow."""
-        if self._feeder is not None:
-            self._feeder.close()
-            self._feeder = None
+        """Ends the process that follows runs."""
+        if self._tracker is not None:
+            self._tracker.close()
+            self._tracker = None
 
 
 def _tracking_uri(plan: RunPlan) -> str | None:

@@ -86,7 +86,7 @@ class HydraTask:
         command = self.command
         try:
             outcome = command.run(
-                number, lambda: run_cell(composed, command.resume_command, command.feeder, place)
+                number, lambda: run_cell(composed, command.resume_command, command.tracker, place)
             )
         finally:
             if self._elsewhere:

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan
     from lm_eval_so.runner.run.observer import Observer
     from lm_eval_so.runner.run.report import RunReport
-    from lm_eval_so.tracking.observer import MlflowTracking
-    from lm_eval_so.tracking.process import Feeder
+    from lm_eval_so.tracking.process import TrackerProcess, Tracking
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 def run_cell(
     composed: DictConfig,
     resume_command: str,
-    feeder: Callable[[], Feeder],
+    tracker: Callable[[], TrackerProcess],
     place: CellPlace | None = None,
 ) -> CellOutcome:
     """Validates, runs, reports.
@@ -49,7 +48,7 @@ def run_cell(
     Args:
         composed: What Hydra composed.
         resume_command: The command that goes on with the run.
-        feeder: Gives what speaks with MLflow, where it is needed.
+        tracker: Gives the process that follows runs, where it is needed.
         place: In a sweep; None for a run of its own.
     """
     parallel = place is not None and place.parallel
@@ -58,7 +57,7 @@ def run_cell(
         check_objective(plan.objective)
         limits = plan.limits_folder(parallel=parallel)
         observers = _observers(plan.options, parallel=parallel)
-        tracking = _tracking(plan, feeder, place)
+        tracking = _tracking(plan, tracker, place)
         if tracking is not None:
             observers.append(tracking)
         with (
@@ -106,22 +105,22 @@ def _observers(options: RunnerOptions, *, parallel: bool) -> list[Observer]:
 
 
 def _tracking(
-    plan: RunPlan, feeder: Callable[[], Feeder], place: CellPlace | None
-) -> MlflowTracking | None:
+    plan: RunPlan, tracker: Callable[[], TrackerProcess], place: CellPlace | None
+) -> Tracking | None:
     if plan.tracking.kind == "none":
         return None
-    from lm_eval_so.tracking.observer import tracking_of
+    from lm_eval_so.tracking.process import Tracking
 
     if place is None:
-        return tracking_of(plan, feeder())
-    return tracking_of(plan, feeder(), place.sweep, place.label)
+        return Tracking(plan, tracker())
+    return Tracking(plan, tracker(), place.sweep, place.label)
 
 
-def _finish(tracking: MlflowTracking, report: RunReport, *, alone: bool) -> None:
+def _finish(tracking: Tracking, report: RunReport, *, alone: bool) -> None:
     tracked = tracking.finish(hurry=report.summary is None)
     if tracked is None:
         return
     if tracked.link and alone:
-        show(f"mlflow    {tracked.link}")  # below the other paths
+        show(f"{tracked.tracker.lower():<9} {tracked.link}")  # below the other paths
     if tracked.warning:
         _LOG.warning(tracked.warning)
