@@ -27,13 +27,14 @@ def report(make_dataset: Callable[..., Path]) -> RunReport:
 def test_they_add_up_to_the_summary(report: RunReport) -> None:
     metadata = read_metadata(report.run_dir)
     assert metadata is not None
-    live = LiveMetrics(report.results_path, metadata["started_at"]).read()
+    live = LiveMetrics(report.results_path, metadata.started_at).read()
     assert live["live/done"] == 10
-    assert live.items() >= live_metrics(metadata["summary"]).items()
+    assert metadata.summary is not None
+    assert live.items() >= live_metrics(metadata.summary).items()
 
 
 def test_answers_of_an_earlier_command_are_done_and_nothing_else(report: RunReport) -> None:
-    metrics = LiveMetrics(report.results_path, datetime.now(UTC).isoformat())
+    metrics = LiveMetrics(report.results_path, datetime.now(UTC))
     live = metrics.read()
     assert (live["live/done"], live["live/tokens"], live["live/failed"]) == (10, 0, 0)
     assert metrics.read()["live/done"] == 10

@@ -140,7 +140,7 @@ def test_what_is_no_run_is_one_sentence_and_the_others_are_sent(
     assert [line.split(": ")[0] for line in lines] == ["empty", "nowhere", "torn", "other"]
     assert "no run directory" in lines[0]
     assert "cannot be read" in lines[2]
-    assert "is damaged: it has no dataset" in lines[3]
+    assert "cannot be read (state: Field required)" in lines[3]
     assert only(database).status == "FINISHED"
     with pytest.raises(SystemExit) as ended:
         main(["--help"])

@@ -43,8 +43,8 @@ class JsonTracker(Tracker):
     def ended(self, metadata):
         if self.run.tracking.experiment == "broken":
             raise KeyError("a bug")
-        row = {"dir": self.run.directory.name, "label": self.run.label, "state": metadata["state"]}
-        row |= metadata["summary"]["status_counts"]
+        row = {"dir": self.run.directory.name, "label": self.run.label, "state": metadata.state}
+        row |= metadata.summary.status_counts
         yield Entry("the row", lambda: self._append(row))
 
     def _append(self, row):

@@ -9,8 +9,7 @@ import pytest
 
 from lm_eval_so import RunConfig, run
 from lm_eval_so.runner.errors import NewerVersionError, StoreError
-from lm_eval_so.tracking.client import TrackingClient
-from lm_eval_so.tracking.directory import log_directory
+from lm_eval_so.tracking.base import metadata_of
 from lm_eval_so.tracking.record import results_table
 from lm_eval_so.utils import PipelineContext
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lm_eval_so import RunReport
-
-STORE = TrackingClient("sqlite:///never-opened.db")
 
 
 @pytest.fixture
@@ -33,13 +30,13 @@ def report(make_dataset: Callable[..., Path]) -> RunReport:
 def test_a_damaged_file_is_one_sentence(report: RunReport, text: str) -> None:
     report.metadata_path.write_text(text)
     with pytest.raises(StoreError, match=r"run_metadata\.json cannot be read"):
-        log_directory(STORE, report.run_dir)
+        metadata_of(report.run_dir)
 
 
 def test_a_newer_release_is_named(report: RunReport) -> None:
     report.metadata_path.write_text(json.dumps({"schema_version": 2}))
     with pytest.raises(NewerVersionError, match=r"run_metadata\.json has schema_version 2"):
-        log_directory(STORE, report.run_dir)
+        metadata_of(report.run_dir)
 
 
 def test_lines_of_a_newer_release_are_no_table(report: RunReport) -> None:

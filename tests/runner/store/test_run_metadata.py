@@ -128,7 +128,7 @@ def test_a_file_of_an_earlier_release_has_defaults_for_what_came_later(age: int)
     assert parse_metadata(value.to_json(), PATH) == value
 
 
-def test_keys_of_others_are_passed_over() -> None:
+def test_keys_of_others_are_kept_and_change_nothing() -> None:
     more = {"x": [1], "이름": None}
     fields = {
         **FULL,
@@ -136,7 +136,9 @@ def test_keys_of_others_are_passed_over() -> None:
         "dataset": {**FULL["dataset"], **more},
         "summary": {**SUMMARY, **more},
     }
-    assert parsed(fields) == parsed(FULL)
+    found = parsed(fields)
+    assert found.model_extra == more
+    assert found.model_dump(exclude={*more}) == (parsed(FULL).model_dump())
 
 
 def test_a_file_without_a_version_is_one_of_the_first() -> None:
