@@ -5,11 +5,11 @@ import queue
 import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from lm_eval_so.runner.backends.base import ChatBackend, Send
 from lm_eval_so.runner.backends.function import backend_of
@@ -22,16 +22,12 @@ from lm_eval_so.runner.config.schema import (
 )
 from lm_eval_so.runner.errors import RunningLoopError
 from lm_eval_so.runner.models import RunConfig, RunResult
+from lm_eval_so.runner.progress.observed_run import ObservedRun, observed_run
 from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.observer import NullObserver
-from lm_eval_so.runner.run.prepare import prepare
 from lm_eval_so.runner.run.report import RunReport
-from lm_eval_so.runner.run.run import Run
 from lm_eval_so.runner.run.signals import InterruptedRunError
-
-if TYPE_CHECKING:
-    from lm_eval_so.tracking.process import Tracking
 
 DatasetPath = str | PathLike[str]
 _AHEAD = 1024
@@ -92,10 +88,10 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> 
 def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
     """`run`, with a report also of what stopped it; `complete` raises that."""
     _refuse_in_a_loop()
-    with _prepared(dataset, config, how) as (prepared, finish):
+    with _opened(dataset, config, how) as opened:
         heed_signals = how.get("handle_signals", True)
-        report = event_loop.run(prepared.carry_out(heed_signals=heed_signals))
-        finish(report)
+        report = event_loop.run(opened.run.carry_out(heed_signals=heed_signals))
+        _end_tracking(opened, report)
         return report
 
 
@@ -107,9 +103,9 @@ async def run_async(
     Signals are the program's: a Ctrl-C that cancels the task, as it does under `asyncio.run`, gives
     up what is in flight. With ``handle_signals=True`` it is waited for, as in `run`.
     """
-    with _prepared(dataset, config, how) as (prepared, finish):
-        report = await prepared.carry_out(heed_signals=how.get("handle_signals", False))
-        await asyncio.to_thread(finish, report)
+    with _opened(dataset, config, how) as opened:
+        report = await opened.run.carry_out(heed_signals=how.get("handle_signals", False))
+        await asyncio.to_thread(_end_tracking, opened, report)
         return complete(report)
 
 
@@ -121,11 +117,11 @@ async def stream_async(
     A reader that falls behind slows the run; one that leaves ends it, keeping what was received.
     """
     ahead: asyncio.Queue[RunResult | None] = asyncio.Queue(_AHEAD)
-    with _prepared(dataset, config, how, _Forward(ahead)) as (prepared, finish):
+    with _opened(dataset, config, how, _Forward(ahead)) as opened:
 
         async def carry_out() -> RunReport:
             try:
-                return await prepared.carry_out(heed_signals=how.get("handle_signals", False))
+                return await opened.run.carry_out(heed_signals=how.get("handle_signals", False))
             finally:
                 await ahead.put(None)
 
@@ -134,13 +130,13 @@ async def stream_async(
             while (result := await ahead.get()) is not None:
                 yield result
         except BaseException:  # the reader left, or was cancelled
-            prepared.stop.request(asyncio.CancelledError())
+            opened.run.stop.request(asyncio.CancelledError())
             while not task.done():
                 _empty(ahead.get_nowait)  # so that nothing waits for a place in the queue
                 await asyncio.wait([task], timeout=_POLL)
             raise
         report = await task
-        await asyncio.to_thread(finish, report)
+        await asyncio.to_thread(_end_tracking, opened, report)
         complete(report)
 
 
@@ -209,34 +205,15 @@ class _Forward(NullObserver):
         await self._ahead.put(read())
 
 
-@contextmanager
-def _prepared(
+def _opened(
     dataset: DatasetPath, config: RunConfig, how: RunKeywords, *observers: NullObserver
-) -> Iterator[tuple[Run, Callable[[RunReport], object]]]:
-    """The run, and what is to be called with its report."""
-    plan = _plan(dataset, config, how)
+) -> AbstractContextManager[ObservedRun]:
     backend = backend_of(how.get("backend"), config)
-    if plan.tracking.kind == "none":
-        with Run(
-            prepare(plan, backend), *observers, share_limits_in=plan.limits_folder()
-        ) as prepared:
-            yield prepared, lambda _: None
-        return
-    from lm_eval_so.tracking.process import TrackerProcess, Tracking  # noqa: PLC0415 - as above
-
-    process = TrackerProcess()
-    tracking = Tracking(plan, process)
-    try:
-        with Run(
-            prepare(plan, backend), *observers, tracking, share_limits_in=plan.limits_folder()
-        ) as prepared:
-            yield prepared, partial(_finish, tracking)
-    finally:
-        process.close(wait=False)  # there may be an event loop that must not wait
+    return observed_run(_plan(dataset, config, how), *observers, backend=backend)
 
 
-def _finish(tracking: "Tracking", report: RunReport) -> None:
-    tracked = tracking.finish(hurry=report.summary is None)
+def _end_tracking(opened: ObservedRun, report: RunReport) -> None:
+    tracked = opened.end_tracking(report)
     if tracked is not None and tracked.warning:
         warnings.warn(tracked.warning, stacklevel=2)
 

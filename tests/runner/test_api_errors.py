@@ -158,8 +158,8 @@ def test_what_is_no_backend_is_one_sentence(
             "budget.usd must be greater than 0, got -1",
         ),
         (
-            lambda: TrackingConfig(kind="wandb"),  # type: ignore[arg-type]
-            "kind must be 'none' or 'mlflow', got 'wandb'",
+            lambda: TrackingConfig(kind="wandb"),
+            "kind: unknown tracker 'wandb' (known: none, mlflow)",
         ),
     ],
 )

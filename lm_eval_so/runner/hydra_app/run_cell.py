@@ -16,11 +16,10 @@ from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.progress.ending import explain
 from lm_eval_so.runner.progress.final_table import one_line, print_report
 from lm_eval_so.runner.progress.log_lines import LogProgress
+from lm_eval_so.runner.progress.observed_run import SweepPlace, observed_run
 from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.log import show_log
-from lm_eval_so.runner.run.prepare import prepare
-from lm_eval_so.runner.run.run import Run
 from lm_eval_so.runner.sweep.cell import CellOutcome, CellPlace
 from lm_eval_so.runner.sweep.objective import check_objective, objective_of
 
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan
+    from lm_eval_so.runner.progress.observed_run import ObservedRun
     from lm_eval_so.runner.run.observer import Observer
     from lm_eval_so.runner.run.report import RunReport
-    from lm_eval_so.tracking.process import TrackerProcess, Tracking
+    from lm_eval_so.tracking.process import TrackerProcess
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,47 +47,51 @@ def run_cell(
 
     Args:
         composed: What Hydra composed.
-        resume_command: The command that goes on with the run.
+        resume_command: The command that resumes the run.
         tracker: Gives the process that follows runs, where it is needed.
         place: In a sweep; None for a run of its own.
     """
-    parallel = place is not None and place.parallel
     try:
         plan = plan_from(composed)
         check_objective(plan.objective)
-        limits = plan.limits_folder(parallel=parallel)
-        observers = _observers(plan.options, parallel=parallel)
-        tracking = _tracking(plan, tracker, place)
-        if tracking is not None:
-            observers.append(tracking)
-        with (
-            Run(prepare(plan), *observers, share_limits_in=limits) as run,
-            show_log(plan.options.log_level, run.redactor, quiet=parallel),
-        ):
-            if place is not None and not parallel:
-                _LOG.info("cell %s", _words(place))
-            report = event_loop.run(run.carry_out())
-            if place is None:
-                print_report(report, Console())
-            else:
-                line = f"[{_words(place)}] {one_line(report)}"
-                if plan.objective is not None:
-                    line += f"; {plan.objective} = {objective_of(report, plan.objective)}"
-                Console().print(line, soft_wrap=True, markup=False, highlight=False)
-            if tracking is not None:
-                _finish(tracking, report, alone=place is None)
-            error = (
-                run.redactor.text(explain(report, None if place else resume_command) or "") or None
-            )
-            return CellOutcome(report.exit_code, error, objective_of(report, plan.objective))
+        return _run(plan, resume_command, tracker, place)
     except LmEvalError as error:
-        cell = f"[{_words(place)}] " if place else ""
+        cell = f"[{_label(place)}] " if place else ""
         sentence = Redactor(secrets_in_environment()).text(str(error))
         tell(f"{cell}error: {sentence}")
         return CellOutcome(ExitCode.NOT_CARRIED_OUT, sentence)
 
 
-def _words(place: CellPlace) -> str:
+def _run(
+    plan: RunPlan,
+    resume_command: str,
+    tracker: Callable[[], TrackerProcess],
+    place: CellPlace | None,
+) -> CellOutcome:
+    parallel = place is not None and place.parallel
+    where = SweepPlace(place.sweep, place.label, parallel) if place else None
+    observers = _observers(plan.options, parallel=parallel)
+    with (
+        observed_run(plan, *observers, tracker=tracker, place=where) as opened,
+        show_log(plan.options.log_level, opened.run.redactor, quiet=parallel),
+    ):
+        if place is not None and not parallel:
+            _LOG.info("cell %s", _label(place))
+        report = event_loop.run(opened.run.carry_out())
+        objective = objective_of(report, plan.objective)
+        if place is None:
+            print_report(report, Console())
+        else:
+            line = f"[{_label(place)}] {one_line(report)}"
+            if plan.objective is not None:
+                line += f"; {plan.objective} = {objective}"
+            Console().print(line, soft_wrap=True, markup=False, highlight=False)
+        _end_tracking(opened, report, shows_link=place is None)
+        reason = explain(report, None if place else resume_command) or ""
+        return CellOutcome(report.exit_code, opened.run.redactor.text(reason) or None, objective)
+
+
+def _label(place: CellPlace) -> str:
     total = "" if place.total is None else f"/{place.total}"
     return f"{place.number}{total}{' ' * bool(place.label)}{place.label}"
 
@@ -104,23 +108,11 @@ def _observers(options: RunnerOptions, *, parallel: bool) -> list[Observer]:
     return observers
 
 
-def _tracking(
-    plan: RunPlan, tracker: Callable[[], TrackerProcess], place: CellPlace | None
-) -> Tracking | None:
-    if plan.tracking.kind == "none":
-        return None
-    from lm_eval_so.tracking.process import Tracking
-
-    if place is None:
-        return Tracking(plan, tracker())
-    return Tracking(plan, tracker(), place.sweep, place.label)
-
-
-def _finish(tracking: Tracking, report: RunReport, *, alone: bool) -> None:
-    tracked = tracking.finish(hurry=report.summary is None)
+def _end_tracking(opened: ObservedRun, report: RunReport, *, shows_link: bool) -> None:
+    tracked = opened.end_tracking(report)
     if tracked is None:
         return
-    if tracked.link and alone:
+    if tracked.link and shows_link:
         show(f"{tracked.tracker.lower():<9} {tracked.link}")  # below the other paths
     if tracked.warning:
         _LOG.warning(tracked.warning)
