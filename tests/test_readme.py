@@ -57,7 +57,7 @@ COMMANDS = commands(README)
 NOT_HERE = {"make check", "make test"}  # this test is a part of them
 SLURM = "submitit_slurm"
 ADDRESS = "http://localhost:8000/v1"
-SIDE_BY_SIDE = "python -m lm_eval_so.runner.sweep "
+OF_EARLIER_RUNS = ("python -m lm_eval_so.runner.sweep ", "python -m lm_eval_so.tracking ")
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_each_command_works_as_it_stands(
     if line.startswith("source "):
         (BIN / "activate").stat()
         return
-    if line.startswith(SIDE_BY_SIDE):  # there has to be something to look at
+    if line.startswith(OF_EARLIER_RUNS):  # there have to be some
         earlier = bash("lm-eval-so -m backend=simulated model=one,two", checkout, environment)
         assert earlier.returncode == 0, earlier.stderr
     done = bash(here(line, server), checkout, environment)
