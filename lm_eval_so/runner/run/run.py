@@ -21,10 +21,10 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import Outcome, RunRequest
 from lm_eval_so.runner.run.feed import OwedFeed
-from lm_eval_so.runner.run.final import FinalFile
 from lm_eval_so.runner.run.log import run_log
 from lm_eval_so.runner.run.metadata import MetadataWriter
 from lm_eval_so.runner.run.observer import Observer, Started
+from lm_eval_so.runner.run.order import FinalFile
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.run.report import RunReport, public_fault, verdict
