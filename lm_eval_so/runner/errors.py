@@ -79,18 +79,12 @@ class ForeignRunError(StoreError):
 
 
 class NewerVersionError(StoreError):
-    """A newer release wrote the file.
-
-    Args:
-        where: Path of the file.
-        found: The ``schema_version`` that stands there.
-        understood: The newest one that this release knows.
-    """
+    """The file has a ``schema_version`` above the newest one that this release knows."""
 
     def __init__(self, where: object, found: float, understood: int) -> None:
         super().__init__(
             f"{where} has schema_version {found}, and this release of lm-eval-so understands up to "
-            f"{understood}; update lm-eval-so to go on with it"
+            f"{understood}; update lm-eval-so to resume"
         )
 
 
@@ -118,7 +112,7 @@ class BudgetSpentError(LmEvalError):
     def __init__(self, unit: str, taken: float, bound: float) -> None:
         super().__init__(
             f"the budget is spent ({taken:,.12g} of {bound:,.12g} {unit}); the same command with a "
-            f"larger runner.budget.{unit} goes on from here"
+            f"larger runner.budget.{unit} resumes it"
         )
 
 

@@ -109,15 +109,14 @@ class SyncEngine:
 
 
 def _stack(setup: EngineSetup) -> Stack:
-    stop, spent = setup.stop, setup.spent
+    stop = setup.stop
     return Stack(
         setup.backend,
         setup.options,
         stopping=lambda: bool(stop),
         give_up=stop.request,
         price=setup.price,
-        keep_spent=spent.write if spent else lambda _: None,
-        keep_spent_soon=spent.write_soon if spent else lambda _: None,
+        spent=setup.spent,
         share_limits_in=setup.share_limits_in,
         samples=setup.samples,
     )

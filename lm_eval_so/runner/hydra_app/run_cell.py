@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.progress.ending import explain
 from lm_eval_so.runner.progress.final_table import one_line, print_report
-from lm_eval_so.runner.progress.log_lines import LogProgress
+from lm_eval_so.runner.progress.mode import progress_of
 from lm_eval_so.runner.progress.observed_run import SweepPlace, observed_run
 from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-    from lm_eval_so.runner.config.schema import RunnerOptions, RunPlan
+    from lm_eval_so.runner.config.schema import RunPlan
     from lm_eval_so.runner.progress.observed_run import ObservedRun
-    from lm_eval_so.runner.run.observer import Observer
     from lm_eval_so.runner.run.report import RunReport
     from lm_eval_so.tracking.process import TrackerProcess
 
@@ -70,9 +68,9 @@ def _run(
 ) -> CellOutcome:
     parallel = place is not None and place.parallel
     where = SweepPlace(place.sweep, place.label, parallel) if place else None
-    observers = _observers(plan.options, parallel=parallel)
+    progress = progress_of(plan.options, parallel=parallel)
     with (
-        observed_run(plan, *observers, tracker=tracker, place=where) as opened,
+        observed_run(plan, *progress, tracker=tracker, place=where) as opened,
         show_log(plan.options.log_level, opened.run.redactor, quiet=parallel),
     ):
         if place is not None and not parallel:
@@ -94,18 +92,6 @@ def _run(
 def _label(place: CellPlace) -> str:
     total = "" if place.total is None else f"/{place.total}"
     return f"{place.number}{total}{' ' * bool(place.label)}{place.label}"
-
-
-def _observers(options: RunnerOptions, *, parallel: bool) -> list[Observer]:
-    mode = options.progress
-    if mode == "auto":
-        mode = "none" if parallel else "bar" if sys.stderr.isatty() else "log"
-    observers: list[Observer] = [LogProgress(lines=mode == "log")]
-    if mode == "bar":
-        from lm_eval_so.runner.progress.bar import BarProgress
-
-        observers.append(BarProgress(Console(stderr=True)))
-    return observers
 
 
 def _end_tracking(opened: ObservedRun, report: RunReport, *, shows_link: bool) -> None:

@@ -22,8 +22,8 @@ from lm_eval_so.runner.store.files import (
 from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.lock import DirectoryLock
-from lm_eval_so.runner.store.metadata import METADATA, check_owner, write_metadata
-from lm_eval_so.runner.store.owner import Asked, may_go_on
+from lm_eval_so.runner.store.metadata import METADATA, write_metadata
+from lm_eval_so.runner.store.owner import Asked, check_owner, may_go_on
 from lm_eval_so.runner.store.results import (
     RESULTS,
     ResultsFile,

@@ -1,15 +1,10 @@
-"""``run_metadata.json`` of a run directory: written, read, and asked whose the directory is."""
+"""``run_metadata.json`` of a run directory: written and read."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from lm_eval_so.runner.errors import ForeignRunError, StoreError
-from lm_eval_so.runner.masking.options import shown
-from lm_eval_so.runner.masking.redactor import Redactor
+from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.store.files import is_full, replace_file, sync_file
-from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import (
     Owner,
     RunMetadata,
@@ -84,50 +79,3 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise damaged(path, error) from error
-
-
-def check_owner(
-    directory: Path, identity: Mapping[str, Any], redactor: Redactor | None = None
-) -> None:
-    """Makes sure that the directory is new, or belongs to the same identity.
-
-    Compared is what may be written; earlier versions wrote more.
-
-    Raises:
-        ForeignRunError: It holds something else; the message names the keys that differ.
-        NewerVersionError: A newer release wrote it.
-    """
-    owner = read_owner(directory)
-    if owner is None:
-        if _holds_results(directory / RESULTS):
-            raise ForeignRunError(
-                f"{directory} holds a {RESULTS} but no {METADATA}, so whose it is cannot be told; "
-                "choose another output_dir"
-            )
-        return
-    public = (redactor or Redactor()).data
-    try:
-        differing = _differences(public(shown(owner.identity)), public(shown(identity)), "")
-    except RecursionError as error:
-        raise damaged(directory / METADATA, "its identity is nested too deep") from error
-    if differing:
-        raise ForeignRunError(
-            f"{directory} belongs to another configuration: {'; '.join(differing)}; choose another "
-            "output_dir, or leave it out"
-        )
-
-
-def _holds_results(path: Path) -> bool:
-    """Whether there is a line; an empty file is what a command left that went no further."""
-    return path.exists() and path.stat().st_size > 0
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[str]:
-    found: list[str] = []
-    for key in sorted({*old, *new}):
-        before, now = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(now, dict):
-            found += _differences(before, now, f"{prefix}{key}.")
-        elif before != now:
-            found.append(f"{prefix}{key} is {before!r} there and {now!r} here")
-    return found

@@ -31,6 +31,7 @@ from typing import Any
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import AutoConcurrency, RunnerOptions
 from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
+from lm_eval_so.runner.store.spent import SpentFile
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
 from lm_eval_so.runner.strategy.base import Strategy, fold
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
@@ -48,7 +49,6 @@ from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
 from lm_eval_so.runner.strategy.retry import Retry, as_outcome
 from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.strategy.timeout import InFlight, Timeout
-from lm_eval_so.runner.summary.amount import Amount
 
 _SAMPLES_A_SLOT = 16
 _LEAST_START, _MOST_START = 8, 32
@@ -65,8 +65,7 @@ class Stack:
         stopping: Whether the run is stopping, so that nothing is tried again.
         give_up: Ends the run.
         price: Of the model; a budget in US dollars needs one.
-        keep_spent: Stores what the run has taken, before each attempt.
-        keep_spent_soon: The same after an attempt, with the next or within a second or two.
+        spent: Keeps what the run has taken; None keeps nothing.
         share_limits_in: Folder through which processes share the limits; None for this one alone.
         samples: Samples of the run; decides where ``auto`` starts.
         clock: Seconds; never goes back. Every strategy reads it.
@@ -85,13 +84,13 @@ class Stack:
         stopping: Callable[[], bool],
         give_up: Callable[[BackendUnusableError | BudgetSpentError], None],
         price: Price | None = None,
-        keep_spent: Callable[[Amount], None] = lambda _: None,
-        keep_spent_soon: Callable[[Amount], None] = lambda _: None,
+        spent: SpentFile | None = None,
         share_limits_in: Path | None = None,
         samples: int = 1,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._clock, self._sleep = clock, sleep
         self.in_flight = InFlight()
         self.limiter = limiter_for(
             backend.limit_scope, options, share_limits_in, clock=clock, sleep=sleep
@@ -103,38 +102,10 @@ class Stack:
             clock=clock,
         )
         self.slots = Slots(self.adaptive.limit)
-        breaker = Breaker(give_up=give_up, remedy=backend.remedy)
-        outage = OutageGuard(
-            options.breaker.wait,
-            breaker=breaker,
-            in_flight=lambda: self.slots.taken,
-            stopping=stopping,
-            clock=clock,
-            sleep=sleep,
-        )
-        self.evidence = Evidence(breaker, stopping=stopping)
-        estimate = TokenEstimate({**backend.defaults, **backend.config.parameters})
-        self.spending = Spending(price, estimate, keep_spent, keep_spent_soon)
-        pauses = Pauses(self.limiter, options.longest_pause, give_up, clock=clock)
-
-        self.strategies: list[Strategy] = [
-            FaultBoundary(),
-            Timeout(options.timeout, self.in_flight, clock=clock),
-            self.spending,
-            outage.watch,
-            breaker.gate,
-            outage.gate,
-            self.start_rate,
-            RateLimit(self.limiter, pauses, estimate),
-            Budget(options.budget, self.spending, give_up),
-            outage.gate,
-            Concurrency(self.slots, self.adaptive, clock=clock),
-            outage,
-            self.evidence,
-            Retry(options, stopping=stopping, sleep=sleep),
-            self.evidence.under_way,
-        ]
-        self.settle = as_outcome(fold(backend.send, self.strategies))
+        self._estimate = TokenEstimate({**backend.defaults, **backend.config.parameters})
+        keeping = (spent.write, spent.write_soon) if spent else ()
+        self.spending = Spending(price, self._estimate, *keeping)
+        self._assemble(backend, options, stopping, give_up)
 
     def record(self) -> dict[str, Any]:
         """What the strategies found out, for ``run_metadata.json``."""
@@ -144,6 +115,43 @@ class Stack:
             "limits_per_minute": self.limiter.per_minute,
             "starts_per_s": self.start_rate.per_second,
         }
+
+    def _assemble(
+        self,
+        backend: ChatBackend,
+        options: RunnerOptions,
+        stopping: Callable[[], bool],
+        give_up: Callable[[BackendUnusableError | BudgetSpentError], None],
+    ) -> None:
+        breaker = Breaker(give_up=give_up, remedy=backend.remedy)
+        outage = OutageGuard(
+            options.breaker.wait,
+            breaker=breaker,
+            in_flight=lambda: self.slots.taken,
+            stopping=stopping,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
+        self.evidence = Evidence(breaker, stopping=stopping)
+        pauses = Pauses(self.limiter, options.longest_pause, give_up, clock=self._clock)
+        self.strategies: list[Strategy] = [
+            FaultBoundary(),
+            Timeout(options.timeout, self.in_flight, clock=self._clock),
+            self.spending,
+            outage.watch,
+            breaker.gate,
+            outage.gate,
+            self.start_rate,
+            RateLimit(self.limiter, pauses, self._estimate),
+            Budget(options.budget, self.spending, give_up),
+            outage.gate,
+            Concurrency(self.slots, self.adaptive, clock=self._clock),
+            outage,
+            self.evidence,
+            Retry(options, stopping=stopping, sleep=self._sleep),
+            self.evidence.under_way,
+        ]
+        self.settle = as_outcome(fold(backend.send, self.strategies))
 
 
 def _bounds(

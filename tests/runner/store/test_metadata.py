@@ -10,10 +10,10 @@ import pytest
 from lm_eval_so.runner.errors import ForeignRunError, NewerVersionError, StoreError
 from lm_eval_so.runner.store.metadata import (
     METADATA,
-    check_owner,
     read_metadata,
     write_metadata,
 )
+from lm_eval_so.runner.store.owner import check_owner
 from support.metadata import metadata
 
 if TYPE_CHECKING:

@@ -156,7 +156,7 @@ def test_a_newer_version_is_refused_with_what_to_do(version: float, rest: dict[s
             parse(text, PATH)
         assert str(refused.value) == (
             f"{PATH} has schema_version {version}, and this release of lm-eval-so understands up "
-            f"to {METADATA_VERSION}; update lm-eval-so to go on with it"
+            f"to {METADATA_VERSION}; update lm-eval-so to resume"
         )
 
 

@@ -297,7 +297,7 @@ def test_damaged_lines_count_nothing() -> None:
     assert spending.settled == Amount()
 
 
-def test_who_waits_for_the_pace_has_not_left() -> None:
+def test_who_waits_for_its_start_has_not_left(tmp_path: Path) -> None:
     kept: list[Amount] = []
     left = asyncio.Event()
 
@@ -306,6 +306,14 @@ def test_who_waits_for_the_pace_has_not_left() -> None:
         await asyncio.sleep(0)
         return ChatResponse(text="", tokens=USAGE)
 
+    class Kept(SpentFile):
+        def write(self, total: Amount) -> None:
+            kept.append(total)
+
+        write_soon = write
+
+    file = Kept(tmp_path / "spent.json")
+
     async def go() -> None:
         options = {"max_concurrency": 8, "rate_limit": 0.001, "budget": {"requests": 100}}
         stack = Stack(
@@ -313,8 +321,7 @@ def test_who_waits_for_the_pace_has_not_left() -> None:
             RunnerOptions.model_validate(options),
             stopping=lambda: False,
             give_up=lambda _: None,
-            keep_spent=kept.append,
-            keep_spent_soon=kept.append,
+            spent=file,
         )
         calls: list[Coroutine[Any, Any, Any]] = [stack.settle(one) for one in requests(8)]
         tasks = [asyncio.ensure_future(call) for call in calls]
