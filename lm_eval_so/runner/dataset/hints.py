@@ -56,10 +56,21 @@ _CLEAR = 0.9  # share of letters
 The whole encodings would read each other's bytes as rare letters."""
 
 _QUESTIONS = {"question", "prompt", "input", "instruction", "query", "text", "content", "turns"} | {
-    *("conversations", "conversation", "dialog", "dialogue", "chat", "message", "body"),
+    "conversations",
+    "conversation",
+    "dialog",
+    "dialogue",
+    "chat",
+    "message",
+    "body",
 }
 _IDS = {"sample_id", "custom_id", "question_id", "task_id", "item_id", "uid", "uuid", "qid"} | {
-    *("idx", "index", "key", "_id", "ID", "Id"),
+    "idx",
+    "index",
+    "key",
+    "_id",
+    "ID",
+    "Id",
 }
 _ROLES = {"human": "user", "customer": "user"} | dict.fromkeys(
     ("gpt", "chatgpt", "bot", "model", "ai", "agent"), "assistant"

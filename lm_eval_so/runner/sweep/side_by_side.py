@@ -12,8 +12,13 @@ from lm_eval_so.runner.store.line import check_line
 from lm_eval_so.runner.store.results import RESULTS
 
 _FIELDS = {
-    *("sample_id", "request_messages", "request_context"),
-    *("status", "response", "error", "latency_ms"),
+    "sample_id",
+    "request_messages",
+    "request_context",
+    "status",
+    "response",
+    "error",
+    "latency_ms",
 }
 
 

@@ -22,8 +22,11 @@ _UNTRUSTED = {2, 18, 19, 20, 21}  # X509_V_ERR_*, openssl/x509_vfy.h: who signed
 _DATES = {9, 10}
 _ANOTHER_NAME = {62, 64}
 _NO_TLS = {
-    *("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"),
-    *("PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"),
+    "WRONG_VERSION_NUMBER",
+    "UNKNOWN_PROTOCOL",
+    "HTTP_REQUEST",
+    "PACKET_LENGTH_TOO_LONG",
+    "RECORD_LAYER_FAILURE",
 }
 """What OpenSSL makes of bytes that are no TLS, in its several versions."""
 _NO_CERTIFICATE = "it holds no certificate in PEM form"

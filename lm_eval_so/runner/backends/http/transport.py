@@ -18,7 +18,6 @@ from lm_eval_so.runner.backends.http.transport_errors import TransportErrors
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from ssl import SSLContext
-    from types import TracebackType
 
     from aiohttp import BaseConnector, ClientResponse, ClientSession
     from yarl import URL
@@ -84,12 +83,15 @@ class Transport:
         self._unreachable = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError)
         self._disconnected = aiohttp.ServerDisconnectedError
         self._closed = (
-            *(aiohttp.ServerDisconnectedError, aiohttp.ClientOSError),
+            aiohttp.ServerDisconnectedError,
+            aiohttp.ClientOSError,
             aiohttp.ClientConnectionResetError,
         )
         self._broken = (
-            *(aiohttp.ClientError, aiohttp.http.HttpProcessingError),
-            *(OSError, zlib.error),
+            aiohttp.ClientError,
+            aiohttp.http.HttpProcessingError,
+            OSError,
+            zlib.error,
         )
         return self
 
@@ -112,12 +114,7 @@ class Transport:
             max_headers=_MOST_HEADERS,
         )
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._once.close()
         await self._session.close()
 

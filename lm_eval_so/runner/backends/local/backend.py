@@ -28,8 +28,6 @@ from lm_eval_so.runner.masking.values import without_handed_on
 from lm_eval_so.runner.models import RunConfig
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from lm_eval_so.runner.models import ChatResponse, RunRequest
 
 _SERVER = "lm_eval_so.runner.backends.local.server"
@@ -91,12 +89,7 @@ class LocalBackend(ChatBackend):
         self._client = await self._exit.enter_async_context(client)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()
 
     async def send(self, request: RunRequest) -> ChatResponse:
@@ -107,7 +100,10 @@ class LocalBackend(ChatBackend):
         # In a session of its own, since Ctrl-C reaches every process of the terminal's, and the
         # server has to answer what is in flight.
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _SERVER),
+            sys.executable,
+            "-P",
+            "-m",
+            _SERVER,
             stdin=PIPE,
             stdout=PIPE,
             stderr=log,

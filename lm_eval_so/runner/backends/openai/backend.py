@@ -33,7 +33,6 @@ from lm_eval_so.runner.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
@@ -110,13 +109,8 @@ class OpenAIBackend(ChatBackend):
         self._transport = await transport.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._transport.__aexit__(kind, error, traceback)
+    async def __aexit__(self, *_: object) -> None:
+        await self._transport.__aexit__()
 
     async def remedy(self, error: BackendError) -> str:
         options = self.options

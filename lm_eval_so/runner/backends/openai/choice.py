@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SAY_SOMETHING = (
-    *("content", "tool_calls", "refusal", "function_call"),
-    *("reasoning_content", "reasoning"),  # DeepSeek, vLLM; OpenRouter, newer vLLM
+    "content",
+    "tool_calls",
+    "refusal",
+    "function_call",
+    "reasoning_content",
+    "reasoning",  # DeepSeek, vLLM; OpenRouter, newer vLLM
 )
 _NOT_YET = ("", "null", "none")  # finish reasons of a choice that goes on; DashScope: "null"
 _STRUNG = ("logprobs", "token_ids")  # lists in them go on from chunk to chunk

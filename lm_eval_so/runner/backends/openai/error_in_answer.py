@@ -18,8 +18,12 @@ _FAILED = frozenset(
         "network_error",  # Zhipu
         "insufficient_system_resource",  # DeepSeek
         "abort",  # vLLM, SGLang
-        *("cancelled", "canceled"),  # watsonx
-        *("failed", "model_error", "server_error", "internal_error"),  # gateways
+        "cancelled",
+        "canceled",  # watsonx
+        "failed",
+        "model_error",
+        "server_error",
+        "internal_error",  # gateways
         "timeout",  # Cohere
     }
 )

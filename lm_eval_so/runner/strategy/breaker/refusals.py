@@ -15,8 +15,12 @@ from lm_eval_so.runner.errors import (
 )
 
 _OF_THE_SETTING = (
-    *(AuthenticationError, NotFoundError, QuotaExceededError),
-    *(RedirectError, ProxyError, TLSError),
+    AuthenticationError,
+    NotFoundError,
+    QuotaExceededError,
+    RedirectError,
+    ProxyError,
+    TLSError,
 )
 _STATUS_OF_THE_SETTING = {401, 402, 404, 405, 407}  # key, account, address, method, proxy
 _QUOTED = re.compile(r"""(["'`]).*?\1""", re.DOTALL)
