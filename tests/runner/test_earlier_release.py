@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +16,8 @@ from lm_eval_so import read_results
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.sweep.__main__ import main
 from lm_eval_so.tracking.client import TrackingClient
-from lm_eval_so.tracking.directory import log_directory
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
     Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -94,14 +94,17 @@ def test_they_stand_in_a_table_and_side_by_side(
 
 
 def test_they_are_tracked(outputs: Path, database: str) -> None:
-    store = TrackingClient(database)
-    for directory in outputs.glob("simulated_*"):
-        run_id = store.create_run(store.experiment("colours"), directory.name, {})
-        log_directory(store, directory)(run_id)
-        run = store.run(run_id)
-        metadata = read_metadata(directory)
+    command = [sys.executable, "-m", "lm_eval_so.tracking", str(outputs), "--uri", database]
+    subprocess.run(command, check=True)
+    client = TrackingClient(database).raw
+    (experiment,) = client.search_experiments(filter_string="name = 'colours'")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    directories = [path.parent for path in outputs.glob("*/run_metadata.json")]
+    assert sorted(runs) == sorted(directory.name for directory in directories)
+    for directory in directories:
+        data, metadata = runs[directory.name].data, read_metadata(directory)
         assert metadata is not None
-        assert run.data.tags["lm_eval_so.fingerprint"] == metadata.fingerprint
-        assert run.data.tags["lm_eval_so.state"] == metadata.state
-        assert run.data.params["model"] == metadata.run_config.model
-        assert run.data.metrics["status_counts.ok"] == len(list(read_results(directory)))
+        assert data.tags["lm_eval_so.fingerprint"] == metadata.fingerprint
+        assert data.tags["lm_eval_so.state"] == metadata.state
+        assert data.params["model"] == metadata.run_config.model
+        assert data.metrics["status_counts.ok"] == len(list(read_results(directory)))
