@@ -92,6 +92,11 @@ def new_line_that_was_set_aside(directory: Path) -> str:
     return ASIDE
 
 
+def new_total(directory: Path) -> str:
+    (directory / "spent.json").write_text('{"schema_version": 2, "requests": {"sent": 3}}')
+    return "spent.json"
+
+
 NEWER = [
     new_metadata,
     metadata_of_another_shape,
@@ -100,6 +105,7 @@ NEWER = [
     new_line_in_a_torn_file,
     new_last_line_without_its_end,
     new_line_that_was_set_aside,
+    new_total,
 ]
 NEWER_LINES = [new_line, line_of_another_shape, new_last_line_without_its_end]
 each_newer = pytest.mark.parametrize("newer", NEWER, ids=lambda make: make.__name__)

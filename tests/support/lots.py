@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.errors import BackendError
@@ -25,13 +25,19 @@ class LotsEngine:
         self._asked = 0
         self._lots: list[int] = []
 
+    async def __aenter__(self) -> Self:
+        await self._backend.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._backend.__aexit__(None, None, None)
+
     async def run(self, feed: Feed, deliver: Deliver) -> None:
         try:
-            async with self._backend:
-                while lot := await self._lot(feed):
-                    outcomes = await asyncio.gather(*map(self._ask, lot))
-                    for request, outcome in zip(lot, outcomes, strict=True):
-                        await deliver(request, outcome)
+            while lot := await self._lot(feed):
+                outcomes = await asyncio.gather(*map(self._ask, lot))
+                for request, outcome in zip(lot, outcomes, strict=True):
+                    await deliver(request, outcome)
         except Exception as fault:  # noqa: BLE001 - the run's to report
             self._stop.request(fault)
 

@@ -64,5 +64,7 @@ def _warn_of_unsent(record: Record, sample: TestSample) -> None:
 def _where(reader: Reader, position: int, sample_id: str) -> str | None:
     """The place of the record at a position, if it has this id: two ids can have one hash."""
     with reader.opened() as reading:
-        record = next(islice(reading.records, position, None))
+        record = next(islice(reading.records, position, None), None)
+    if record is None:  # the file shrinks at this moment
+        return None
     return record.where if parse_sample(json_text(record)).id == sample_id else None

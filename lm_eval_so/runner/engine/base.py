@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import RunnerOptions
@@ -21,10 +21,15 @@ Deliver = Callable[[RunRequest, Outcome], Awaitable[None]]
 
 
 class Stop:
-    """The one way to end a run early: the first reason holds."""
+    """The one way to end a run early: the first reason holds.
 
-    def __init__(self) -> None:
+    Args:
+        public: Makes of a reason the one that is kept, without secrets.
+    """
+
+    def __init__(self, public: Callable[[BaseException], BaseException] = lambda own: own) -> None:
         self.reason: BaseException | None = None
+        self._public = public
         self.at_once = False
         self._changed = asyncio.Event()
 
@@ -33,7 +38,7 @@ class Stop:
 
     def request(self, reason: BaseException, *, at_once: bool = False) -> None:
         """Asks for the end: nothing more is sent; ``at_once``, what is in flight is given up."""
-        self.reason = self.reason or reason
+        self.reason = self.reason or self._public(reason)
         self.at_once = self.at_once or at_once
         self._changed.set()
 
@@ -96,16 +101,24 @@ class EngineSetup:
 
 
 class Engine(Protocol):
-    """Drives the requests that are owed. Made by `create_engine` from an EngineSetup alone."""
+    """Drives the requests that are owed. Made by `create_engine` from an EngineSetup alone.
+
+    Opened once with ``async with`` before the first request, which opens the backend too.
+    """
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
 
     async def run(self, feed: Feed, deliver: Deliver) -> None:
         """Returns when all is delivered, or the stop has been carried out.
 
-        A fault of the engine, the feed or ``deliver`` is a request to stop. May be called again.
+        A fault of the engine, the feed or ``deliver`` is a request to stop. Called again where the
+        results file has lost lines, with a feed of these.
         """
 
     def live(self) -> Live:
         """What goes on at this moment."""
 
     def findings(self) -> dict[str, Any]:
-        """What was found out about the provider, for ``run_metadata.json``."""
+        """What was found out about the provider, as JSON data for ``run_metadata.json``."""

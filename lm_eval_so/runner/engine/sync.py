@@ -2,7 +2,8 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
 from lm_eval_so.runner.store.files import reading
@@ -35,14 +36,23 @@ class SyncEngine:
         enough = max(setup.options.most_at_once * _WORKERS_PER_SLOT, _LEAST_WORKERS)
         self._workers = workers or min(enough, setup.samples)
         self._stack = stack or _stack(setup)
-        self._has_begun = False
+
+    async def __aenter__(self) -> Self:
+        self._take_up()
+        await self._setup.backend.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._setup.backend.__aexit__(kind, error, traceback)
 
     async def run(self, feed: Feed, deliver: Deliver) -> None:
         """See Engine. The feed is asked as far as there are free workers."""
-        if not self._has_begun:
-            self._take_up()
-        self._stack.evidence.watch(self._workers)
-        async with self._setup.backend, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             pool: set[asyncio.Task[None]] = set()
             for number in range(self._workers):
                 pool.add(group.create_task(self._work(feed, deliver)))
@@ -71,7 +81,6 @@ class SyncEngine:
 
     def _take_up(self) -> None:
         """Goes on with what earlier commands took and found."""
-        self._has_begun = True
         if self._setup.answered_before():
             self._stack.evidence.answered_before()
         spent, results = self._setup.spent, self._setup.results
@@ -80,6 +89,7 @@ class SyncEngine:
         elif results is not None:
             with reading(results), results.open("rb") as lines:
                 self._stack.spending.begin_from_lines(lines)
+        self._stack.evidence.watch(self._workers)
 
     async def _work(self, feed: Feed, deliver: Deliver) -> None:
         try:

@@ -42,6 +42,8 @@ class OwedFeed:
 
     async def next(self) -> RunRequest | None:
         """See Feed."""
+        if self._stopping():
+            return None
         if self._ahead is not None:
             request, self._ahead = self._ahead, None
             return request

@@ -1,5 +1,6 @@
 """What is written into ``run_metadata.json``."""
 
+import logging
 import platform
 import socket
 import subprocess
@@ -7,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from pydantic import ValidationError
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner.config.identity import fingerprint
@@ -26,7 +29,12 @@ from lm_eval_so.runner.store.run_metadata import (
     State,
 )
 from lm_eval_so.runner.summary.summarise import Summary
+from lm_eval_so.runner.text.sanitise import sanitise_json
 
+_LOG = logging.getLogger(__name__)
+_FOUND_OUT = {"concurrency", "concurrency_history", "limits_per_minute", "starts_per_s"}
+_NOT_FOUND_OUT = RunMetadata.model_fields.keys() - _FOUND_OUT
+"""Fields that no engine may set."""
 _PACKAGES = ("hydra-core", "omegaconf", "openai", "pydantic", "tenacity", "xllamacpp")
 
 
@@ -72,16 +80,22 @@ class MetadataWriter:
             summary: Of the results.
             fault: Why the run is not complete.
         """
+        found = {key: value for key, value in found_out.items() if key not in _NOT_FOUND_OUT}
         reason = None if fault is None else str(fault) or type(fault).__name__
         content = {
             **self._begun.model_dump(),
             "state": state,
             "reason": reason and self._redactor.text(reason),
             "ended_at": None if state == "running" else self._now(),
-            **found_out,
+            **sanitise_json(found),
             "summary": None if summary is None else summary.model_dump(),
         }
-        return RunMetadata.model_validate(self._redactor.data(content))
+        public = self._redactor.data(content)
+        try:
+            return RunMetadata.model_validate(public)
+        except ValidationError as error:  # an engine of somebody else's
+            _LOG.warning("what the engine found out is left out: %s", error)
+            return RunMetadata.model_validate({k: v for k, v in public.items() if k not in found})
 
     def _now(self) -> datetime:
         """Never before the start, whoever sets the wall clock meanwhile."""

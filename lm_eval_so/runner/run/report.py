@@ -62,7 +62,7 @@ def verdict(
             return "aborted", ExitCode.NOT_CARRIED_OUT
 
 
-def public_fault(fault: BaseException | None, redactor: Redactor) -> BaseException | None:
+def public_fault(fault: BaseException, redactor: Redactor) -> BaseException:
     """The fault as a caller may show it: what a server said may hold a secret."""
     if not isinstance(fault, BackendUnusableError):
         return fault

@@ -55,7 +55,7 @@ class Run:
         self, prepared: Prepared, *observers: Observer, share_limits_in: Path | None = None
     ) -> None:
         self.plan, self.redactor = prepared.plan, prepared.redactor
-        self.stop = Stop()
+        self.stop = Stop(partial(public_fault, redactor=prepared.redactor))
         self.directory = RunDirectory(
             prepared.directory,
             prepared.identity,
@@ -113,24 +113,25 @@ class Run:
         """
         self._began = time.perf_counter()
         self._write_metadata("running")
-        feed = self._feed()
+        self._feed = self._new_feed()
         try:
             with on_signal(self._interrupt) if heed_signals else nullcontext():
-                await self._send_owed(feed)
+                await self._send_owed()
         except asyncio.CancelledError:
             self.stop.request(asyncio.CancelledError(), at_once=True)
-            self._conclude(feed)
+            self._conclude()
             raise
-        return self._conclude(feed)
+        return self._conclude()
 
-    async def _send_owed(self, feed: OwedFeed) -> None:
+    async def _send_owed(self) -> None:
         for observer in self._observers:
             observer.started(self._started(), self._engine.live)
         syncing = asyncio.create_task(self._keep_synced())
         try:
-            if await feed.has_more():  # else neither a server nor a client is needed
+            if await self._feed.has_more():  # else neither a server nor a client is needed
                 with self._bounded_in_time():
-                    await self._until_in_order(feed)
+                    async with self._engine:
+                        await self._until_in_order()
         except Exception as fault:  # noqa: BLE001 - the report carries it to the caller
             self.stop.request(fault)
         finally:
@@ -138,15 +139,15 @@ class Run:
             for observer in self._observers:
                 observer.ended()
 
-    async def _until_in_order(self, feed: OwedFeed) -> None:
+    async def _until_in_order(self) -> None:
         """Sends what is owed, and again what the file has lost meanwhile."""
         while True:
-            await self._engine.run(feed, self._deliver)
-            if self.stop or self._is_in_order(feed):
+            await self._engine.run(self._feed, self._deliver)
+            if self.stop or self._is_in_order():
                 return
-            feed = self._feed()
+            self._feed = self._new_feed()
 
-    def _feed(self) -> OwedFeed:
+    def _new_feed(self) -> OwedFeed:
         prepared = self._prepared
         return OwedFeed(
             read_checked(prepared.source.reader, prepared.dataset),
@@ -199,8 +200,8 @@ class Run:
         )
         self.stop.request(signal, at_once=self.stop.reason not in (None, signal))
 
-    def _conclude(self, feed: OwedFeed) -> RunReport:
-        summary = self._order_and_sum_up(feed)
+    def _conclude(self) -> RunReport:
+        summary = self._order_and_sum_up()
         if self.directory.refusal is not None:
             self.stop.request(self.directory.refusal)
         if summary is not None and summary.status_counts.get("owed") and not self.stop:
@@ -212,26 +213,26 @@ class Run:
             results_path=self.directory.results_path,
             metadata_path=self.directory.metadata_path,
             summary=summary,
-            fault=public_fault(self.stop.reason, self.redactor),
+            fault=self.stop.reason,
             exit_code=exit_code,
         )
 
-    def _order_and_sum_up(self, feed: OwedFeed) -> Summary | None:
+    def _order_and_sum_up(self) -> Summary | None:
         """Leaves the file in dataset order; None where there is no time, or it cannot be done."""
         if self.stop.at_once:
             return None
         try:
-            while self._final.totals is None and not self._is_in_order(feed):
-                feed = self._feed()
+            while self._final.totals is None and not self._is_in_order():
+                self._feed = self._new_feed()
         except Exception as error:  # noqa: BLE001 - the report carries it to the caller
             self.stop.request(error)
             return None
         return self._summary()
 
-    def _is_in_order(self, feed: OwedFeed) -> bool:
+    def _is_in_order(self) -> bool:
         """Whether the file has one line for each sample now; else what it lost is owed again."""
         self._ended = time.perf_counter()
-        passed = feed.pass_over()
+        passed = self._feed.pass_over()
         if not self._final.losses:
             self._resumed += passed
         return self._final.is_in_order()

@@ -82,6 +82,7 @@ class RunDirectory:
             self._lock = entered.enter_context(DirectoryLock(self.path))
             check_owner(self.path, self._identity, self._redactor)
             self._check_dataset()
+            self.spent.check_version()
             self._results = ResultsFile(self.path / RESULTS, mend=False)
             entered.callback(self._results.close)
             entered.callback(self.spent.close)

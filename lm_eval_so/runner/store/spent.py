@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.host.private import open_own
 from lm_eval_so.runner.store.files import unsynced, unwritable
+from lm_eval_so.runner.store.version import check_version
 from lm_eval_so.runner.summary.amount import Amount
 
 _LOG = logging.getLogger(__name__)
@@ -68,6 +69,16 @@ class SpentFile:
                 self.path,
             )
             return None
+
+    def check_version(self) -> None:
+        """Refuses what a newer release wrote.
+
+        Raises:
+            NewerVersionError: It did.
+        """
+        with suppress(OSError, ValueError, AttributeError):  # told by `read`
+            version = orjson.loads(self.path.read_bytes()).get("schema_version")
+            check_version(self.path, version, _SCHEMA_VERSION)
 
     def write(self, total: Amount) -> None:
         """Writes the total; when this returns, a crash of the process cannot lose it.
@@ -132,11 +143,7 @@ class SpentFile:
     def _parse(self, text: bytes) -> Amount:
         fields = orjson.loads(text)
         version = fields.pop("schema_version")
-        if version > _SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path} was written by a newer lm-eval-so (schema_version {version}, this "
-                f"one reads {_SCHEMA_VERSION}); update lm-eval-so"
-            )
+        check_version(self.path, version, _SCHEMA_VERSION)
         numbers = _NUMBERS.validate_python(fields)
         if version != _SCHEMA_VERSION or numbers.keys() != set(Amount._fields):
             raise ValueError(text)

@@ -68,8 +68,12 @@ class Scene:
             stop=self.stop,
         )
         engine = SyncEngine(setup, workers=self.workers)
-        running = engine.run(FeedOf(self.items(count), self.stop), self.deliver)
-        await asyncio.wait_for(asyncio.gather(running, *([meanwhile()] if meanwhile else [])), 10)
+
+        async def running() -> None:
+            async with engine:
+                await engine.run(FeedOf(self.items(count), self.stop), self.deliver)
+
+        await asyncio.wait_for(asyncio.gather(running(), *([meanwhile()] if meanwhile else [])), 10)
         assert len(asyncio.all_tasks()) == 1, "nothing is left running"
         return self.stop
 

@@ -32,6 +32,7 @@ class Connection:
         proxy: None for a direct connection.
         trust: None for the certificates of the system.
         certificates: The variables that ``trust`` was made of, and what they name.
+        password: Of the base URL, which ``headers`` hold encoded.
     """
 
     address: str
@@ -40,6 +41,7 @@ class Connection:
     proxy: Proxy | None = None
     trust: SSLContext | None = None
     certificates: Mapping[str, str] = field(default_factory=dict)
+    password: str | None = field(default=None, repr=False)
 
     @property
     def endpoint(self) -> str:
@@ -67,6 +69,7 @@ class Connection:
     def secrets(self) -> list[str]:
         """What must not be written anywhere."""
         found = [] if self.proxy is None else self.proxy.secrets
+        found += [self.password] if self.password else []
         found += [value for name, value in self.query if is_secret_parameter(name)]
         for text in self.headers.values():
             found += [text, *text.split()[1:]]  # the token of "Bearer <token>"

@@ -48,6 +48,7 @@ def connect_to(
         headers=_last_of_each([*basic, *headers]),
         proxy=proxy,
         certificates=named_certificates(environ),
+        password=unquote(userinfo.partition(":")[2]) or None,
     )
     return replace(connection, trust=trusted(environ)) if connection.encrypted else connection
 

@@ -210,9 +210,10 @@ class Transport:
         Raises:
             BackendError: There is no whole answer.
         """
-        address = type(self._target)(self._connection.url(path))
         try:
-            async with self._session.get(address, allow_redirects=False) as answer:
+            async with self._session.get(
+                self._connection.url(path), allow_redirects=False
+            ) as answer:
                 return await Stream(answer, longest).whole()
         except self._broken as error:
             raise await self._errors.explain(error) from error

@@ -128,8 +128,12 @@ class Scene:
         )
         engine = SyncEngine(setup, workers=self.workers, stack=stack)
         before = asyncio.all_tasks()
-        running = engine.run(FeedOf(self.items(count), self.stop), self._deliver)
-        await asyncio.gather(running, *([meanwhile()] if meanwhile else []))
+
+        async def running() -> None:
+            async with engine:
+                await engine.run(FeedOf(self.items(count), self.stop), self._deliver)
+
+        await asyncio.gather(running(), *([meanwhile()] if meanwhile else []))
         assert asyncio.all_tasks() <= {*before, asyncio.current_task()}, "nothing is left running"
 
     def run(self, count: int) -> Counter[str]:
