@@ -132,7 +132,8 @@ def _overrides(flags: argparse.Namespace) -> Iterator[str]:
         for pair in getattr(flags, flag):
             name, value = _pair(f"--{flag.replace('_', '-')}", pair)
             yield f"{node}.{name}={override_value(value)}"
-    yield f"engine={override_value(flags.engine)}"
+    installed = _is_installed(flags.engine, "lm_eval_so.engines")
+    yield f"engine{'.kind' if installed else ''}={override_value(flags.engine)}"
     for name in _RUNNER_FLAGS:
         if (value := getattr(flags, name)) is not None:
             yield f"runner.{name}={override_value(_json_or_text(value))}"
@@ -140,17 +141,18 @@ def _overrides(flags: argparse.Namespace) -> Iterator[str]:
 
 
 def _backend(kind: str) -> Iterator[str]:
-    if (shipped("conf") / "backend" / f"{kind}.yaml").is_file() or not _is_installed(kind):
+    is_shipped = (shipped("conf") / "backend" / f"{kind}.yaml").is_file()
+    if is_shipped or not _is_installed(kind, "lm_eval_so.backends"):
         yield f"backend={override_value(kind)}"
     else:
         yield "backend=custom"
         yield f"backend.kind={override_value(kind)}"
 
 
-def _is_installed(kind: str) -> bool:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - other people's backends only
+def _is_installed(kind: str, group: str) -> bool:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - not for --help
 
-    return kind in entry_points(group="lm_eval_so.backends").names
+    return kind in entry_points(group=group).names
 
 
 def _pair(flag: str, pair: str) -> tuple[str, Any]:

@@ -12,29 +12,38 @@ from lm_eval_so.runner.errors import LmEvalError, TrackingError
 from lm_eval_so.runner.host.output import show, tell
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.store.lock import DirectoryLock
-from lm_eval_so.runner.store.metadata import METADATA
+from lm_eval_so.runner.store.metadata import METADATA, find_runs
 from lm_eval_so.tracking.address import DATABASE
 from lm_eval_so.tracking.base import TrackedRun
 from lm_eval_so.tracking.follow import Follower
 from lm_eval_so.tracking.worker import PRIVATE, settle
 
 _ROOT = Path("outputs")
-_ARTIFACTS = "artifacts"  # where MLflow keeps a run's files, among them copies of ours
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints a line for each run directory; returns 0, or 2 if anything was not sent."""
+    """Prints a line for each run directory; returns 0, or 2 if not all was sent, 130 on Ctrl-C."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        tell("interrupted; run the same command again to send the rest")
+        return ExitCode.INTERRUPTED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
         tracking = TrackingConfig(kind=options.kind, uri=options.uri, experiment=options.experiment)
     except LmEvalError as error:
         parser.error(str(error))
+    if tracking.kind == "none":
+        parser.error("--kind none sends nothing")
     settle()
     os.umask(PRIVATE)
     code = ExitCode.OK
     for given in options.directories:
-        for directory in _run_directories(given):
+        for directory in find_runs(given) or [given]:
             try:
                 show(f"{directory}: {_send(directory, tracking)}")
             except LmEvalError as error:
@@ -59,14 +68,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_directories(given: Path) -> list[Path]:
-    """The directory itself, or those below it; where there is none, itself too."""
-    if (given / METADATA).exists():
-        return [given]
-    found = {path.parent for path in given.rglob(METADATA) if path.parent.name != _ARTIFACTS}
-    return sorted(found) or [given]
-
-
 def _send(directory: Path, tracking: TrackingConfig) -> str:
     """Returns where the run can be looked at.
 
@@ -75,9 +76,11 @@ def _send(directory: Path, tracking: TrackingConfig) -> str:
     """
     if not (directory / METADATA).exists():
         raise TrackingError(f"no run directory: there is no {METADATA} in it or below it")
-    run = TrackedRun(directory=directory.absolute(), tracking=tracking, root=_ROOT.absolute())
+    run = TrackedRun(
+        directory=directory.absolute(), tracking=tracking, root=_ROOT.absolute(), live=False
+    )
     with DirectoryLock(directory):
-        report = Follower(run).end(math.inf, lambda _: None, was_live=False)
+        report = Follower(run).end(math.inf, lambda _: None)
     if report.warning:
         raise TrackingError(report.warning)
     return report.link or f"sent to {report.tracker}"

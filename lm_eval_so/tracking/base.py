@@ -31,6 +31,7 @@ class TrackedRun(Value):
         sweep: Folder of the sweep that the run is a cell of.
         label: What sets it apart from the other cells; empty for a run of its own.
         private: Whether what is made is for its owner alone: a database of our own, its files.
+        live: Whether a command carries the run out at this moment.
     """
 
     directory: Path
@@ -39,6 +40,7 @@ class TrackedRun(Value):
     sweep: Path | None = None
     label: str = ""
     private: bool = True
+    live: bool = True
 
     @property
     def tracker(self) -> str:
@@ -84,10 +86,11 @@ class Report(Value):
         """A sentence about what is missing; empty if nothing is."""
         if not self.missing:
             return ""
+        lack = f"{self.tracker} lacks {', '.join(self.missing)}"
+        if not self.retryable:
+            return f"{lack} ({self.reason})" if self.reason else lack
         reason = self.reason or "tracking.drain_timeout is over"
-        lack = f"{self.tracker} lacks {', '.join(self.missing)} ({reason})"
-        way_out = "run the same command again to send it; no model is asked again"
-        return f"{lack}; {way_out}" if self.retryable else lack
+        return f"{lack} ({reason}); run the same command again to send it; no model is asked again"
 
 
 MESSAGES: TypeAdapter[TrackedRun | End] = TypeAdapter(TrackedRun | End)
@@ -184,7 +187,7 @@ def tracker_of(run: TrackedRun) -> Tracker:
         else:
             found = points[kind].load() if kind in points.names else None
         if not (isinstance(found, type) and issubclass(found, Tracker)):
-            raise TrackingError(f"tracker {kind!r} is {found!r}, which is no subclass of Tracker")
+            raise TrackingError(f"tracker {kind!r} is {found!r}, not a subclass of Tracker")
         return found(run)
 
 

@@ -156,20 +156,23 @@ class TrackingClient:
         tags: Tags,
         started_at: int | None = None,
     ) -> tuple[str, bool]:
-        """The run of a directory, in state RUNNING: its id, and whether it was there before."""
+        """The run of a directory: its id, and whether it was there before; a new one is RUNNING."""
         with claimed(directory) as claim:
             with self.translated():
                 there = self.raw.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{claim.key}'")
             if there:
                 run_id = str(there[0].info.run_id)
-                with self.translated():
-                    self.raw.update_run(run_id, status="RUNNING")
                 self.tags(run_id, tags)
             else:
                 keyed = {KEY_TAG: claim.key, **tags}
                 run_id = self.create_run(experiment_id, name, keyed, started_at=started_at)
             claim.note(self.uri, experiment_id, run_id)
             return run_id, bool(there)
+
+    def reopen(self, run_id: str) -> None:
+        """Sets a run that has ended to RUNNING."""
+        with self.translated():
+            self.raw.update_run(run_id, status="RUNNING")
 
     def run(self, run_id: str) -> "Run":
         """The run as MLflow has it."""

@@ -38,6 +38,7 @@ class Follower:
         self._live = LiveMetrics(run.directory / RESULTS, self._metadata.started_at)
         self._due = time.monotonic() + run.tracking.live_interval
         self._is_there = False
+        self._outbox.put("the run", lambda: None)  # also where nothing else is to be sent
         self._owe(self._tracker.begun, self._metadata)
 
     def work(self, seconds: float) -> None:
@@ -53,22 +54,19 @@ class Follower:
             with suppress(TrackingError):  # told by `end`, if it is still so then
                 self._tracker.samples.follow(now + seconds)
 
-    def end(
-        self, timeout: float, tell: Callable[[Report], object], *, was_live: bool = True
-    ) -> Report:
+    def end(self, timeout: float, tell: Callable[[Report], object]) -> Report:
         """Sends the rest, and again and again what is missing.
 
         Args:
             timeout: Seconds, from the tracker's first answer.
             tell: Takes how it stands meanwhile.
-            was_live: Whether the live metrics get their last reading.
         """
         with suppress(TrackingError):  # a new database takes seconds; `flush` tells of the rest
             self._tracker.probe()
         tell(self.report())
         until = time.monotonic() + timeout
         metadata = metadata_of(self._run.directory)
-        if was_live and metadata.summary is not None:
+        if self._run.live and metadata.summary is not None:
             metrics = live_metrics(metadata.summary)
             self._owe(self._tracker.live, metrics, int(metrics[DONE]))
         self._owe(self._tracker.ended, metadata)

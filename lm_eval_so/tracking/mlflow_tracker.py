@@ -50,6 +50,8 @@ class MlflowTracker(Tracker):
             {**config.tags, **nested},
             started_at=_milliseconds(metadata.started_at),
         )
+        if resumed and self.run.live:
+            client.reopen(self._run_id)
         self.link = link_to(client.uri, experiment_id, self._run_id)
         if config.traces:
             lines = Lines(directory / RESULTS)
@@ -77,7 +79,7 @@ class MlflowTracker(Tracker):
         if not is_killed:
             yield Entry("summary", lambda: self._summary(metadata))
         yield Entry("the end", lambda: self._client.end(self._run_id, status, ended_at=ended_at))
-        if is_killed and self._parent_id:
+        if is_killed and self.run.sweep is not None:
             yield Entry("the end of the sweep", lambda: self._client.end(self._parent_id, status))
         yield from self._files()
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import yaml
 
-from lm_eval_so.runner.store.line import check_line
+from lm_eval_so.runner.store.line import Whole, check_line
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
@@ -123,6 +123,8 @@ def _rows(results: Path) -> Iterator[dict[str, Any]]:
             except orjson.JSONDecodeError:
                 continue  # torn by a full disk or a kill
             check_line(result, results)
+            if not (isinstance(result, dict) and result.keys() >= Whole.__required_keys__):
+                continue
             response, error = result["response"] or {}, result["error"] or {}
             context, tokens = result["request_context"], response.get("tokens") or {}
             yield {

@@ -27,7 +27,9 @@ _ADDED_UP = ("ok", "failed", "owed", "input_tokens", "output_tokens", "cost_usd"
 def parent_run(client: TrackingClient, folder: Path, experiment_id: str) -> str:
     """The sweep's run in this experiment, made by the first of its cells; in state RUNNING."""
     tags = {"mlflow.source.name": "lm-eval-so", "lm_eval_so.sweep_dir": folder.absolute()}
-    run_id, _ = client.claimed_run(folder, experiment_id, f"sweep {folder.name}", tags)
+    run_id, resumed = client.claimed_run(folder, experiment_id, f"sweep {folder.name}", tags)
+    if resumed:
+        client.reopen(run_id)
     return run_id
 
 

@@ -100,7 +100,7 @@ def test_of_an_installed_package_is_told_of_a_sweep_by_the_command_line(
     ("how", "sentence"),
     [
         ("refused", r"lacks the whole run \(PermissionError: not today\)$"),
-        ("broken", r"lacks what ended says, refused: KeyError: 'a bug' "),
+        ("broken", r"lacks what ended says, refused: KeyError: 'a bug'"),
     ],
 )
 def test_that_fails_is_told_in_one_sentence_and_the_run_is_as_it_was(

@@ -45,6 +45,11 @@ def _backend_class(kind: str) -> type[ChatBackend]:
 def _installed(kind: str) -> object:
     points = entry_points(group=ENTRY_POINT_GROUP)
     if kind in points.names:
-        return points[kind].load()
+        try:
+            return points[kind].load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"backend {kind!r} of an installed package cannot be loaded: {error}"
+            ) from error
     known = known_kinds()
     raise ConfigError(f"unknown backend {kind!r}{nearest(kind, known)} (known: {', '.join(known)})")

@@ -14,6 +14,7 @@ from lm_eval_so.runner.store.run_metadata import (
 )
 
 METADATA = "run_metadata.json"
+_COPIES = "artifacts"  # where MLflow keeps a run's files, among them copies of ours
 _ROOM = b" " * 2048 + b"\n"
 
 
@@ -59,6 +60,14 @@ def read_metadata(directory: Path) -> RunMetadata | None:
     """
     text = _read(directory / METADATA)
     return None if text is None else parse_metadata(text, directory / METADATA)
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The run directories in a folder, or the folder itself if it is one."""
+    if (folder / METADATA).is_file():
+        return [folder]
+    found = {path.parent for path in folder.rglob(METADATA)}
+    return sorted(path for path in found if path.name != _COPIES)
 
 
 def read_owner(directory: Path) -> Owner | None:

@@ -4,17 +4,17 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from lm_eval_so.runner.errors import ConfigError, LmEvalError, NewerVersionError, StoreError
 from lm_eval_so.runner.host.output import keep_output, tell
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.store.files import replace_file
-from lm_eval_so.runner.store.metadata import read_metadata
+from lm_eval_so.runner.store.metadata import find_runs, read_metadata
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.runner.sweep.rows import (
     Row,
-    find_runs,
     read_row,
     settings_of,
     unreadable_row,
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     flags = _parser().parse_args(arguments)
     try:
-        _compare(list(dict.fromkeys(find_runs(flags.directories))), flags)
+        found = chain.from_iterable(map(find_runs, flags.directories))
+        _compare(list(dict.fromkeys(found)), flags)
     except LmEvalError as error:
         tell(f"error: {error}")
         return ExitCode.NOT_CARRIED_OUT

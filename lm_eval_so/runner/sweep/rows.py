@@ -1,13 +1,12 @@
 """A run directory as a row of a table."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lm_eval_so.runner.errors import NewerVersionError, StoreError
 from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import Value
-from lm_eval_so.runner.store.metadata import METADATA, read_metadata
+from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.results import RESULTS, scan_lines
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.runner.summary.summarise import Summary
@@ -99,15 +98,6 @@ def _summed_up(summary: Summary) -> dict[str, Any]:
         "cost_usd": summary.cost_usd,
         "results_per_s": summary.results_per_s if summary.requests else None,
     }
-
-
-def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
-    """The run directories among the folders and below them."""
-    for folder in folders:
-        if (folder / METADATA).is_file():
-            yield folder
-        else:
-            yield from sorted(path.parent for path in folder.rglob(METADATA))
 
 
 def settings_of(metadata: RunMetadata) -> Settings:

@@ -89,3 +89,33 @@ def test_an_unknown_engine_is_refused_before_anything_is_written(
 
 def _path() -> list[str]:
     return [path for path in [os.environ.get("PYTHONPATH")] if path]
+
+
+@pytest.mark.parametrize(
+    ("point", "sentence"),
+    [
+        ("no_such_module:Engine", "cannot be loaded: No module named"),
+        ("support.lots:NoEngine", "cannot be loaded: module 'support.lots' has no attribute"),
+        ("builtins:object", "cannot be made of an EngineSetup"),
+    ],
+)
+def test_a_broken_engine_of_a_package_is_one_sentence(
+    lots: Path, tmp_path: Path, make_dataset: Callable[[int], Path], point: str, sentence: str
+) -> None:
+    info = lots / "lots-1.0.dist-info"
+    (info / "entry_points.txt").write_text(f"[lm_eval_so.engines]\nlots = {point}\n")
+    invalidate_caches()
+    with pytest.raises(ConfigError, match=sentence):
+        run(make_dataset(1), RunConfig(backend="simulated", model="m"), engine="lots")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_flag_chooses_an_installed_engine(
+    lots: Path, tmp_path: Path, make_dataset: Callable[[int], Path]
+) -> None:
+    words = ["--dataset", str(make_dataset(3)), "--backend", "simulated"]
+    words += ["--engine", "lots", "--output-dir", str(tmp_path / "run")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(lots), str(TESTS), *_path()])}
+    subprocess.run([*program("cli"), *words], env=env, check=True)
+    metadata = json.loads((tmp_path / "run" / "run_metadata.json").read_text())
+    assert metadata["engine"] == "lots"
