@@ -38,7 +38,8 @@ _PAIR = re.compile(rf"{_NAME}(?P<value>{_WHOLE}|[^,}}\s]+)")
 _ANY_PAIR = re.compile(rf"{_NAME}(?P<value>(?:{_WHOLE})(?=\s*(?:[,}}]|$))|[^,}}]+)")
 """The same where nothing else stands between the pairs: whatever follows a name is its value."""
 _ENCODED = re.compile(r"\$\{json_value:([\w-]*)\}")
-_HIDDEN = re.compile(rf"\$\{{oc\.env:({HANDED_ON}[0-9a-f]+)\}}")
+_HIDDEN = re.compile(rf"\$\\?\{{oc\.env\\?:({HANDED_ON}[0-9a-f]+)\\?\}}")
+"""Also as Hydra writes it where it has read it: with the special characters escaped."""
 _OF_BACKENDS = "backend"
 _handed_on: list[str] = []
 

@@ -14,7 +14,9 @@ from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.store.metadata import METADATA, read_owner
 from lm_eval_so.runner.store.results import RESULTS, scan_lines
 from lm_eval_so.runner.store.run_metadata import damaged
+from lm_eval_so.runner.text.one_line import one_line
 
+_LONGEST_VALUE = 200  # characters
 _IDS = 1 / 2
 _QUESTIONS = 1 / 10
 """Shares that an edited dataset has in common with its earlier version, of the smaller of the two.
@@ -128,5 +130,6 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) ->
         if isinstance(before, dict) and isinstance(now, dict):
             found += _differences(before, now, f"{prefix}{key}.")
         elif before != now:
-            found.append(f"{prefix}{key} is {before!r} there and {now!r} here")
+            there, here = (one_line(repr(value), _LONGEST_VALUE) for value in (before, now))
+            found.append(f"{prefix}{key} is {there} there and {here} here")
     return found

@@ -102,7 +102,9 @@ def test_more_trials_go_on_and_pay_for_none_twice(
 
 @needs_optuna
 def test_a_key_that_is_typed_makes_no_other_search(
-    words: list[str], command: Callable[..., subprocess.CompletedProcess[str]]
+    words: list[str],
+    command: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
 ) -> None:
     search = [word for word in words if not word.startswith("sweep_name")]
     search += ["params.temperature=choice(0,0.5,1)", "backend.options.api_key=typed"]
@@ -112,6 +114,7 @@ def test_a_key_that_is_typed_makes_no_other_search(
         again = command(*search, env=server.env)
         assert again.returncode == 0, again.stderr
         assert len(server.requests) == sent, "all has been tried"
+    assert len(list(tmp_path.rglob("sweep.json"))) == 1
 
 
 @needs_optuna

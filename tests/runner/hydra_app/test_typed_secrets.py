@@ -124,3 +124,6 @@ def test_hidden_arguments_are_shown_alike_each_time() -> None:
     assert first != second
     shown = [f"{OPTION}.api_key=***", f"{OPTION}.base_url=http://host/v1", "params.seed=1"]
     assert mask_hidden(first) == mask_hidden(second) == shown
+    escaped = [re.sub(r"[{}:]", r"\\\g<0>", argument) for argument in first[:1]]
+    assert escaped != first[:1]
+    assert mask_hidden(escaped) == shown[:1]

@@ -195,8 +195,11 @@ def test_a_run_goes_on_where_only_its_identity_can_be_read(
 def test_an_identity_that_nests_without_end_is_one_sentence(tmp_path: Path) -> None:
     deep = b'{"identity": {"a": ' + b'{"a": ' * 900 + b"1" + b"}" * 902
     (tmp_path / METADATA).write_bytes(deep)
-    with pytest.raises(StoreError, match="nested too deep"):
+    # Python 3.11 cannot compare it; later ones can, and find another configuration.
+    with pytest.raises(StoreError, match=r"nested too deep|another configuration") as refused:
         check_owner(tmp_path, IDENTITY)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 1000
 
 
 def test_what_a_newer_release_wrote_is_not_ours_to_go_on_with(tmp_path: Path) -> None:
