@@ -67,6 +67,8 @@ class FakeProxy:
         for turn in turns:
             turn.cancel()
         await asyncio.gather(*turns, return_exceptions=True)
+        for _ in range(5):  # a transport that was closed lets its socket go some turns later
+            await asyncio.sleep(0)
 
     async def _turn(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -91,13 +93,13 @@ class FakeProxy:
             return
         place = urlsplit(f"//{target}" if method == "CONNECT" else target)
         there = await asyncio.open_connection(place.hostname, place.port)
-        if method == "CONNECT":
-            writer.write(b"HTTP/1.1 200 Connection established" + _END)
-        else:
-            body = await reader.readexactly(int(headers.get("content-length", 0)))
-            path = place.path + (f"?{place.query}" if place.query else "")
-            there[1].write(head.replace(target.encode(), path.encode(), 1) + body)
         try:
+            if method == "CONNECT":
+                writer.write(b"HTTP/1.1 200 Connection established" + _END)
+            else:
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                path = place.path + (f"?{place.query}" if place.query else "")
+                there[1].write(head.replace(target.encode(), path.encode(), 1) + body)
             await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
         finally:
             there[1].close()
