@@ -56,6 +56,18 @@ def test_a_directory_keeps_its_run_even_if_it_was_killed_before_it_knew(
     assert (found, resumed) == (run_id, True)
 
 
+def test_a_run_that_has_ended_is_opened_again_only_when_that_is_said(
+    database: str, tmp_path: Path
+) -> None:
+    client = TrackingClient(database)
+    run_id, _ = client.claimed_run(tmp_path, client.experiment("e"), "r", {})
+    client.end(run_id, "FINISHED")
+    assert client.claimed_run(tmp_path, client.experiment("e"), "r", {}) == (run_id, True)
+    assert client.run(run_id).info.status == "FINISHED"
+    client.reopen(run_id)
+    assert client.run(run_id).info.status == "RUNNING"
+
+
 def test_a_run_that_was_deleted_is_not_gone_on_with(database: str, tmp_path: Path) -> None:
     client = TrackingClient(database)
     experiment_id = client.experiment("e")

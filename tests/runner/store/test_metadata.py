@@ -10,6 +10,7 @@ import pytest
 from lm_eval_so.runner.errors import ForeignRunError, NewerVersionError, StoreError
 from lm_eval_so.runner.store.metadata import (
     METADATA,
+    find_runs,
     read_metadata,
     write_metadata,
 )
@@ -208,3 +209,12 @@ def test_what_a_newer_release_wrote_is_not_ours_to_go_on_with(tmp_path: Path) ->
     with pytest.raises(NewerVersionError, match=r"run_metadata\.json has schema_version 2"):
         check_owner(tmp_path, IDENTITY)
     assert (tmp_path / METADATA).read_bytes() == text
+
+
+def test_copies_that_mlflow_keeps_are_no_runs(tmp_path: Path) -> None:
+    for name in ("d/run", "mlartifacts/1/artifacts"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / METADATA).write_text("{}")
+    assert find_runs(tmp_path) == [tmp_path / "d/run"]
+    copies = tmp_path / "mlartifacts/1/artifacts"
+    assert find_runs(copies) == [copies], "who names it, means it"
