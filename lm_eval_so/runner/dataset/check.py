@@ -1,6 +1,7 @@
 """The first pass: validates every record and id, counts and hashes."""
 
 import logging
+from contextlib import suppress
 from itertools import islice
 
 from lm_eval_so.runner.dataset import hints
@@ -64,7 +65,8 @@ def _warn_of_unsent(record: Record, sample: TestSample) -> None:
 def _where(reader: Reader, position: int, sample_id: str) -> str | None:
     """The place of the record at a position, if it has this id: two ids can have one hash."""
     with reader.opened() as reading:
-        record = next(islice(reading.records, position, None), None)
-    if record is None:  # the file shrinks at this moment
-        return None
-    return record.where if parse_sample(json_text(record)).id == sample_id else None
+        for record in islice(reading.records, position, position + 1):
+            with suppress(ValueError):  # it is changed at this moment
+                if parse_sample(json_text(record)).id == sample_id:
+                    return record.where
+    return None

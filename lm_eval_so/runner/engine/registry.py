@@ -17,27 +17,21 @@ def create_engine(kind: str, setup: EngineSetup) -> Engine:
     Raises:
         ConfigError: No engine has this kind, or it cannot be loaded.
     """
-    if kind in _BUILT_IN:
-        module, name = _BUILT_IN[kind]
-        found = getattr(import_module(f"lm_eval_so.runner.engine.{module}"), name)
-    else:
-        found = _installed(kind)
-    try:
-        engine: Engine = found(setup)
-    except TypeError as error:
-        raise ConfigError(f"engine {kind!r} cannot be made of an EngineSetup: {error}") from error
+    if kind not in _BUILT_IN:
+        return _installed(kind, setup)
+    module, name = _BUILT_IN[kind]
+    engine: Engine = getattr(import_module(f"lm_eval_so.runner.engine.{module}"), name)(setup)
     return engine
 
 
-def _installed(kind: str) -> type:
+def _installed(kind: str, setup: EngineSetup) -> Engine:
     points = entry_points(group=ENTRY_POINT_GROUP)
-    if kind in points.names:
-        try:
-            found: type = points[kind].load()
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(
-                f"engine {kind!r} of an installed package cannot be loaded: {error}"
-            ) from error
-        return found
-    known = sorted({*_BUILT_IN, *points.names})
-    raise ConfigError(f"unknown engine {kind!r}{nearest(kind, known)} (known: {', '.join(known)})")
+    if kind not in points.names:
+        known = sorted({*_BUILT_IN, *points.names})
+        hint = f"{nearest(kind, known)} (known: {', '.join(known)})"
+        raise ConfigError(f"unknown engine {kind!r}{hint}")
+    try:
+        engine: Engine = points[kind].load()(setup)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigError(f"engine {kind!r} of an installed package fails: {error}") from error
+    return engine

@@ -1,8 +1,7 @@
 """The ``sync`` engine: one process, a fixed pool of workers that share a feed."""
 
 import asyncio
-from contextlib import suppress
-from types import TracebackType
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Self
 
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
@@ -36,19 +35,15 @@ class SyncEngine:
         enough = max(setup.options.most_at_once * _WORKERS_PER_SLOT, _LEAST_WORKERS)
         self._workers = workers or min(enough, setup.samples)
         self._stack = stack or _stack(setup)
+        self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._take_up()
-        await self._setup.backend.__aenter__()
+        await self._exit.enter_async_context(self._setup.backend)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._setup.backend.__aexit__(kind, error, traceback)
+    async def __aexit__(self, *_: object) -> None:
+        await self._exit.aclose()
 
     async def run(self, feed: Feed, deliver: Deliver) -> None:
         """See Engine. The feed is asked as far as there are free workers."""

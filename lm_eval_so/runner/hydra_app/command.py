@@ -1,4 +1,4 @@
-"""One command: what it runs, how that ended, and its connection to MLflow."""
+"""One command: what it runs, how that ended, and the process that tracks its runs."""
 
 from __future__ import annotations
 

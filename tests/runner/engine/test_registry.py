@@ -94,9 +94,12 @@ def _path() -> list[str]:
 @pytest.mark.parametrize(
     ("point", "sentence"),
     [
-        ("no_such_module:Engine", "cannot be loaded: No module named"),
-        ("support.lots:NoEngine", "cannot be loaded: module 'support.lots' has no attribute"),
-        ("builtins:object", "cannot be made of an EngineSetup"),
+        ("no_such_module:Engine", "of an installed package fails: No module named"),
+        (
+            "support.lots:NoEngine",
+            "of an installed package fails: module 'support.lots' has no attribute",
+        ),
+        ("builtins:object", "of an installed package fails: object\\(\\) takes no arguments"),
     ],
 )
 def test_a_broken_engine_of_a_package_is_one_sentence(

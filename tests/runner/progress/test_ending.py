@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -62,7 +61,7 @@ def test_a_command_that_must_fail_again_is_not_named(
     assert sentence.startswith(str(fault))
     assert "esume with" not in sentence
     assert AGAIN not in sentence
-    assert re.search("resume|goes on", sentence), "nothing is lost, and that is said"
+    assert "resume" in sentence, "nothing is lost, and that is said"
 
 
 @pytest.mark.parametrize(

@@ -194,10 +194,9 @@ def test_a_run_goes_on_where_only_its_identity_can_be_read(
 
 
 def test_an_identity_that_nests_without_end_is_one_sentence(tmp_path: Path) -> None:
-    deep = b'{"identity": {"a": ' + b'{"a": ' * 900 + b"1" + b"}" * 902
+    deep = b'{"identity": {"a": ' + b'{"a": ' * 1000 + b"1" + b"}" * 1002
     (tmp_path / METADATA).write_bytes(deep)
-    # Python 3.11 cannot compare it; later ones can, and find another configuration.
-    with pytest.raises(StoreError, match=r"nested too deep|another configuration") as refused:
+    with pytest.raises(StoreError, match="nested too deep") as refused:
         check_owner(tmp_path, IDENTITY)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 1000

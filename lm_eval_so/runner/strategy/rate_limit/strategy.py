@@ -42,7 +42,7 @@ class RateLimit:
             pauses.answered()
             if response.headers is not None:
                 limiter.learn(grant, response.headers)
-            if usage := believable(response.tokens):
+            if size and (usage := believable(response.tokens)):
                 limiter.correct(grant, usage.total)
             return response
 
