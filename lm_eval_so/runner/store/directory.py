@@ -83,7 +83,7 @@ class RunDirectory:
             check_owner(self.path, self._identity, self._redactor)
             self._check_dataset()
             self.spent.check_version()
-            self._results = ResultsFile(self.path / RESULTS, mend=False)
+            self._results = ResultsFile(self.path / RESULTS)
             entered.callback(self._results.close)
             entered.callback(self.spent.close)
             self.ledger = Ledger(self._all_stored(), self._count)

@@ -40,14 +40,13 @@ class ResultsFile:
     The opened file is read and written, even if its name points to another one meanwhile.
 
     Args:
-        path: Of the file, which is made if there is none.
-        mend: Whether to call `mend` at once; it comes before the first `append`.
+        path: Of the file, which is made if there is none. `mend` comes before the first `append`.
 
     Raises:
         StoreError: The file cannot be opened or written.
     """
 
-    def __init__(self, path: Path, *, mend: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         binary = getattr(os, "O_BINARY", 0)
         self._descriptor = self._for_reading = -1
@@ -58,13 +57,9 @@ class ResultsFile:
             self._descriptor = os.open(path, flags, file_mode())
             self._for_reading = os.open(path, os.O_RDONLY | binary)
             self._size = os.fstat(self._descriptor).st_size
-            if mend:
-                self.mend()
-        except (OSError, StoreError) as error:
+        except OSError as error:
             self.close()
-            if isinstance(error, OSError):
-                raise unwritable(path, error) from error
-            raise
+            raise unwritable(path, error) from error
 
     def scan(self) -> Iterator[StoredLine]:
         """The complete lines; damaged ones are skipped.

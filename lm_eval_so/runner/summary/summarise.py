@@ -1,7 +1,7 @@
 """Results in, numbers out; streaming, in memory that does not grow."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -101,14 +101,6 @@ class Totals:
             rate_limited=self._rate_limited,
             cost_usd=None if self._cost_usd is None else round(self._cost_usd, 9),
         )
-
-
-def distribution(values: Iterable[float]) -> dict[str, float] | None:
-    """min, mean, p50, p90, p99, max, see `Histogram.distribution`; None of nothing."""
-    histogram = Histogram()
-    for value in values:
-        histogram.add(value)
-    return histogram.distribution()
 
 
 def _rate_limited(result: Mapping[str, Any]) -> int:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
+def opened(path: Path) -> ResultsFile:
+    file = ResultsFile(path)
+    file.mend()
+    return file
+
+
 def line(number: int, text: str = "") -> bytes:
     made = result(f"s{number}", text=text).model_copy(update={"request_key": f"k{number}"})
     return made.model_dump_json().encode()
@@ -37,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 def scanned(path: Path) -> list[str]:
     """The ids in the file as the next run finds them."""
-    file = ResultsFile(path)
+    file = opened(path)
     try:
         return [found.sample_id for found in file.scan()]
     finally:
@@ -54,7 +60,7 @@ def system_calls() -> int:
 
 @pytest.mark.parametrize("size", [0, 100, 10_000, 1_000_000])
 def test_a_line_is_written_by_one_system_call_and_is_there_at_once(path: Path, size: int) -> None:
-    file = ResultsFile(path)
+    file = opened(path)
     expected = b""
     for number in range(3):
         before = system_calls()
@@ -67,7 +73,7 @@ def test_a_line_is_written_by_one_system_call_and_is_there_at_once(path: Path, s
 
 
 def test_lines_are_found_where_append_said(path: Path) -> None:
-    file = ResultsFile(path)
+    file = opened(path)
     expected = [line(number, "가" * number) for number in range(20)]
     written = places(map(file.append, expected))
     assert [found.offset for found in file.scan()] == [place.offset for place in written]
@@ -91,13 +97,13 @@ def test_a_torn_last_line_is_dropped_wherever_it_was_torn(path: Path) -> None:
 def test_a_long_torn_line_is_dropped(path: Path, length: int) -> None:
     for before in (b"", line(0) + b"\n"):
         path.write_bytes(before + line(1, "x" * length)[:length])
-        ResultsFile(path).close()
+        opened(path).close()
         assert path.read_bytes() == before
 
 
 def test_a_whole_last_line_without_a_newline_is_kept(path: Path) -> None:
     path.write_bytes(line(0) + b"\n" + line(1))
-    file = ResultsFile(path)
+    file = opened(path)
     offset = file.append(line(2))
     assert path.read_bytes() == b"\n".join([line(0), line(1), line(2), b""])
     assert file.line_at(offset) == line(2) + b"\n"
@@ -113,7 +119,7 @@ def test_the_tail_a_power_cut_leaves_is_passed_over_and_written_behind(
     path: Path, tail: bytes
 ) -> None:
     path.write_bytes(line(0) + b"\n" + line(1) + b"\n" + tail)
-    file = ResultsFile(path)
+    file = opened(path)
     offset = file.append(line(2))
     assert [found.sample_id for found in file.scan()] == ["s0", "s1", "s2"]
     assert file.line_at(offset) == line(2) + b"\n"
@@ -199,7 +205,7 @@ def test_a_full_disk_is_a_store_error_that_leaves_no_part_of_a_line(path: Path) 
 
 
 def test_a_sync_that_failed_is_not_taken_for_done(path: Path) -> None:
-    file = ResultsFile(path)
+    file = opened(path)
     file.append(line(0))
     os.close(file._descriptor)
     for _ in range(2):
@@ -215,14 +221,14 @@ def test_a_sync_that_failed_is_not_taken_for_done(path: Path) -> None:
 def test_a_file_is_just_the_lines_only_if_all_stand_in_this_order(
     path: Path, order: list[int], *, just: bool
 ) -> None:
-    file = ResultsFile(path)
+    file = opened(path)
     written = places(file.append(line(number, "x" * number)) for number in range(3))
     assert file.is_just(iter([written[number] for number in order])) is just
     file.close()
 
 
 def test_an_empty_file_is_just_no_lines(path: Path) -> None:
-    file = ResultsFile(path)
+    file = opened(path)
     assert file.is_just(iter([]))
     assert list(file.lines_at([])) == []
     file.close()
@@ -315,7 +321,7 @@ def spoilt(path: Path, how: Callable[[bytes], bytes]) -> None:
 def test_a_line_that_is_not_where_it_was_written_is_lost(
     path: Path, how: Callable[[bytes], bytes]
 ) -> None:
-    file = ResultsFile(path)
+    file = opened(path)
     written = places(file.append(line(number, "x" * 1000)) for number in range(5))
     spoilt(path, how)
     with pytest.raises(LostLinesError, match=r"run_results\.jsonl has lost results"):
@@ -325,7 +331,7 @@ def test_a_line_that_is_not_where_it_was_written_is_lost(
 
 @pytest.mark.parametrize("cut", [0, 1, 100, 700, 1200])
 def test_what_follows_a_cut_is_whole(path: Path, cut: int) -> None:
-    file = ResultsFile(path)
+    file = opened(path)
     for number in range(3):
         file.append(line(number))
     os.truncate(path, cut)
@@ -341,7 +347,7 @@ def test_what_follows_a_cut_is_whole(path: Path, cut: int) -> None:
 def test_a_file_whose_name_is_gone_is_read_all_the_same(
     path: Path, away: Callable[[Path], object]
 ) -> None:
-    file = ResultsFile(path)
+    file = opened(path)
     written = places(file.append(line(number)) for number in range(3))
     away(path)
     written += places([0, 0, 0, file.append(line(3))])[3:]

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.summary.histogram import Histogram
-from lm_eval_so.runner.summary.summarise import distribution
 
 SHARES = {"p50": Fraction(50, 100), "p90": Fraction(90, 100), "p99": Fraction(99, 100)}
 NUMBERS = st.floats(0, 1e6, allow_nan=False)
@@ -32,7 +31,7 @@ def naive(values: list[float], share: Fraction) -> float:
 
 @given(st.lists(NUMBERS, min_size=1, max_size=40))
 def test_percentiles_are_nearest_rank_to_one_percent(values: list[float]) -> None:
-    found = distribution(values)
+    found = of(values).distribution()
     assert found is not None
     for name, share in SHARES.items():
         assert found[name] == pytest.approx(naive(values, share), rel=0.01)
@@ -40,7 +39,7 @@ def test_percentiles_are_nearest_rank_to_one_percent(values: list[float]) -> Non
 
 @given(st.lists(NUMBERS, min_size=1, max_size=40))
 def test_a_distribution_is_framed_by_its_extremes(values: list[float]) -> None:
-    found = distribution(values)
+    found = of(values).distribution()
     assert found is not None
     assert found["min"] == min(values)
     assert found["max"] == max(values)
@@ -51,7 +50,7 @@ def test_a_distribution_is_framed_by_its_extremes(values: list[float]) -> None:
 
 def test_percentiles_of_many_sizes_meet_the_rank() -> None:
     for size in range(1, 1500, 7):
-        found = distribution([1.1**number for number in range(1, size % 150 + 2)])
+        found = of([1.1**number for number in range(1, size % 150 + 2)]).distribution()
         assert found is not None
         ranks = [-(-(size % 150 + 1) * percent // 100) for percent in (50, 90, 99)]
         assert [found[name] for name in SHARES] == pytest.approx(
@@ -61,13 +60,12 @@ def test_percentiles_of_many_sizes_meet_the_rank() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 0.001, 7.0, 86_400_000.0])
 def test_values_that_are_all_the_same_come_back(value: float) -> None:
-    assert distribution([value] * 100) == dict.fromkeys(
+    assert of([value] * 100).distribution() == dict.fromkeys(
         ["min", "mean", "p50", "p90", "p99", "max"], value
     )
 
 
 def test_of_nothing_there_is_no_distribution() -> None:
-    assert distribution([]) is None
     assert of([]).distribution() is None
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.backends.openai.environment import Account
 
 _TELEMETRY = "X-Stainless-"
-_AUTHORIZATION = "Authorization"
 
 
 def with_sdk_headers(connection: Connection, account: Account) -> Connection:
@@ -33,10 +32,7 @@ def with_sdk_headers(connection: Connection, account: Account) -> Connection:
     )
     # Given as arguments, the SDK would add what the environment says, and nobody would check it.
     client.organization, client.project = account.organization, account.project
-    client._custom_headers = {  # noqa: SLF001 - as above: OPENAI_CUSTOM_HEADERS
-        _AUTHORIZATION if name.lower() == _AUTHORIZATION.lower() else name: value
-        for name, value in connection.headers.items()
-    }
+    client._custom_headers = connection.headers  # noqa: SLF001 - as above: OPENAI_CUSTOM_HEADERS
     # The SDK marks what is left out with an object, and its telemetry is of no use here.
     headers = {
         name: value
