@@ -116,9 +116,7 @@ class SimulatedBackend(ChatBackend):
             ),
             model=request.run_config.model,
             request_id=f"simulated-{request.request_key[:12]}",
-            raw={"message": {"role": "assistant", "content": None, "refusal": text}}
-            if refused
-            else None,
+            refusal=text if refused else None,
         )
 
     def _text(self, request: RunRequest) -> str:

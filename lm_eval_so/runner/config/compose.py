@@ -75,6 +75,7 @@ def plan_from_tree(tree: Any) -> RunPlan:  # noqa: ANN401 - pydantic says what i
         variant=config.variant,
         repeats=config.repeats,
         options=config.runner,
+        store=config.store,
         engine=config.engine,
         tracking=config.tracking,
         output_root=config.output_root,

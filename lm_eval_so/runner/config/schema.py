@@ -106,17 +106,53 @@ class BudgetOptions(Config):
     seconds: Seconds | None = None
 
 
-class PriceOptions(Config):
-    """The price of the model in US dollars per million tokens; None looks it up."""
+_Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-    input: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    output: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+class PriceOptions(Config):
+    """The price of the model in US dollars per million tokens; None looks it up.
+
+    Attributes:
+        cached_input: Of prompt tokens that the server had in its cache; None: as ``input``.
+    """
+
+    input: _Dollars | None = None
+    cached_input: _Dollars | None = None
+    output: _Dollars | None = None
 
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.input is None) != (self.output is None):
             raise ValueError("input and output must be given together")
+        if self.cached_input is not None and self.input is None:
+            raise ValueError("cached_input needs input and output")
         return self
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class GateOptions(Config):
+    """Upper bounds of what may be wrong with the results; None sets none.
+
+    A run whose results exceed one of them is ``invalid``, and ends with exit code 1. Shares are of
+    the samples that have an outcome, failed ones included.
+
+    Attributes:
+        failed: Share of samples without an answer.
+        truncated: Share of samples whose answer was cut off by a limit on its tokens.
+        refused: Share of samples that the model or a filter declined to answer.
+        empty: Share of samples with an empty answer.
+        unselected: Share of the dataset's samples that ``select`` leaves out.
+        model_changes: Times that another model or version began to answer during the run.
+    """
+
+    failed: _Share | None = None
+    truncated: _Share | None = None
+    refused: _Share | None = None
+    empty: _Share | None = None
+    unselected: _Share | None = None
+    model_changes: Annotated[int, Field(ge=0)] | None = None
 
 
 class RunnerOptions(Config):
@@ -139,7 +175,9 @@ class RunnerOptions(Config):
         breaker: When the run is stopped because nothing can be answered.
         budget: Limits of money, tokens, requests and time.
         price: The price of the model, if the price list does not have it.
-        max_failures: Exit code 0 up to this many failed samples; None for any number.
+        gate: What the results must be like for exit code 0.
+        max_failures: Exit code 0 up to this many failed samples; None for any number. Where
+            ``gate.failed`` is set, that alone counts.
         drain_timeout: Seconds that a stop waits for requests in flight.
         max_response_mb: Megabytes of one answer, unpacked; a longer one is an error.
         private: Whether only the owner can read the files; if not, the umask decides.
@@ -161,6 +199,7 @@ class RunnerOptions(Config):
     breaker: BreakerOptions = BreakerOptions()
     budget: BudgetOptions = BudgetOptions()
     price: PriceOptions = PriceOptions()
+    gate: GateOptions = GateOptions()
     max_failures: Annotated[int, Field(ge=0)] | None = 0
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     max_response_mb: Annotated[float, Field(gt=0, le=4096)] = 64.0
@@ -178,6 +217,18 @@ class RunnerOptions(Config):
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
+
+
+class StoreOptions(Config):
+    """What a result line keeps of an answer; no option here changes an answer.
+
+    Attributes:
+        raw: Whether the whole answer of the server is kept.
+        record_headers: Names of the answer's headers that are kept, in any case.
+    """
+
+    raw: bool = True
+    record_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
 
 class EngineConfig(Config):
@@ -233,6 +284,7 @@ class ComposedConfig(Config):
     backend: BackendConfig
     params: dict[str, Any] = {}
     runner: RunnerOptions = RunnerOptions()
+    store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
     model: str | None = None
@@ -261,6 +313,7 @@ class RunPlan(Config):
     variant: str | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     options: RunnerOptions = RunnerOptions()
+    store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
     output_root: UserPath = Path("outputs")
