@@ -65,10 +65,7 @@ def tagged(number: int, *tags: str, **changed: Any) -> dict[str, Any]:  # noqa: 
     ],
 )
 def test_an_answer_is_known_for_what_it_is(
-    response: dict[str, Any],
-    truncated: bool,
-    refused: bool,
-    empty: bool,  # noqa: FBT001 - cases
+    response: dict[str, Any], *, truncated: bool, refused: bool, empty: bool
 ) -> None:
     found = kinds_of(line(**response)["response"])
     assert found == Kinds(truncated=truncated, refused=refused, empty=empty)
