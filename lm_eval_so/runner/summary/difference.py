@@ -108,15 +108,15 @@ class Difference:
             others = self._outside(tagged)
             shown = f"tag {one_line(tag, _LONGEST_TAG)}"
             if tagged.share >= others.share:
-                yield self._more(tagged, others, f"with {shown}", "without it")
+                yield self._more(tagged, others, f"among {shown}")
             else:
-                yield self._more(others, tagged, f"without {shown}", "with it")
+                yield self._more(others, tagged, f"outside {shown}")
 
-    def _more(self, more: Group, fewer: Group, where: str, elsewhere: str) -> Finding:
+    def _more(self, more: Group, fewer: Group, where: str) -> Finding:
         """They are more frequent in one group than in the other."""
         sentence = (
             f"{self._kind.events} {_how_much(more, fewer)} {where}: "
-            f"{more.missing:,} of {more.size:,}, {elsewhere} {fewer.missing:,} of {fewer.size:,}"
+            f"{more.missing:,} of {more.size:,}, others {fewer.missing:,} of {fewer.size:,}"
         )
         return Finding(_p(more, fewer), _largest_ratio(more, fewer), sentence)
 

@@ -27,21 +27,20 @@ class Missing:
     def __init__(self) -> None:
         self.strata = Strata()
 
-    def add(self, index: int, result: Mapping[str, Any]) -> None:
+    def add(self, index: int, result: Mapping[str, Any], *, truncated: bool = False) -> None:
         """Counts a line that was read as JSON.
 
         Args:
             index: The place of its sample in the dataset, or of the line in a file of that order.
             result: The line.
+            truncated: Whether a limit on its tokens cut an answer of it off.
         """
         if result.get("repeat"):
             return
-        response = result["response"]
-        if response is None:
+        outcome = TRUNCATED if truncated else ANSWERED
+        if result["response"] is None:
             outcome = FAILED
-        else:
-            outcome = TRUNCATED if response.get("finish_reason") == "length" else ANSWERED
-        tags = result["request_context"].get("sample_tags") or ()
+        tags = result["request_context"]["sample_tags"]
         self.strata.add(index, tags, text_length(result["request_messages"]), outcome)
 
     def merge(self, other: "Missing") -> None:

@@ -157,7 +157,7 @@ def test_a_hang_ends_by_the_timeout_alone() -> None:
 def test_a_refusal_is_an_answer() -> None:
     answer = Bench(refusal=1).ask()
     assert answer.text == KINDS["refusal"]
-    assert answer.raw == {"message": {"role": "assistant", "content": None, "refusal": answer.text}}
+    assert answer.refusal == answer.text
 
 
 @pytest.mark.parametrize(("text", "half"), [("12345678", "1234"), ("한국어", "한"), ("", "")])

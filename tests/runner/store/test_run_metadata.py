@@ -29,6 +29,7 @@ SUMMARY: dict[str, Any] = {
     "truncated": 1,
     "refused": 0,
     "empty": 0,
+    "missing": [],
     "by_tag": {
         "ko": {
             "n": 2,

@@ -24,6 +24,7 @@ def line(number: int = 0, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 - J
         "latency_ms": 10.0,
         "completed_at": f"2026-11-01T00:00:{number:02}Z",
         "request_context": {"sample_tags": []},
+        "request_messages": [{"role": "user", "content": "q"}],
         "error": None,
     }
     outside = {key: changed.pop(key) for key in list(changed) if key in found}

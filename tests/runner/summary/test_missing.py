@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lm_eval_so.runner.models import ChatResponse
+from lm_eval_so.runner.summary.answers import kinds_of
 from lm_eval_so.runner.summary.missing import Missing, text_length
 from support.results import result
 
@@ -33,10 +34,14 @@ def line(
     }
 
 
+def is_cut(line: dict[str, Any]) -> bool:
+    return line["response"] is not None and kinds_of(line["response"]).truncated
+
+
 def sentences(lines: Iterable[dict[str, Any]]) -> list[str]:
     missing = Missing()
     for index, each in enumerate(lines):
-        missing.add(index, each)
+        missing.add(index, each, truncated=is_cut(each))
     return missing.sentences()
 
 
@@ -53,40 +58,40 @@ def group(finish_reason: str | None, missing: int, size: int, *tags: str) -> lis
 
 def test_a_tag_with_more_failures_is_named_with_its_counts() -> None:
     lines = group(NO_ANSWER, 31, 120, "ko", "all") + group(NO_ANSWER, 18, 430, "en", "all")
-    expected = "failures are 6.2 times as common with tag ko: 31 of 120, without it 18 of 430"
+    expected = "failures are 6.2 times as common among tag ko: 31 of 120, others 18 of 430"
     assert sentences(mixed(lines)) == [expected]
 
 
 def test_a_tag_with_fewer_failures_is_named_too() -> None:
     lines = group(NO_ANSWER, 40, 200) + group(NO_ANSWER, 60, 1200, "en")
-    expected = "failures are 4 times as common without tag en: 40 of 200, with it 60 of 1,200"
+    expected = "failures are 4 times as common outside tag en: 40 of 200, others 60 of 1,200"
     assert sentences(mixed(lines)) == [expected]
 
 
 def test_failures_of_one_tag_alone_are_told_as_such() -> None:
     lines = group(NO_ANSWER, 12, 60, "ko") + group(NO_ANSWER, 0, 340)
-    expected = "failures occur only with tag ko: 12 of 60, without it 0 of 340"
+    expected = "failures occur only among tag ko: 12 of 60, others 0 of 340"
     assert sentences(mixed(lines)) == [expected]
 
 
 def test_if_most_fail_it_is_those_that_are_left_that_count() -> None:
     lines = group(NO_ANSWER, 118, 120, "ko") + group(NO_ANSWER, 330, 430)
-    expected = "failures are more common with tag ko: 118 of 120, without it 330 of 430"
+    expected = "failures are more common among tag ko: 118 of 120, others 330 of 430"
     assert sentences(mixed(lines)) == [expected]
 
 
 def test_truncation_is_told_of_samples_with_an_answer() -> None:
     lines = group(LENGTH, 30, 100, "code") + group(LENGTH, 10, 300)
     lines += group(NO_ANSWER, 15, 15, "code") + group(NO_ANSWER, 45, 45)
-    expected = "truncated answers are 9 times as common with tag code: 30 of 100, without it"
+    expected = "truncated answers are 9 times as common among tag code: 30 of 100, others"
     assert sentences(mixed(lines)) == [f"{expected} 10 of 300"]
 
 
 def test_failures_and_truncation_are_told_apart() -> None:
     lines = group(NO_ANSWER, 40, 100, "ko") + group(LENGTH, 40, 100, "code") + group(STOP, 0, 300)
     first, second = sentences(mixed(lines))
-    assert first.startswith("failures occur only with tag ko: 40 of 100")
-    assert second.startswith("truncated answers occur only with tag code: 40 of 100")
+    assert first.startswith("failures occur only among tag ko: 40 of 100")
+    assert second.startswith("truncated answers occur only among tag code: 40 of 100")
 
 
 def test_prompts_that_are_longer_are_told_by_their_medians() -> None:
@@ -138,7 +143,7 @@ def test_the_strongest_difference_is_told_and_no_other() -> None:
     lines += [line(NO_ANSWER, length=90)] * 20
     lines += [line(STOP, length=90)] * 250 + [line(STOP, length=300)] * 150
     (told,) = sentences(mixed(lines))
-    assert told == "failures are 8.4 times as common with tag ko: 40 of 100, without it 20 of 420"
+    assert told == "failures are 8.4 times as common among tag ko: 40 of 100, others 20 of 420"
     without = [each | {"request_context": {"sample_tags": []}} for each in lines]
     (told,) = sentences(mixed(without))
     assert told == "failed samples have longer prompts: median 300 characters, others 90"
@@ -180,19 +185,11 @@ def test_further_repeats_of_a_sample_are_no_further_evidence() -> None:
     assert sentences({**each, "repeat": 0} for each in many) != [], "they would be taken as such"
 
 
-def test_a_line_without_tags_counts_all_the_same() -> None:
-    lines = [line(NO_ANSWER) for _ in range(20)] + [line() for _ in range(180)]
-    for each, context in zip(lines, 100 * ({}, {"sample_tags": None}), strict=True):
-        each["request_context"] = context
-    told = sentences(lines)
-    assert told == ["failures cluster: 20 of 20 are in the first tenth of the dataset"]
-
-
 def test_a_tag_is_shown_on_one_line() -> None:
     tag = "\x1b[2Jko\n" + 100 * "x"
     (told,) = sentences(mixed(group(NO_ANSWER, 40, 100, tag) + group(NO_ANSWER, 10, 400)))
     assert told.isprintable()
-    assert "with tag [2Jko xxx" in told
+    assert "among tag [2Jko xxx" in told
     assert len(told) < 160
 
 
@@ -200,7 +197,7 @@ def test_parts_add_up_to_the_whole() -> None:
     lines = mixed(group(NO_ANSWER, 31, 120, "ko") + group(LENGTH, 90, 430, "en"))
     parts = [Missing() for _ in range(3)]
     for index, each in enumerate(lines):
-        parts[index % 3].add(index, each)
+        parts[index % 3].add(index, each, truncated=is_cut(each))
     parts[0].merge(parts[1])
     parts[2].merge(parts[0])
     assert parts[2].sentences() == sentences(lines)
