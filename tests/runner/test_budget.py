@@ -238,7 +238,7 @@ def test_attempts_of_commands_without_a_budget_count_for_later_ones(
     make_dataset: Callable[..., Path], go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
 ) -> None:
     make_dataset(10)
-    options = ("dataset.path=numbers", "runner.backoff_initial=0.01", "runner.breaker.wait=1")
+    options = ("dataset.path=numbers", "runner.backoff_initial=0.01")
 
     def behave(received: Received, nth: int) -> Reply:
         every_other = int(received.question[-1]) % 2
