@@ -230,6 +230,11 @@ class StoreOptions(Config):
     raw: bool = True
     record_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
+    @field_validator("record_headers", mode="before")
+    @classmethod
+    def _one_name(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
 
 class EngineConfig(Config):
     """Who drives the requests: ``sync``, or the name of an installed package's engine."""
