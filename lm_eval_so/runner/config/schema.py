@@ -4,41 +4,36 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, JsonValue, field_validator, model_validator
 
+from lm_eval_so.runner.config.base import Config, UserPath
+from lm_eval_so.runner.config.prompt import FewShotConfig, PromptConfig
 from lm_eval_so.runner.models import RunConfig
-from lm_eval_so.runner.text.wording import Told, nearest
+from lm_eval_so.runner.text.wording import nearest
+
+__all__ = [
+    "AutoConcurrency",
+    "BackendConfig",
+    "BreakerOptions",
+    "BudgetOptions",
+    "ComposedConfig",
+    "Config",
+    "DatasetConfig",
+    "EngineConfig",
+    "FewShotConfig",
+    "PriceOptions",
+    "PromptConfig",
+    "RunPlan",
+    "RunnerOptions",
+    "TrackingConfig",
+    "UserPath",
+]
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
 _MOST_REPEATS = 10_000
 _TRACKERS = ("none", "mlflow")
-
-
-def _at_home(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # no such user: the path stays unchanged, as in a shell
-        return path
-
-
-UserPath = Annotated[Path, AfterValidator(_at_home)]
-"""A path as a person types it: ``~`` is the home directory."""
-
-
-class Config(BaseModel, metaclass=Told):
-    """A frozen group of the config; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
 class DatasetConfig(Config):
@@ -58,7 +53,7 @@ class BackendConfig(Config):
 
     kind: Annotated[str, Field(min_length=1)]
     default_model: str | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
 
 
 class AutoConcurrency(Config):
@@ -208,7 +203,7 @@ class TrackingConfig(Config):
     uri: Annotated[str, Field(min_length=1)] | None = None
     experiment: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     run_name: Annotated[str, Field(min_length=1)] | None = None
-    tags: dict[str, JsonValue] = {}
+    tags: dict[str, JsonValue] = Field(default={})
     live_interval: Seconds = 5.0
     results_limit_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
     traces: bool = False
@@ -230,19 +225,21 @@ class ComposedConfig(Config):
     """What Hydra composed: one attribute per group."""
 
     dataset: DatasetConfig
+    prompt: PromptConfig = PromptConfig()
     backend: BackendConfig
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default={})
     runner: RunnerOptions = RunnerOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
     model: str | None = None
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default={})
     output_root: UserPath = Path("outputs")
     output_dir: UserPath | None = None
     sweep_name: Annotated[str, Field(min_length=1)] | None = None
     objective: str | None = None
+    preview: Annotated[int, Field(ge=1)] | None = None
 
 
 class RunPlan(Config):
@@ -254,9 +251,13 @@ class RunPlan(Config):
         output_dir: The run directory; None derives it from ``output_root`` and the identity.
         sweep_name: Name of the folder of a sweep's record.
         objective: Names the number that a search optimises, such as ``summary.latency_ms.p50``.
+        prompt_option: The user's own option of the group ``prompt``; names the prompt for people.
+        preview: How many requests are shown and not sent; None sends them.
     """
 
     dataset: DatasetConfig
+    prompt: PromptConfig = PromptConfig()
+    prompt_option: str | None = None
     run_config: RunConfig
     variant: str | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
@@ -267,6 +268,7 @@ class RunPlan(Config):
     output_dir: UserPath | None = None
     sweep_name: str | None = None
     objective: str | None = None
+    preview: int | None = None
 
     def limits_folder(self, *, parallel: bool = False) -> Path | None:
         """Folder through which processes share the provider's limits, if they do.

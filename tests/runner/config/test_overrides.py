@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, TypeGuard, Union, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -23,10 +23,15 @@ def takes_text(kind: object) -> bool:
 def text_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from text_keys(kind, f"{prefix}{name}.")
+        inner = [part for part in (kind, *get_args(kind)) if is_group(part)]
+        if inner:
+            yield from text_keys(inner[0], f"{prefix}{name}.")
         elif takes_text(kind):
             yield prefix + name
+
+
+def is_group(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def test_the_text_keys_are_those_of_the_schema() -> None:
