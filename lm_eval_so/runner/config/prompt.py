@@ -54,7 +54,5 @@ class PromptConfig(Config):
             if getattr(self, part) is not None and getattr(self, f"{part}_file") is not None:
                 raise ValueError(f"{part} and {part}_file are both set; set one of them to null")
         if self.name is not None and not self.is_set:
-            raise ValueError(
-                f"{self.name!r} names a prompt that has no system, template or few_shot"
-            )
+            raise ValueError(f"{self.name!r} is the name of a prompt without text or examples")
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 
 from lm_eval_so.runner.config.compose import plan_from
@@ -50,7 +51,7 @@ def run_cell(
         place: In a sweep; None for a run of its own.
     """
     try:
-        plan = plan_from(composed)
+        plan = plan_from(composed, HydraConfig.get().runtime.choices.get("prompt"))
         check_objective(plan.objective)
         return _run(plan, resume_command, tracker, place)
     except LmEvalError as error:

@@ -126,10 +126,11 @@ class CellSweeper(Sweeper):
         before = hydra.cfg
         with read_write(config), open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
+            choice = config.hydra.runtime.choices.get("prompt")
             hydra.set_config(config)  # for ${hydra:...} in the cell's values
             del config["hydra"]
         try:
-            return plan_from(config)
+            return plan_from(config, choice)
         except ConfigError as error:
             raise ConfigError(f"cell {' '.join(overrides)}: {error}") from error
         finally:

@@ -44,7 +44,7 @@ class RequestBuilder:
         self._prompt: Prompt | None = None
         self._last: tuple[TestSample, list[Message]] | None = None
 
-    def with_prompt(self, prompt: Prompt | None) -> Self:
+    def with_prompt(self, prompt: Prompt) -> Self:
         """The same builder, whose requests have what the prompt makes of a sample's messages."""
         prompted = copy(self)
         prompted._prompt, prompted._last = prompt, None  # noqa: SLF001 - its own

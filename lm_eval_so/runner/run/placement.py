@@ -108,7 +108,8 @@ def planned(
         sha256: Digest of the dataset, where it is known; else it is read when it is needed.
     """
     requests = RequestBuilder(plan.run_config, endpoint=backend.endpoint, defaults=backend.defaults)
-    requests = requests.with_prompt(prompt and prompt.prompt)
+    if prompt is not None:
+        requests = requests.with_prompt(prompt.prompt)
 
     def questions() -> Iterator[Question]:
         for sample in read_samples(source.reader):

@@ -59,7 +59,7 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     source = locate(plan.dataset)
     prompt = planned_prompt(plan)
-    dataset = check(source.reader, prompt and prompt.prompt.messages)
+    dataset = check(source.reader, None if prompt is None else prompt.prompt.messages)
     placed = planned(plan, source, backend, prompt, dataset.sha256)
     return Prepared(
         plan=plan,
@@ -68,15 +68,21 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
         dataset=dataset,
         placed=placed,
         directory=directory_of(placed),
-        requests=RequestBuilder(
-            plan.run_config,
-            endpoint=backend.endpoint,
-            defaults=backend.defaults,
-            repeats=plan.repeats,
-            trace_prefix=placed.redactor.data(plan.options.trace_prefix),
-        ).with_prompt(prompt and prompt.prompt),
+        requests=_requests(placed, backend),
         price=_known_price(plan, backend.endpoint),
     )
+
+
+def _requests(placed: Planned, backend: ChatBackend) -> RequestBuilder:
+    plan = placed.plan
+    requests = RequestBuilder(
+        plan.run_config,
+        endpoint=backend.endpoint,
+        defaults=backend.defaults,
+        repeats=plan.repeats,
+        trace_prefix=placed.redactor.data(plan.options.trace_prefix),
+    )
+    return requests if placed.prompt is None else requests.with_prompt(placed.prompt.prompt)
 
 
 def _known_price(plan: RunPlan, endpoint: str) -> Price | None:

@@ -105,6 +105,7 @@ def settings_of(metadata: RunMetadata) -> Settings:
     config = metadata.run_config
     return {
         "dataset": metadata.dataset.id,
+        "prompt": metadata.prompt.label if metadata.prompt else None,
         "backend": config.backend,
         "model": config.model,
         **{f"params.{name}": value for name, value in config.parameters.items()},
