@@ -41,6 +41,6 @@ def show_preview(plan: RunPlan, count: int, label: str = "") -> CellOutcome:
 async def _show(prepared: Prepared, count: int, cell: str) -> int:
     shown = 0
     async for text in previews(prepared, count):
-        show(text if not cell else f"{cell}\n{text}")
+        show(f"{cell.rstrip()}\n{text}" if cell else text)
         shown += 1
     return shown

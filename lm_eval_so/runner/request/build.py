@@ -5,6 +5,7 @@ from copy import copy
 from random import Random
 from typing import Any, Self
 
+from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import Message, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.request.key import RequestKeys
 from lm_eval_so.runner.request.prompt import Prompt
@@ -80,11 +81,18 @@ class RequestBuilder:
         )
 
     def _messages(self, sample: TestSample) -> list[Message]:
-        """What is sent; made once for the key of a sample, its requests and its repeats."""
+        """What is sent; made once for the key of a sample, its requests and its repeats.
+
+        Raises:
+            DatasetError: The prompt does not fit the sample.
+        """
         if self._prompt is None:
             return sample.messages
         if self._last is None or self._last[0] is not sample:
-            self._last = sample, self._prompt.messages(sample)
+            try:
+                self._last = sample, self._prompt.messages(sample)
+            except ValueError as error:  # of a dataset that no check has passed
+                raise DatasetError(f"sample {sample.id!r}: {error}") from error
         return self._last[1]
 
 
