@@ -120,7 +120,7 @@ def _question_key(sample: TestSample) -> str:
 
 
 def _answer(sample: TestSample) -> Message:
-    if sample.expected not in (None, ""):
+    if sample.expected not in (None, "", [], {}):
         return {"role": "assistant", "content": _as_text(sample.expected)}
     last = sample.messages[-1]
     if last["role"] == "assistant" and (last.get("content") or last.get("tool_calls")):

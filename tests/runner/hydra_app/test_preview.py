@@ -105,6 +105,19 @@ def test_each_cell_of_a_sweep_is_shown_under_its_label(
     assert sent == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
 
 
+def test_a_search_shows_one_trial_and_leaves_nothing(
+    run: Callable[..., int], server: FakeOpenAI, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("optuna", minversion="4.5")
+    before = files(tmp_path)
+    search = ["-m", "hydra/sweeper=optuna", "objective=summary.tokens.output"]
+    assert run(*search, "params.temperature=choice(0,1)", "preview=1") == 0
+    assert (server.requests, files(tmp_path)) == ([], before)
+    printed = capsys.readouterr().out
+    assert "[for example params.temperature=" in printed
+    assert len(shown(printed)) == 1
+
+
 def test_more_than_there_are_shows_all(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

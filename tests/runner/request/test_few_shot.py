@@ -90,7 +90,7 @@ def test_the_last_turn_of_the_assistant_is_the_answer_unless_one_is_expected() -
     assert expected.turns == [*asked.messages[1:4], {"role": "assistant", "content": "E"}]
 
 
-@pytest.mark.parametrize("expected", [None, ""])
+@pytest.mark.parametrize("expected", [None, "", [], {}])
 def test_an_example_without_an_answer_is_told(expected: object) -> None:
     with pytest.raises(ValueError, match="needs an answer: `expected`"):
         example_of(sample("e", expected=expected))
