@@ -255,6 +255,11 @@ def test_examples_without_an_answer_and_too_few_of_them_are_told_before_anything
         pytest.param(["prompt.system=a", "prompt.system_file=b"], "are both set", id="both"),
         pytest.param(["prompt.template={{"], "prompt.template:1: not a template", id="syntax"),
         pytest.param(["prompt.system_mode=append"], "'replace', 'prepend' or 'default'", id="mode"),
+        pytest.param(
+            ["prompt.few_shot.path=none.jsonl"],
+            "prompt.few_shot.path: dataset none.jsonl does not exist",
+            id="no-examples",
+        ),
         pytest.param(["prompt.few_shot.count=0"], "must be at least 1, got 0", id="bound"),
     ],
 )

@@ -10,7 +10,7 @@ from lm_eval_so.runner.config.schema import DatasetConfig, FewShotConfig, Prompt
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_checked
 from lm_eval_so.runner.dataset.source import locate
-from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.errors import ConfigError, DatasetError
 from lm_eval_so.runner.request.few_shot import Examples, choose, example_of
 from lm_eval_so.runner.request.prompt import Prompt
 from lm_eval_so.runner.request.template import Template
@@ -90,7 +90,10 @@ def _read(key: str, file: Path) -> str:
 
 
 def _few_shot(config: FewShotConfig, template: Template | None) -> tuple[Examples, FewShotRecord]:
-    source = locate(DatasetConfig(path=config.path))
+    try:
+        source = locate(DatasetConfig(path=config.path))
+    except DatasetError as error:
+        raise DatasetError(f"prompt.few_shot.path: {error}") from error
     checked = check(source.reader, lambda sample: example_of(sample, template))
     samples = read_checked(source.reader, checked)
     examples = choose((example_of(each, template) for each in samples), config.count, config.seed)
