@@ -129,7 +129,7 @@ def test_exactly_one_of_response_and_error_is_set(outcome: Outcome, status: str)
 
 def test_a_line_repeats_what_was_asked() -> None:
     found = line(Outcome(response=ANSWER))
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert found["sample_id"] == "한국어 1"
     assert found["request_messages"] == SAMPLE.messages
     context = {"sample_tags": ["a"], "sample_metadata": {"k": None}, "expected": SAMPLE.expected}

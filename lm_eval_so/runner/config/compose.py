@@ -95,6 +95,7 @@ def plan_from_tree(
         variant=config.variant,
         repeats=config.repeats,
         options=config.runner,
+        store=config.store,
         engine=config.engine,
         tracking=config.tracking,
         output_root=config.output_root,

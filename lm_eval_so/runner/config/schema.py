@@ -1,15 +1,14 @@
 """The composed config as values: one model per group; unknown keys are errors."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lm_eval_so.runner.config.base import Config, UserPath
 from lm_eval_so.runner.config.prompt import FewShotConfig, PromptConfig
+from lm_eval_so.runner.config.tracking import TrackingConfig
 from lm_eval_so.runner.models import RunConfig
-from lm_eval_so.runner.text.wording import nearest
 
 __all__ = [
     "AutoConcurrency",
@@ -21,10 +20,12 @@ __all__ = [
     "DatasetConfig",
     "EngineConfig",
     "FewShotConfig",
+    "GateOptions",
     "PriceOptions",
     "PromptConfig",
     "RunPlan",
     "RunnerOptions",
+    "StoreOptions",
     "TrackingConfig",
     "UserPath",
 ]
@@ -33,7 +34,6 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
 _MOST_REPEATS = 10_000
-_TRACKERS = ("none", "mlflow")
 
 
 class DatasetConfig(Config):
@@ -101,17 +101,53 @@ class BudgetOptions(Config):
     seconds: Seconds | None = None
 
 
-class PriceOptions(Config):
-    """The price of the model in US dollars per million tokens; None looks it up."""
+_Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-    input: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    output: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+class PriceOptions(Config):
+    """The price of the model in US dollars per million tokens; None looks it up.
+
+    Attributes:
+        cached_input: Of prompt tokens that the server had in its cache; None: as ``input``.
+    """
+
+    input: _Dollars | None = None
+    cached_input: _Dollars | None = None
+    output: _Dollars | None = None
 
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.input is None) != (self.output is None):
             raise ValueError("input and output must be given together")
+        if self.cached_input is not None and self.input is None:
+            raise ValueError("cached_input needs input and output")
         return self
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class GateOptions(Config):
+    """Upper bounds of what may be wrong with the results; None sets none.
+
+    A run whose results exceed one of them is ``invalid``, and ends with exit code 1. Shares are of
+    the samples that have an outcome, failed ones included.
+
+    Attributes:
+        failed: Share of samples without an answer.
+        truncated: Share of samples whose answer was cut off by a limit on its tokens.
+        refused: Share of samples that the model or a filter declined to answer.
+        empty: Share of samples with an empty answer.
+        unselected: Share of the dataset's samples that ``select`` leaves out.
+        model_changes: Times that another model or version began to answer during the run.
+    """
+
+    failed: _Share | None = None
+    truncated: _Share | None = None
+    refused: _Share | None = None
+    empty: _Share | None = None
+    unselected: _Share | None = None
+    model_changes: Annotated[int, Field(ge=0)] | None = None
 
 
 class RunnerOptions(Config):
@@ -134,7 +170,9 @@ class RunnerOptions(Config):
         breaker: When the run is stopped because nothing can be answered.
         budget: Limits of money, tokens, requests and time.
         price: The price of the model, if the price list does not have it.
-        max_failures: Exit code 0 up to this many failed samples; None for any number.
+        gate: What the results must be like for exit code 0.
+        max_failures: Exit code 0 up to this many failed samples; None for any number. Where
+            ``gate.failed`` is set, that alone counts.
         drain_timeout: Seconds that a stop waits for requests in flight.
         max_response_mb: Megabytes of one answer, unpacked; a longer one is an error.
         private: Whether only the owner can read the files; if not, the umask decides.
@@ -156,6 +194,7 @@ class RunnerOptions(Config):
     breaker: BreakerOptions = BreakerOptions()
     budget: BudgetOptions = BudgetOptions()
     price: PriceOptions = PriceOptions()
+    gate: GateOptions = GateOptions()
     max_failures: Annotated[int, Field(ge=0)] | None = 0
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     max_response_mb: Annotated[float, Field(gt=0, le=4096)] = 64.0
@@ -175,50 +214,22 @@ class RunnerOptions(Config):
         return level.upper() if isinstance(level, str) else level
 
 
+class StoreOptions(Config):
+    """What a result line keeps of an answer; no option here changes an answer.
+
+    Attributes:
+        raw: Whether the whole answer of the server is kept.
+        record_headers: Names of the answer's headers that are kept, in any case.
+    """
+
+    raw: bool = True
+    record_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+
 class EngineConfig(Config):
     """Who drives the requests: ``sync``, or the name of an installed package's engine."""
 
     kind: Annotated[str, Field(min_length=1)] = "sync"
-
-
-class TrackingConfig(Config):
-    """Where the run is tracked while it runs; no option here changes an answer.
-
-    Attributes:
-        kind: Which tracker: ``none``, ``mlflow``, or an entry point in ``lm_eval_so.trackers``.
-        uri: Address of MLflow; None uses ``MLFLOW_TRACKING_URI``, else a database in the output
-            root.
-        experiment: Name of MLflow's experiment; None uses the dataset's id.
-        run_name: None uses the name of the run directory. The name of a cell of a sweep also has
-            the settings that distinguish the cell.
-        tags: Set on MLflow's run.
-        live_interval: Seconds between two updates of the live metrics.
-        results_limit_mb: Results up to this many megabytes are logged; else only their path.
-        traces: Whether each sample becomes a trace.
-        trace_share: Share of the samples that do, from 0 to 1; the same ones each time.
-        drain_timeout: Seconds that the end of the run waits for MLflow, after its first answer.
-    """
-
-    kind: str = "none"
-    uri: Annotated[str, Field(min_length=1)] | None = None
-    experiment: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    run_name: Annotated[str, Field(min_length=1)] | None = None
-    tags: dict[str, JsonValue] = Field(default={})
-    live_interval: Seconds = 5.0
-    results_limit_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
-    traces: bool = False
-    trace_share: Annotated[float, Field(ge=0, le=1)] = 1.0
-    drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
-
-    @field_validator("kind")
-    @classmethod
-    def _is_known(cls, kind: str) -> str:
-        if kind not in _TRACKERS:
-            known = [*_TRACKERS, *entry_points(group="lm_eval_so.trackers").names]
-            if kind not in known:
-                hint = nearest(kind, known)
-                raise ValueError(f"unknown tracker {kind!r}{hint} (known: {', '.join(known)})")
-        return kind
 
 
 class ComposedConfig(Config):
@@ -229,6 +240,7 @@ class ComposedConfig(Config):
     backend: BackendConfig
     params: dict[str, Any] = Field(default={})
     runner: RunnerOptions = RunnerOptions()
+    store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
     model: str | None = None
@@ -262,6 +274,7 @@ class RunPlan(Config):
     variant: str | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     options: RunnerOptions = RunnerOptions()
+    store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
     output_root: UserPath = Path("outputs")

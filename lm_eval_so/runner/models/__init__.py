@@ -3,7 +3,7 @@
 from lm_eval_so.runner.models.config import RecordedConfig, RunConfig
 from lm_eval_so.runner.models.outcome import Outcome
 from lm_eval_so.runner.models.request import Journal, RunRequest
-from lm_eval_so.runner.models.response import ChatResponse, TokenUsage
+from lm_eval_so.runner.models.response import AnswerChoice, ChatResponse, TokenUsage
 from lm_eval_so.runner.models.result import (
     SCHEMA_VERSION,
     Attempt,
@@ -19,6 +19,7 @@ from lm_eval_so.runner.models.value import Value
 __all__ = [
     "SAMPLE_PARAMETERS",
     "SCHEMA_VERSION",
+    "AnswerChoice",
     "Attempt",
     "ChatResponse",
     "Journal",

@@ -13,8 +13,13 @@ from lm_eval_so.runner.models.response import ChatResponse
 from lm_eval_so.runner.models.sample import Message
 from lm_eval_so.runner.models.value import Value, absent
 
-SCHEMA_VERSION = 1
-"""Version of the RunResult line; a reader can tell by it what to expect."""
+SCHEMA_VERSION = 2
+"""Version of the RunResult line; a reader can tell by it what to expect.
+
+2: ``response`` has what stood in ``raw`` alone (reasoning, tool calls, refusal, all choices, cached
+and reasoning tokens, tier, fingerprint), ``raw`` may be left out, and finish reasons have one
+vocabulary. Lines of 1 are read, and stay as they are.
+"""
 
 Status = Literal["ok", "error", "timeout"]
 

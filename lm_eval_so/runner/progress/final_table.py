@@ -24,9 +24,24 @@ def print_report(report: RunReport, console: Console) -> None:
         for label, value in _errors(report.summary):
             table.add_row(label, Text(value, no_wrap=True, overflow="ellipsis"))
         console.print(table)
+        _print_verdict(report, console)
         _print_answers(report, console)
     for label, path in (("results", report.results_path), ("metadata", report.metadata_path)):
         console.print(f"{label:<9} {path}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _print_verdict(report: RunReport, console: Console) -> None:
+    """What is not as it should be; nothing of a run that is complete."""
+    if report.verdict is None:
+        return
+    if report.verdict.outcome != "complete":
+        _print_words(f"verdict   {report.verdict}", console)
+    for warning in report.verdict.warnings:
+        _print_words(f"warning   {warning}", console)
+
+
+def _print_words(words: str, console: Console) -> None:
+    console.print(words, soft_wrap=True, markup=False, highlight=False)
 
 
 def _print_answers(report: RunReport, console: Console) -> None:
@@ -49,6 +64,8 @@ def one_line(report: RunReport) -> str:
 def _rows(summary: Summary) -> list[tuple[str, str]]:
     counts = summary.status_counts
     rows = [("samples", ", ".join(f"{n} {status}" for status, n in counts.items()) or "none")]
+    if answers := ", ".join(_answers(summary)):
+        rows.append(("answers", answers))
     if summary.resumed:
         rows.append(("resumed", f"{summary.resumed} already answered"))
     if latency := summary.latency_ms:
@@ -58,7 +75,7 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
         values = (f"{name} {milliseconds(first[name])}" for name in ("p50", "p90", "p99"))
         rows.append(("to first token", ", ".join(values)))
     if summary.tokens["total"]:
-        rows.append(("tokens", "{input:,} in, {output:,} out".format_map(summary.tokens)))
+        rows.append(("tokens", _tokens(summary.tokens)))
     if summary.cost_usd is not None:
         rows.append(("cost", f"{summary.cost_usd:,.4g} US dollars"))
     sent = f"{summary.requests:,} in {duration(summary.wall_time_s)}"
@@ -66,6 +83,24 @@ def _rows(summary: Summary) -> list[tuple[str, str]]:
         sent += f", {number(summary.results_per_s)} results/s"
     rows.append(("requests", sent))
     return rows
+
+
+def _answers(summary: Summary) -> Iterator[str]:
+    """What is to be said of the answers, where they are not simply answers."""
+    for name in ("truncated", "refused", "empty"):
+        if count := getattr(summary, name):
+            yield f"{count:,} {name}"
+    if repeats := summary.repeats:
+        yield f"repeats all alike for {repeats.all_equal:.0%} of {repeats.samples:,} samples"
+
+
+def _tokens(tokens: dict[str, int]) -> str:
+    asked, answered = f"{tokens['input']:,} in", f"{tokens['output']:,} out"
+    if tokens.get("cached"):
+        asked += f" ({tokens['cached']:,} cached)"
+    if tokens.get("reasoning"):
+        answered += f" ({tokens['reasoning']:,} reasoning)"
+    return f"{asked}, {answered}"
 
 
 def _errors(summary: Summary) -> Iterator[tuple[str, str]]:

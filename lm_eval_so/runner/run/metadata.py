@@ -29,6 +29,7 @@ from lm_eval_so.runner.store.run_metadata import (
     State,
 )
 from lm_eval_so.runner.summary.summarise import Summary
+from lm_eval_so.runner.summary.verdict import Verdict
 from lm_eval_so.runner.text.sanitise import sanitise_json
 
 _LOG = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class MetadataWriter:
             variant=plan.variant,
             repeats=plan.repeats,
             options=plan.options.model_dump(mode="json"),
+            store=plan.store.model_dump(mode="json"),
             engine=plan.engine.kind,
             fingerprint=fingerprint(placed.identity),
             identity=shown(placed.identity),
@@ -70,6 +72,7 @@ class MetadataWriter:
         state: State,
         found_out: Mapping[str, Any],
         summary: Summary | None = None,
+        verdict: Verdict | None = None,
         fault: BaseException | None = None,
     ) -> RunMetadata:
         """The file's content in this state.
@@ -78,6 +81,7 @@ class MetadataWriter:
             state: Of the run.
             found_out: What the engine found out, some of which only that engine knows.
             summary: Of the results.
+            verdict: On them.
             fault: Why the run is not complete.
         """
         found = {key: value for key, value in found_out.items() if key not in _NOT_FOUND_OUT}
@@ -88,6 +92,7 @@ class MetadataWriter:
             "reason": reason and self._redactor.text(reason),
             "ended_at": None if state == "running" else self._now(),
             **sanitise_json(found),
+            "verdict": None if verdict is None else verdict.model_dump(),
             "summary": None if summary is None else summary.model_dump(),
         }
         public = self._redactor.data(content)

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+from lm_eval_so.runner.config.schema import StoreOptions
 from lm_eval_so.runner.host.clock import steady
 from lm_eval_so.runner.masking.options import public_options, shown
 from lm_eval_so.runner.masking.redactor import Redactor
@@ -18,6 +20,8 @@ from lm_eval_so.runner.models import (
 from lm_eval_so.runner.request.key import messages_key
 from lm_eval_so.runner.strategy.price import Price
 
+_EVERYTHING = StoreOptions()
+
 
 class Recorder:
     """Makes RunResults; what all of them share is made once.
@@ -27,6 +31,7 @@ class Recorder:
         configs: By repeat.
         price: Of the model, where it is known.
         redactor: Takes secrets out of the config that stands in every line.
+        store: What of an answer a line keeps.
     """
 
     def __init__(
@@ -35,10 +40,12 @@ class Recorder:
         configs: Sequence[RunConfig],
         price: Price | None = None,
         redactor: Redactor | None = None,
+        store: StoreOptions = _EVERYTHING,
     ) -> None:
         public = (redactor or Redactor()).data
         self._price = price
         self._dataset_id = dataset_id
+        self._store = store
         self._configs = [
             RecordedConfig(
                 backend=config.backend,
@@ -75,18 +82,30 @@ class Recorder:
                 expected=sample.expected,
                 sample_key=_sample_key(request),
             ),
-            response=outcome.response,
+            response=self._kept(outcome.response),
             error=outcome.error,
             cost_usd=self._cost(outcome.response),
             attempt_log=tuple(journal.attempts) if journal.number > 1 else None,
         )
+
+    def _kept(self, response: ChatResponse | None) -> ChatResponse | None:
+        """The answer as a line keeps it."""
+        names, kept = self._store.record_headers, dict[str, Any]()
+        if response is None:
+            return None
+        if names and response.headers:
+            found = ((name, response.headers.get(name)) for name in names)
+            kept["recorded_headers"] = {name: value for name, value in found if value is not None}
+        if not self._store.raw:
+            kept["raw"] = None
+        return response.model_copy(update=kept) if kept else response
 
     def _cost(self, response: ChatResponse | None) -> float | None:
         """US dollars, as the server tells them, else by the price list."""
         if response is None or response.cost_usd is not None:
             return None if response is None else response.cost_usd
         usage = response.tokens
-        return self._price.of_usage(usage) if self._price and usage else None
+        return self._price.of_usage(usage, response.service_tier) if self._price and usage else None
 
 
 def _sample_key(request: RunRequest) -> str | None:

@@ -14,6 +14,7 @@ from lm_eval_so.runner.run.signals import InterruptedRunError
 from lm_eval_so.runner.store.results import read_results
 from lm_eval_so.runner.store.run_metadata import State
 from lm_eval_so.runner.summary.summarise import Summary
+from lm_eval_so.runner.summary.verdict import Verdict
 
 
 class RunReport(Value):
@@ -23,8 +24,9 @@ class RunReport(Value):
         state: ``complete``: every sample has an outcome; ``partial``: stopped on request;
             ``aborted``: it could not go on.
         summary: None when the run was stopped at once.
+        verdict: Whether the results may be counted on; None without a summary.
         fault: Why the run is not complete.
-        exit_code: 0 all ok, 1 some samples failed, 2 aborted or the
+        exit_code: 0 all ok, 1 some samples failed or a gate is exceeded, 2 aborted or the
             budget is spent, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
     """
 
@@ -35,6 +37,7 @@ class RunReport(Value):
     results_path: Path
     metadata_path: Path
     summary: Summary | None
+    verdict: Verdict | None = None
     fault: BaseException | None
     exit_code: int
 
@@ -43,8 +46,8 @@ class RunReport(Value):
         return read_results(self.results_path)
 
 
-def verdict(
-    summary: Summary | None, fault: BaseException | None, max_failures: int | None
+def ending(
+    summary: Summary | None, fault: BaseException | None, verdict: Verdict | None
 ) -> tuple[State, int]:
     """The state and the exit code."""
     match fault:
@@ -54,10 +57,9 @@ def verdict(
             return "partial", ExitCode.INTERRUPTED
         case BudgetSpentError():
             return "partial", ExitCode.NOT_CARRIED_OUT
-        case None if summary is not None:
-            failed = summary.total - summary.status_counts.get("ok", 0)
-            tolerated = max_failures is None or failed <= max_failures
-            return "complete", 0 if tolerated else ExitCode.SAMPLES_FAILED
+        case None if summary is not None and verdict is not None:
+            invalid = verdict.outcome == "invalid"
+            return "complete", ExitCode.SAMPLES_FAILED if invalid else ExitCode.OK
         case _:
             return "aborted", ExitCode.NOT_CARRIED_OUT
 

@@ -27,11 +27,12 @@ from lm_eval_so.runner.run.observer import Observer, Started
 from lm_eval_so.runner.run.order import FinalFile
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.run.report import RunReport, public_fault, verdict
+from lm_eval_so.runner.run.report import RunReport, ending, public_fault
 from lm_eval_so.runner.run.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.store.directory import RunDirectory
 from lm_eval_so.runner.store.run_metadata import State
 from lm_eval_so.runner.summary.summarise import Summary
+from lm_eval_so.runner.summary.verdict import Verdict, judge
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,7 +81,11 @@ class Run:
             ),
         )
         self._recorder = Recorder(
-            prepared.source.id, prepared.requests.configs, prepared.price, self.redactor
+            prepared.source.id,
+            prepared.requests.configs,
+            prepared.price,
+            self.redactor,
+            self.plan.store,
         )
         self._metadata = MetadataWriter(
             self.plan, prepared.source, prepared.dataset, prepared.placed
@@ -206,13 +211,15 @@ class Run:
             self.stop.request(self.directory.refusal)
         if summary is not None and summary.status_counts.get("owed") and not self.stop:
             self.stop.request(LostLinesError(f"{self.directory.results_path} has lost results"))
-        state, exit_code = self._write_end(summary)
+        verdict = None if summary is None else judge(summary, self.plan.options)
+        state, exit_code = self._write_end(summary, verdict)
         return RunReport(
             state=state,
             run_dir=self.directory.path,
             results_path=self.directory.results_path,
             metadata_path=self.directory.metadata_path,
             summary=summary,
+            verdict=verdict,
             fault=self.stop.reason,
             exit_code=exit_code,
         )
@@ -249,22 +256,24 @@ class Run:
             }
         )
 
-    def _write_end(self, summary: Summary | None) -> tuple[State, int]:
+    def _write_end(self, summary: Summary | None, verdict: Verdict | None) -> tuple[State, int]:
         """Writes how it ended; a disk that refuses that is how it ended."""
-        most = self.plan.options.max_failures
-        state, exit_code = verdict(summary, self.stop.reason, most)
+        state, exit_code = ending(summary, self.stop.reason, verdict)
         try:
-            self._write_metadata(state, summary)
+            self._write_metadata(state, summary, verdict)
         except StoreError as error:
             self.stop.request(error)
-            state, exit_code = verdict(summary, self.stop.reason, None)
+            state, exit_code = ending(summary, self.stop.reason, verdict)
             with suppress(StoreError):  # a full disk has been told of already
-                self._write_metadata(state, summary)
+                self._write_metadata(state, summary, verdict)
         return state, exit_code
 
-    def _write_metadata(self, state: State, summary: Summary | None = None) -> None:
+    def _write_metadata(
+        self, state: State, summary: Summary | None = None, verdict: Verdict | None = None
+    ) -> None:
+        found_out, reason = self._engine.findings(), self.stop.reason
         self.directory.write_metadata(
-            self._metadata.metadata(state, self._engine.findings(), summary, self.stop.reason)
+            self._metadata.metadata(state, found_out, summary, verdict, reason)
         )
 
     def _started(self) -> Started:

@@ -8,13 +8,25 @@ from typing_extensions import TypedDict
 
 from lm_eval_so.runner.errors import UnwritableResultError
 from lm_eval_so.runner.masking.redactor import Redactor
-from lm_eval_so.runner.models import SCHEMA_VERSION, RunError, RunResult, Status
+from lm_eval_so.runner.models import SCHEMA_VERSION, AnswerChoice, RunError, RunResult, Status
 from lm_eval_so.runner.store.version import check_version
 from lm_eval_so.runner.text.sanitise import sanitise_json
 
 _LONGEST_REASON = 200  # characters
 _FOREIGN = {  # what servers, backends and datasets put into a result
-    "response": ("text", "finish_reason", "model", "request_id", "raw"),
+    "response": (
+        "text",
+        "finish_reason",
+        "reasoning",
+        "tool_calls",
+        "refusal",
+        "model",
+        "service_tier",
+        "system_fingerprint",
+        "request_id",
+        "recorded_headers",
+        "raw",
+    ),
     "error": ("message", "details"),
     "request_context": ("sample_tags", "sample_metadata", "expected"),
 }
@@ -24,12 +36,24 @@ class _Tokens(TypedDict, total=False):
     input: int | None
     output: int | None
     total: int | None
+    cached: int | None
+    reasoning: int | None
 
 
-class _Response(TypedDict):
+class _Choice(TypedDict):
     text: str
+    finish_reason: NotRequired[str | None]
+    refusal: NotRequired[str | None]
+    tool_calls: NotRequired[list[dict[str, Any]] | None]
+
+
+class _Response(_Choice):
     tokens: _Tokens | None
+    choices: NotRequired[list[_Choice] | None]
+    model: NotRequired[str | None]
+    system_fingerprint: NotRequired[str | None]
     time_to_first_token_ms: NotRequired[float | None]
+    time_to_first_answer_token_ms: NotRequired[float | None]
 
 
 class _Error(TypedDict):
@@ -37,6 +61,10 @@ class _Error(TypedDict):
     message: str
     status_code: int | None
     retryable: bool
+
+
+class _Context(TypedDict):
+    sample_tags: list[str]
 
 
 class _Attempt(TypedDict):
@@ -48,6 +76,7 @@ class Whole(TypedDict):
 
     schema_version: NotRequired[Any]
     sample_id: str
+    repeat: NotRequired[int]
     dataset_id: str
     backend: str
     trace_id: str
@@ -59,7 +88,7 @@ class Whole(TypedDict):
     request_key: str
     run_config: dict[str, Any]
     request_messages: list[dict[str, Any]]
-    request_context: dict[str, Any]
+    request_context: _Context
     response: _Response | None
     error: _Error | None
     cost_usd: NotRequired[float | None]
@@ -162,8 +191,14 @@ def _repaired(result: RunResult) -> RunResult:
         part = getattr(result, name)
         if part is not None:
             whole = {field: sanitise_json(getattr(part, field)) for field in fields}
+            if choices := getattr(part, "choices", None):
+                whole["choices"] = tuple(map(_repaired_choice, choices))
             update[name] = part.model_copy(update=whole)
     return result.model_copy(update=update)
+
+
+def _repaired_choice(choice: AnswerChoice) -> AnswerChoice:
+    return AnswerChoice(**sanitise_json(dict(choice)))
 
 
 def _unwritable(result: RunResult, reason: Exception) -> RunResult:

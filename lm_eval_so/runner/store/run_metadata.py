@@ -12,6 +12,7 @@ from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.models import RecordedConfig, Value
 from lm_eval_so.runner.store.version import check_version
 from lm_eval_so.runner.summary.summarise import Summary
+from lm_eval_so.runner.summary.verdict import Verdict
 from lm_eval_so.runner.text.one_line import one_line
 
 METADATA_VERSION = 1
@@ -120,12 +121,14 @@ class RunMetadata(Value):
         variant: Sets the run apart from others of the same config.
         repeats: Times that each sample is asked.
         options: The RunnerOptions, as plain data: their keys differ by release.
+        store: The StoreOptions, likewise.
         engine: Kind of the engine.
         fingerprint: SHA-256 of the identity, in hex.
         identity: What decides the answers.
         concurrency: The limit on requests at once, at the end.
         limits_per_minute: Limits in force, by unit: ``requests``, ``tokens``.
         starts_per_s: The start rate that refusals taught.
+        verdict: Whether the results may be counted on; None without a summary.
         summary: None while the run goes on, and when it was stopped at once.
     """
 
@@ -142,6 +145,7 @@ class RunMetadata(Value):
     variant: str | None = None
     repeats: int = 1
     options: dict[str, Any] = Field(default_factory=dict)
+    store: dict[str, Any] = Field(default_factory=dict)
     engine: str = "sync"
     fingerprint: str = ""
     identity: dict[str, Any] = Field(default_factory=dict)
@@ -150,6 +154,7 @@ class RunMetadata(Value):
     concurrency_history: tuple[ConcurrencyChange, ...] | None = None
     limits_per_minute: dict[str, float] | None = None
     starts_per_s: float | None = None
+    verdict: Verdict | None = None
     summary: Summary | None = None
 
     @property

@@ -1,5 +1,6 @@
-"""What an answer costs in US dollars, by the tokens that the server counted."""
+"""What an answer costs in US dollars, by its tokens and the tier that served it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from lm_eval_so.runner.config.schema import PriceOptions
@@ -8,19 +9,59 @@ from lm_eval_so.runner.models import TokenUsage
 _MILLION = 1_000_000
 
 
-class Price(NamedTuple):
-    """US dollars per million tokens."""
+class Rates(NamedTuple):
+    """US dollars per million tokens.
+
+    Attributes:
+        cached: Of input tokens that were in the server's cache.
+        reasoning: Of output tokens that were reasoning.
+        request: US dollars for each request, whatever its tokens.
+    """
 
     input: float
+    cached: float
     output: float
+    reasoning: float
+    request: float = 0.0
+
+
+class Price:
+    """The price of a model.
+
+    Args:
+        rates: By the input tokens of a request and the tier that served it; None is the standard.
+    """
+
+    def __init__(self, rates: Callable[[float, str | None], Rates]) -> None:
+        self._rates = rates
+
+    @classmethod
+    def fixed(cls, input: float, output: float, cached_input: float | None = None) -> "Price":  # noqa: A002 - as in the config
+        """The same at each tier; US dollars per million tokens."""
+        rates = Rates(input, input if cached_input is None else cached_input, output, output)
+        return cls(lambda _tokens, _tier: rates)
 
     def of(self, input_tokens: float, output_tokens: float) -> float:
-        """US dollars."""
-        return (input_tokens * self.input + output_tokens * self.output) / _MILLION
+        """US dollars at the standard tier, with nothing in the cache."""
+        rates = self._rates(input_tokens, None)
+        return (
+            input_tokens * rates.input + output_tokens * rates.output
+        ) / _MILLION + rates.request
 
-    def of_usage(self, usage: TokenUsage) -> float:
-        """US dollars; missing counts are 0."""
-        return self.of(usage.input or 0, usage.output or 0)
+    def of_usage(self, usage: TokenUsage, tier: str | None = None) -> float:
+        """US dollars; missing counts are 0.
+
+        Args:
+            usage: As the server counted it.
+            tier: ``service_tier`` of the answer; ``batch`` for one of a batch.
+        """
+        asked, answered = usage.input or 0, usage.output or 0
+        rates = self._rates(asked, tier)
+        cached = min(usage.cached or 0, asked)
+        reasoning = min(usage.reasoning or 0, answered)
+        dollars = (asked - cached) * rates.input + cached * rates.cached
+        dollars += (answered - reasoning) * rates.output + reasoning * rates.reasoning
+        return dollars / _MILLION + rates.request
 
 
 def price_of(model: str, address: str, options: PriceOptions) -> Price | None:
@@ -33,17 +74,12 @@ def price_of(model: str, address: str, options: PriceOptions) -> Price | None:
         options: A configured price comes first.
     """
     if options.input is not None and options.output is not None:
-        return Price(options.input, options.output)
+        return Price.fixed(options.input, options.output, options.cached_input)
     if not address.startswith(("http://", "https://")):
         return None
-    from genai_prices import Usage, calc_price  # noqa: PLC0415 - 0.1 s, and seldom needed
+    from lm_eval_so.runner.strategy.price_list import (  # noqa: PLC0415 - 0.1 s, and seldom needed
+        listed_rates,
+    )
 
-    # A million tokens of each kind: where a price has tiers, the highest, so that a budget holds.
-    usage = Usage(input_tokens=_MILLION, output_tokens=_MILLION)
-    for provider in (address, None):
-        try:
-            found = calc_price(usage, model_ref=model, provider_api_url=provider)
-        except LookupError:
-            continue
-        return Price(float(found.input_price), float(found.output_price))
-    return None
+    rates = listed_rates(model, address)
+    return None if rates is None else Price(rates)

@@ -85,7 +85,7 @@ class Spending:
                 usage = believable(response.tokens)
                 if usage is not None:
                     self._estimate.learn(size, usage)
-                    took = self._of(usage)
+                    took = self._of(usage, response.service_tier)
                 if response.cost_usd is not None:  # what the provider bills
                     took = _billed(took, response.cost_usd)
                 return response
@@ -107,22 +107,25 @@ class Spending:
 
     def _expected(self, size: int) -> Amount:
         asked, answered = self._estimate.parts(size)
-        return self._amount(asked, answered, asked + answered)
+        if self._price is None:
+            return Amount(1, asked + answered, 0.0, asked, answered)
+        return Amount(1, asked + answered, self._price.of(asked, answered))
 
-    def _of(self, usage: TokenUsage) -> Amount:
+    def _of(self, usage: TokenUsage, tier: str | None = None) -> Amount:
         asked, answered = usage.input or 0, usage.output or 0
-        return self._amount(asked, answered, usage.total or asked + answered)
-
-    def _of_line(self, line: Mapping[str, Any]) -> Amount:
-        tokens = (line["response"] or {}).get("tokens")
-        usage = believable(TokenUsage(**tokens)) if tokens else None
-        amount = Amount() if usage is None else self._of(usage)
-        return amount._replace(requests=max(0, int(line["attempts"])))
-
-    def _amount(self, asked: float, answered: float, total: float) -> Amount:
+        total = usage.total or asked + answered
         if self._price is None:
             return Amount(1, total, 0.0, asked, answered)
-        return Amount(1, total, self._price.of(asked, answered))
+        return Amount(1, total, self._price.of_usage(usage, tier))
+
+    def _of_line(self, line: Mapping[str, Any]) -> Amount:
+        response = line["response"] or {}
+        tokens, cost = response.get("tokens"), line.get("cost_usd")
+        usage = believable(TokenUsage(**tokens)) if tokens else None
+        amount = Amount() if usage is None else self._of(usage, response.get("service_tier"))
+        if cost is not None:
+            amount = _billed(amount, float(cost))
+        return amount._replace(requests=max(0, int(line["attempts"])))
 
 
 def _of_failure(error: BackendError, expected: Amount) -> Amount:

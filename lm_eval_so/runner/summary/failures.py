@@ -26,13 +26,22 @@ class Failures:
         """Counts an error."""
         kind = error["error_type"]
         self.counts[kind] += 1
-        messages = self._messages.setdefault(kind, Counter())
-        message = one_line(error["message"], _LONGEST_MESSAGE)
-        if message in messages or len(messages) < _MOST_MESSAGES:
-            messages[message] += 1
+        self._count(kind, one_line(error["message"], _LONGEST_MESSAGE), 1)
+
+    def merge(self, other: "Failures") -> None:
+        """Counts all that the other has counted."""
+        self.counts.update(other.counts)
+        for kind, messages in other._messages.items():
+            for message, count in messages.items():
+                self._count(kind, message, count)
 
     def commonest(self) -> dict[str, str]:
         """The commonest message of each type."""
         return {
             kind: self._messages[kind].most_common(1)[0][0] for kind, _ in self.counts.most_common()
         }
+
+    def _count(self, kind: str, message: str, times: int) -> None:
+        messages = self._messages.setdefault(kind, Counter())
+        if message in messages or len(messages) < _MOST_MESSAGES:
+            messages[message] += times

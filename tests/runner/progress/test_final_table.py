@@ -13,7 +13,16 @@ from support.results import summed
 
 def failed(error_type: str, message: str) -> dict[str, Any]:
     error = {"error_type": error_type, "message": message, "status_code": None}
-    return {"status": "error", "attempts": 1, "latency_ms": 1.0, "response": None, "error": error}
+    return {
+        "sample_id": "s",
+        "request_context": {"sample_tags": []},
+        "request_messages": [],
+        "status": "error",
+        "attempts": 1,
+        "latency_ms": 1.0,
+        "response": None,
+        "error": error,
+    }
 
 
 def report_of(*lines: dict[str, Any]) -> RunReport:

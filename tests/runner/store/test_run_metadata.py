@@ -25,8 +25,27 @@ SUMMARY: dict[str, Any] = {
     "status_counts": {"ok": 2},
     "error_counts": {},
     "error_messages": {},
+    "finish_reasons": {"stop": 1, "length": 1},
+    "truncated": 1,
+    "refused": 0,
+    "empty": 0,
+    "missing": [],
+    "by_tag": {
+        "ko": {
+            "n": 2,
+            "ok": 2,
+            "failed": 0,
+            "truncated": 1,
+            "tokens": 7,
+            "latency_p50_ms": 1.0,
+        }
+    },
+    "models": {"m": {"answers": 2, "first_at": "2026-11-26T01:11:24Z", "sample_id": "a"}},
+    "system_fingerprints": {},
+    "repeats": {"samples": 1, "all_equal": 1.0, "mean_distinct": 1.0},
     "latency_ms": {"min": 1.0, "mean": 1.5, "p50": 1.0, "p90": 2.0, "p99": 2.0, "max": 2.0},
     "time_to_first_token_ms": None,
+    "time_to_first_answer_token_ms": None,
     "tokens": {"input": 3, "output": 4, "total": 7},
     "attempts": 2,
     "retries": 0,
@@ -72,6 +91,7 @@ FULL: dict[str, Any] = {
     "variant": "v",
     "repeats": 3,
     "options": {"max_concurrency": "auto", "trace_prefix": "lm-eval-so"},
+    "store": {"raw": True, "record_headers": []},
     "engine": "sync",
     "fingerprint": "16" * 32,
     "identity": {"dataset": "colours", "model": "m"},
@@ -87,6 +107,7 @@ FULL: dict[str, Any] = {
     "concurrency_history": [{"at_s": 0.0, "limit": 8, "reason": "start"}],
     "limits_per_minute": {"requests": 60.0},
     "starts_per_s": 1.5,
+    "verdict": {"outcome": "complete", "reasons": [], "warnings": ["one is cut off"]},
     "summary": SUMMARY,
 }
 _NO_HISTORY = ("concurrency", "concurrency_history", "limits_per_minute")

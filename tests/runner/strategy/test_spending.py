@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Send = Callable[[RunRequest], Awaitable[ChatResponse]]
 
 FULL = Path("/dev/full")
-PRICE = Price(1, 2)  # US dollars per million tokens
+PRICE = Price.fixed(1, 2)  # US dollars per million tokens
 USAGE = TokenUsage(input=70, output=30, total=100)
 ANSWERED = Amount(1, 100, (70 * 1 + 30 * 2) / 1e6)
 

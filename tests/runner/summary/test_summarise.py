@@ -9,10 +9,17 @@ from hypothesis import strategies as st
 from lm_eval_so.runner.summary.failures import Failures
 from support.results import summed
 
+_SAMPLE = {
+    "sample_id": "s",
+    "completed_at": "2026-11-01T00:00:00Z",
+    "request_context": {"sample_tags": []},
+    "request_messages": [{"role": "user", "content": "q"}],
+}
+
 
 def ok(latency: float | None = 10.0, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     response = {"text": "fine", "tokens": {"input": 7, "output": 3, "total": 10}}
-    line = {"status": "ok", "attempts": 1, "latency_ms": latency, "error": None}
+    line = {**_SAMPLE, "status": "ok", "attempts": 1, "latency_ms": latency, "error": None}
     return {**line, "response": {**response, **changed}}
 
 
@@ -21,7 +28,7 @@ def failed(
 ) -> dict[str, Any]:
     error = {"error_type": error_type, "message": message, "status_code": code}
     status = "timeout" if error_type == "APITimeoutError" else "error"
-    line = {"status": status, "attempts": 1, "latency_ms": 9999.0}
+    line = {**_SAMPLE, "status": status, "attempts": 1, "latency_ms": 9999.0}
     return {**line, "response": None, "error": error}
 
 

@@ -14,6 +14,7 @@ from lm_eval_so.runner.backends.http.json_body import read_json, read_piece
 from lm_eval_so.runner.backends.http.sse import Event, EventReader, is_event_stream
 from lm_eval_so.runner.backends.openai.completion import (
     NO_COMPLETION,
+    AnswerOptions,
     not_a_completion,
     parse_completion,
 )
@@ -30,27 +31,31 @@ _ERROR = b"error"
 _TELLS_ITS_SHAPE = len("\ufeffretry:".encode())  # bytes
 _LONGEST_START = 100  # bytes, blank ones included
 _LONGEST_WORDS = 500  # characters
+_PLAIN = AnswerOptions()
 
 
 class AnswerReader:
     """Reads an answer as it comes.
 
     Args:
-        choices: How many were asked for.
+        options: How it is read.
 
     Attributes:
         done: Whether the answer is whole, whatever may follow.
-        time_to_first_token_ms: Of a stream; None where nothing was said.
+        time_to_first_token_ms: Of a stream, its reasoning included; None where nothing was said.
+        time_to_first_answer_token_ms: The same without the reasoning.
     """
 
-    def __init__(self, choices: int = 1) -> None:
+    def __init__(self, options: AnswerOptions = _PLAIN) -> None:
+        self._options = options
         self._start = b""
         self._whole: list[bytes] | None = None  # the body, where it is no stream
         self._events: EventReader | None = None
-        self._assembly = Assembly(choices)
+        self._assembly = Assembly(options.choices, think_tags=options.think_tags)
         self._elapsed_ms = 0.0
         self.done = False
         self.time_to_first_token_ms: float | None = None
+        self.time_to_first_answer_token_ms: float | None = None
 
     def feed(self, piece: bytes, elapsed_ms: float) -> None:
         """Takes in what came ``elapsed_ms`` after the request left.
@@ -98,15 +103,23 @@ class AnswerReader:
             with _as_invalid():
                 for chunk in _chunks(event.name, lines):
                     self._assembly.add(chunk)
-            if self.time_to_first_token_ms is None and self._assembly.first_said:
-                self.time_to_first_token_ms = round(self._elapsed_ms, 3)
+            self._note_times()
             if len(lines) < len(event.data):
                 self.done = True
                 return
 
+    def _note_times(self) -> None:
+        if self.time_to_first_token_ms is None and self._assembly.first_said:
+            self.time_to_first_token_ms = round(self._elapsed_ms, 3)
+        if self.time_to_first_answer_token_ms is None and self._assembly.first_answered:
+            self.time_to_first_answer_token_ms = round(self._elapsed_ms, 3)
+
 
 def read_answer(
-    body: bytes, status_code: int, headers: Mapping[str, str], choices: int = 1
+    body: bytes,
+    status_code: int,
+    headers: Mapping[str, str],
+    options: AnswerOptions = _PLAIN,
 ) -> ChatResponse:
     """The answer in a body that was read to its end.
 
@@ -115,22 +128,27 @@ def read_answer(
     """
     completion: object
     if is_event_stream(body[:_LONGEST_START]):
-        reader = AnswerReader(choices)
+        reader = AnswerReader(options)
         reader.feed(body, 0.0)
         completion = reader.completion()
     else:
         completion = read_json(body, NO_COMPLETION)
-    return as_response(completion, status_code, headers)
+    return as_response(completion, status_code, headers, options)
 
 
-def as_response(completion: object, status_code: int, headers: Mapping[str, str]) -> ChatResponse:
+def as_response(
+    completion: object,
+    status_code: int,
+    headers: Mapping[str, str],
+    options: AnswerOptions = _PLAIN,
+) -> ChatResponse:
     """A completion as a value.
 
     Raises:
         BackendError: It is none, or tells of an error.
     """
     try:  # not `_as_invalid`, which costs as much as the parsing
-        return parse_completion(completion, status_code, headers)
+        return parse_completion(completion, status_code, headers, think_tags=options.think_tags)
     except BackendError:
         raise
     except Exception as error:

@@ -17,6 +17,7 @@ from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.http.proxy import system_proxies
 from lm_eval_so.runner.backends.http.transport import Transport
 from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
+from lm_eval_so.runner.backends.openai.completion import AnswerOptions
 from lm_eval_so.runner.backends.openai.environment import read_account, read_connection
 from lm_eval_so.runner.backends.openai.model_names import model_names
 from lm_eval_so.runner.backends.openai.options import PATH, OpenAIOptions
@@ -72,7 +73,10 @@ class OpenAIBackend(ChatBackend):
             **sent(self.options.request_defaults),
             **sent(config.parameters),
         }
-        self._choices = whole_number(self._fixed.get("n")) or 1
+        self._reading = AnswerOptions(
+            choices=whole_number(self._fixed.get("n")) or 1,
+            think_tags=bool(self.options.think_tags),
+        )
         self._streams = self._fixed.get("stream") is True
         named = {**self.options.request_defaults, **config.parameters}
         if self._streams and "stream_options" not in named:  # null leaves it out
@@ -156,7 +160,7 @@ class OpenAIBackend(ChatBackend):
         answer = await self._transport.post(body, headers, resent)
         if not answer.ok:
             raise from_status(*answer)
-        return read_answer(answer.body, answer.status, answer.headers, self._choices)
+        return read_answer(answer.body, answer.status, answer.headers, self._reading)
 
     async def preview(self, request: RunRequest) -> Outgoing:
         async with self:
@@ -174,7 +178,7 @@ class OpenAIBackend(ChatBackend):
         self, body: bytes, headers: dict[str, str], resent: Callable[[], None]
     ) -> ChatResponse:
         started = perf_counter()
-        reader = AnswerReader(self._choices)
+        reader = AnswerReader(self._reading)
         async with self._transport.stream(body, headers, resent) as stream:
             if not stream.ok:
                 raise from_status(*await stream.whole())
@@ -182,5 +186,10 @@ class OpenAIBackend(ChatBackend):
                 reader.feed(piece, (perf_counter() - started) * 1000)
                 if reader.done:
                     break
-        response = as_response(reader.completion(), stream.status, stream.headers)
-        return response.model_copy(update={"time_to_first_token_ms": reader.time_to_first_token_ms})
+        response = as_response(reader.completion(), stream.status, stream.headers, self._reading)
+        return response.model_copy(
+            update={
+                "time_to_first_token_ms": reader.time_to_first_token_ms,
+                "time_to_first_answer_token_ms": reader.time_to_first_answer_token_ms,
+            }
+        )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.openai.pieces import append, replace
+from lm_eval_so.runner.backends.openai.thoughts import split_thoughts
 from lm_eval_so.runner.backends.openai.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_ANSWER = ("content", "refusal", "function_call")
 _SAY_SOMETHING = (
-    "content",
+    *_ANSWER,
     "tool_calls",
-    "refusal",
-    "function_call",
     "reasoning_content",
     "reasoning",  # DeepSeek, vLLM; OpenRouter, newer vLLM
 )
@@ -65,6 +65,13 @@ class Choice:
         append(self._logprobs, {key: piece[key] for key in _STRUNG if key in piece})
         replace(self._rest, {key: piece[key] for key in piece if key not in _APART})
         return any(said.get(key) for key in _SAY_SOMETHING)
+
+    def answers(self, *, think_tags: bool) -> bool:
+        """Whether something of an answer has come, beside reasoning."""
+        content = self._message["content"]
+        if think_tags and isinstance(content, str) and not split_thoughts(content)[1].strip():
+            return False
+        return any(self._message.get(key) for key in _ANSWER) or bool(self._calls.whole())
 
     def whole(self) -> dict[str, Any]:
         """The choice as it stands in an answer that was not streamed."""

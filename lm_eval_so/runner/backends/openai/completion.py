@@ -1,22 +1,37 @@
 """A completion's body to a ChatResponse. A 200 that is no completion is an error, not an answer."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from lm_eval_so.runner.backends.http.error_response import without_an_answer
 from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body
-from lm_eval_so.runner.backends.openai.choice import finish_reason_of, is_part
+from lm_eval_so.runner.backends.openai.choice import is_part
 from lm_eval_so.runner.backends.openai.error_in_answer import error_within, failed_finish
+from lm_eval_so.runner.backends.openai.message import answer_of
 from lm_eval_so.runner.backends.openai.usage import reported_cost, token_usage
 from lm_eval_so.runner.errors import InvalidResponseError
-from lm_eval_so.runner.models import ChatResponse
+from lm_eval_so.runner.models import AnswerChoice, ChatResponse
 
 NO_COMPLETION = "the answer is no completion"
 """How the message of each error begins that is about the shape of an answer."""
 
 
-def parse_completion(body: object, status_code: int, headers: Mapping[str, str]) -> ChatResponse:
+class AnswerOptions(NamedTuple):
+    """How an answer is read.
+
+    Attributes:
+        choices: How many were asked for.
+        think_tags: Whether reasoning stands in the text, between ``<think>`` tags.
+    """
+
+    choices: int = 1
+    think_tags: bool = False
+
+
+def parse_completion(
+    body: object, status_code: int, headers: Mapping[str, str], *, think_tags: bool = False
+) -> ChatResponse:
     """The first choice as text, all of it as ``raw``.
 
     Raises:
@@ -28,15 +43,16 @@ def parse_completion(body: object, status_code: int, headers: Mapping[str, str])
     if error := error_within(body):
         raise error
     choice = _first_choice(body)
-    message = choice["message"]
-    model, finish_reason = body.get("model"), finish_reason_of(choice)
     usage = body.get("usage") or choice.get("usage")  # Moonshot's streams
+    first = answer_of(choice, think_tags=think_tags)
     return ChatResponse(
-        text=_text(message),
-        finish_reason=finish_reason if isinstance(finish_reason, str) else None,
+        **first,
+        choices=_all_choices(body["choices"], first, think_tags=think_tags),
         status_code=status_code,
         tokens=token_usage(usage),
-        model=model if isinstance(model, str) else None,
+        model=_text_or_none(body.get("model")),
+        service_tier=_text_or_none(body.get("service_tier")),
+        system_fingerprint=_text_or_none(body.get("system_fingerprint")),
         request_id=request_id(headers),
         headers=headers,
         cost_usd=reported_cost(headers, usage),
@@ -65,23 +81,19 @@ def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
     return choice
 
 
-def _text(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list | dict):
-        content = _text_of_part(content)
-    refusal = message.get("refusal")
-    return content or (refusal if isinstance(refusal, str) else "")
+def _all_choices(
+    choices: list[Any], first: dict[str, Any], *, think_tags: bool
+) -> tuple[AnswerChoice, ...] | None:
+    """All choices that are there, where there are several."""
+    if len(choices) < 2:  # noqa: PLR2004 - one is none to choose from
+        return None
+    others = [
+        answer_of(choice, think_tags=think_tags)
+        for choice in choices[1:]
+        if isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+    ]
+    return tuple(AnswerChoice(**found) for found in (first, *others))
 
 
-def _text_of_part(part: object) -> str:
-    """The text of a part of a content: an object, a list of parts or a plain string."""
-    match part:
-        case str():
-            return part
-        case list():
-            return "".join(map(_text_of_part, part))
-        case {"type": "thinking" | "reasoning"}:
-            return ""
-        case {"text": text} | {"value": text}:  # OpenAI's Assistants: {"text": {"value": ...}}
-            return _text_of_part(text)
-    return ""
+def _text_or_none(told: object) -> str | None:
+    return told if isinstance(told, str) else None

@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from lm_eval_so.runner.backends.http.address import endpoint_fault, shown
 from lm_eval_so.runner.config.schema import Config
@@ -16,6 +23,11 @@ PATH = "/chat/completions"
 def _as_sent(value: object) -> object:
     """``true`` and ``false``, as the SDK writes them into a query."""
     return str(value).lower() if isinstance(value, bool) else value
+
+
+def _true_or_none(value: bool | None) -> bool | None:  # noqa: FBT001 - a validator
+    """None is no part of a run's identity; those of before the option had none."""
+    return value or None
 
 
 _Text = Annotated[SecretStr | str, BeforeValidator(_as_sent)]
@@ -32,6 +44,8 @@ class OpenAIOptions(Config):
         default_headers: Sent with every request.
         default_query: Sent with every request behind the address: ``?name=value``.
         request_defaults: Parameters that are sent where the config names none.
+        think_tags: Whether the text begins with reasoning between ``<think>`` tags, which then
+            becomes the answer's ``reasoning``.
     """
 
     api_key: SecretStr | None = None
@@ -42,6 +56,7 @@ class OpenAIOptions(Config):
     default_headers: dict[str, SecretStr | str] = Field(default={})
     default_query: dict[str, _Text | None] = Field(default={})
     request_defaults: Annotated[dict[str, Any], BeforeValidator(opened)] = Field(default={})
+    think_tags: Annotated[bool | None, AfterValidator(_true_or_none)] = None
 
     @model_validator(mode="before")
     @classmethod

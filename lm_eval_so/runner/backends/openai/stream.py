@@ -18,17 +18,20 @@ class Assembly:
 
     Args:
         choices: How many were asked for.
+        think_tags: Whether reasoning stands in the text, between ``<think>`` tags.
 
     Attributes:
-        first_said: Whether something has been said.
+        first_said: Whether something has been said, reasoning included.
+        first_answered: Whether something of an answer has been said.
         head: What the chunks tell beside their choices.
     """
 
-    def __init__(self, choices: int = 1) -> None:
+    def __init__(self, choices: int = 1, *, think_tags: bool = False) -> None:
         self._asked = choices
+        self._think_tags = think_tags
         self.head: dict[str, Any] = {}
         self._choices: dict[int, Choice] = {}
-        self.first_said = False
+        self.first_said = self.first_answered = False
 
     def add(self, chunk: object) -> None:
         """Takes in a chunk.
@@ -60,6 +63,8 @@ class Assembly:
                     raise TypeError("nothing tells which choice it belongs to")
                 choice = self._choice(position if index is None else index)
                 self.first_said = choice.add(piece) or self.first_said
+                if self.first_said and not self.first_answered:
+                    self.first_answered = choice.answers(think_tags=self._think_tags)
 
     def _choice(self, index: int) -> Choice:
         if index not in self._choices:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
+from lm_eval_so.runner.backends.openai.completion import AnswerOptions
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def whole(message: object = None, **choice: object) -> dict[str, Any]:
 
 def as_stream(body: bytes, choices: int = 1, size: int = 7) -> ChatResponse:
     """What is read where a stream was asked for."""
-    reader = AnswerReader(choices)
+    reader = AnswerReader(AnswerOptions(choices))
     for at in range(0, len(body), size):
         reader.feed(body[at : at + size], float(at))
         if reader.done:
@@ -50,7 +51,7 @@ def as_stream(body: bytes, choices: int = 1, size: int = 7) -> ChatResponse:
 
 def read(body: bytes, choices: int = 1) -> ChatResponse:
     """What is read, whatever was asked for and in whatever pieces it comes."""
-    response = read_answer(body, 200, {}, choices)
+    response = read_answer(body, 200, {}, AnswerOptions(choices))
     assert as_stream(body, choices) == response
     assert as_stream(body, choices, size=1) == response
     return response
@@ -58,7 +59,7 @@ def read(body: bytes, choices: int = 1) -> ChatResponse:
 
 def failure(body: bytes, choices: int = 1) -> BackendError:
     with pytest.raises(BackendError) as raised:
-        read_answer(body, 200, {}, choices)
+        read_answer(body, 200, {}, AnswerOptions(choices))
     with pytest.raises(type(raised.value)):
         as_stream(body, choices)
     assert raised.value.message

@@ -59,7 +59,9 @@ def test_all_that_the_answer_says_is_kept(server: FakeOpenAI) -> None:
     assert answer.text == "안녕"
     assert answer.finish_reason == "stop"
     assert answer.status_code == 200
-    assert answer.tokens == TokenUsage(input=7, output=3, total=10)
+    assert answer.tokens == TokenUsage(input=7, output=3, total=10, reasoning=2)
+    assert answer.service_tier == "default"
+    assert answer.system_fingerprint == "fp_1"
     assert answer.model == "m-2026-01-01", "as served"
     assert answer.request_id == "req-1"
     assert answer.raw["usage"] == usage

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
+from lm_eval_so.runner.backends.openai.completion import AnswerOptions
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.masking.redactor import Redactor
@@ -32,8 +33,8 @@ WAYS = (change_part, change_bytes, cut)
 def read(chance: Random, answer: Answer, body: bytes) -> ChatResponse:
     """What the backend makes of a body, asked for as a stream or not."""
     if chance.random() < 0.5:
-        return read_answer(body, 200, HEADERS, answer.choices)
-    reader = AnswerReader(answer.choices)
+        return read_answer(body, 200, HEADERS, AnswerOptions(answer.choices))
+    reader = AnswerReader(AnswerOptions(answer.choices))
     for piece in in_pieces(chance, body):
         reader.feed(piece, 1.0)
         if reader.done:

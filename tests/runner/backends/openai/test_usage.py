@@ -103,7 +103,7 @@ def test_the_cost_of_a_result_is_the_told_one_before_the_price_list(
     config = RunConfig(backend="openai", model="m")
     sample = TestSample(id="s0", messages=[{"role": "user", "content": "q"}])
     outcome = Outcome(response=ChatResponse(text="a", **answer))
-    recorder = Recorder("d", [config], Price(1, 2))
+    recorder = Recorder("d", [config], Price.fixed(1, 2))
     result = recorder.record(request_of(sample, 0, config, "key", "trace"), outcome)
     assert result.cost_usd == (None if cost is None else pytest.approx(cost))
     assert result.model_dump_json().count("cost_usd") == (cost is not None)
