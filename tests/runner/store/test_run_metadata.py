@@ -72,6 +72,15 @@ FULL: dict[str, Any] = {
         "sample_count": 2,
         "metadata": {"id": "colours", "more": [1, None, {"a": 0.5}]},
     },
+    "prompt": {
+        "name": "mine",
+        "label": "mine",
+        "system": "Be brief.",
+        "system_mode": "prepend",
+        "template": None,
+        "few_shot": {"path": "shots.jsonl", "sha256": "5c" * 32, "count": 3, "seed": None},
+        "digest": "7d" * 32,
+    },
     "run_config": {
         "backend": "simulated",
         "model": "m",
