@@ -87,6 +87,8 @@ _NOT_SENT = {
 }
 _LOOKS_SENT = ("system", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop")
 _MESSAGE = '{"role": "user", "content": ...}'
+_FINETUNE = "; if this is a file for fine-tuning, type dataset.layout=openai_finetune"
+_SHAREGPT = "; if this is a ShareGPT file, type dataset.layout=sharegpt"
 _MOST_KEYS = 5  # of a line, that are shown
 
 
@@ -127,13 +129,20 @@ def of_sample(line: bytes) -> str:
     if not isinstance(found, dict):
         return ""
     if "messages" not in found:
-        return _found(found, _QUESTIONS, f"messages: [{_MESSAGE}]")
+        tail = _SHAREGPT if isinstance(found.get("conversations"), list) else ""
+        return _found(found, _QUESTIONS, f"messages: [{_MESSAGE}]") + tail
     if "id" not in found:
-        return _found(found, _IDS, "id")
+        return _found(found, _IDS, "id") + (_FINETUNE if _ends_with_answer(found) else "")
     if isinstance(found["messages"], str) and found["messages"].lstrip().startswith("["):
         return "; this is JSON inside a string: remove the quotes around it"
     turns = found["messages"] if isinstance(found["messages"], list) else []
     return next(filter(None, map(_of_turn, turns)), "")
+
+
+def _ends_with_answer(sample: Mapping[str, Any]) -> bool:
+    turns = sample["messages"]
+    last = turns[-1] if isinstance(turns, list) and turns else None
+    return isinstance(last, dict) and last.get("role") == "assistant"
 
 
 def _of_turn(turn: object) -> str:

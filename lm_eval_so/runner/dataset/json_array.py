@@ -63,8 +63,9 @@ class _Elements:
         if self._next() == "]":
             return
         while True:
+            self._next()
             where = f"{self._name}:{self._line}"
-            yield Record(where, self._element(where))
+            yield Record(where, self._element())
             if self._next() == "]":
                 self._at += 1
                 break
@@ -72,16 +73,20 @@ class _Elements:
         if rest := self._next():
             raise DatasetError(f"{self._name}:{self._line}: {rest!r} follows the end of the array")
 
-    def _element(self, where: str) -> bytes:
-        """The text of the next element, as it is in the file."""
-        self._next()
+    def _element(self) -> bytes:
+        """The text of the element that begins here, as it is in the file."""
         wanted = _CHUNK
         while True:
             try:
                 _, end = self._decode(self._text, self._at)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except RecursionError as error:
+                raise DatasetError(f"{self._name}:{self._line}: nested too deep") from error
+            except json.JSONDecodeError as error:
                 if self._ended:
-                    raise DatasetError(f"{where}: not valid JSON: {error}") from error
+                    line = self._line + self._text.count("\n", self._at, error.pos)
+                    raise DatasetError(
+                        f"{self._name}:{line}: not valid JSON: {error.msg}"
+                    ) from error
                 wanted *= 2  # so that a long element is parsed a few times only
                 self._fill(wanted)
                 continue

@@ -80,7 +80,7 @@ class _OnePass:
         is_empty = True
         for record in records:
             row = _row(record)
-            if row is None or ("messages" in row and not _says_how(self._config) and "id" in row):
+            if row is None or self._is_sample(record, row):
                 yield record
                 continue
             is_empty = False
@@ -93,6 +93,10 @@ class _OnePass:
         if self._missing and not is_empty:
             field, text = next(iter(self._missing.items()))
             raise DatasetError(f"dataset.columns.{field}: no row has a key {text!r}")
+
+    def _is_sample(self, record: Record, row: Mapping[str, Any]) -> bool:
+        is_json = isinstance(record.value, bytes)
+        return is_json and {"id", "messages"} <= row.keys() and not _says_how(self._config)
 
     def _sample(self, row: Mapping[str, Any], columns: Columns) -> Mapping[str, Any] | ValueError:
         try:
