@@ -56,7 +56,8 @@ def as_text(value: object) -> str:
 def as_tags(value: object) -> list[str]:
     """The tags of a cell: a list, a JSON list, or ``a, b``."""
     if isinstance(value, str):
-        value = from_json(value, list) or value.split(",")
+        listed = from_json(value, list)
+        value = value.split(",") if listed is None else listed
     items = value if isinstance(value, list) else [value]
     return [as_text(item).strip() for item in items if not is_empty(item)]
 
@@ -71,17 +72,16 @@ def from_json(value: object, kind: type | UnionType) -> Any:  # noqa: ANN401 - o
     return value if isinstance(value, kind) else None
 
 
-def as_messages(value: object) -> list[Any]:
-    """The conversation of a cell.
+def as_messages(value: object, label: str) -> list[Any]:
+    """The conversation of a cell, which is called ``label`` in an error.
 
     Raises:
         ValueError: It is no list, and no JSON text of one.
     """
     messages = from_json(value, list)
     if messages is None:
-        raise ValueError(
-            'holds no JSON list of messages such as [{"role": "user", "content": "..."}]'
-        )
+        example = '[{"role": "user", "content": "..."}]'
+        raise ValueError(f"{label} holds no JSON list of messages such as {example}")
     return list(messages)
 
 

@@ -365,8 +365,8 @@ except DatasetError as error:
         (
             ["hf:no/where"],
             (
-                "hf:no/where hf:no/where\ndataset hf:no/where cannot be loaded: Couldn't find any data "
-                "at no/where.\n"
+                "hf:no/where hf:no/where\ndataset hf:no/where cannot be loaded: "
+                "Couldn't find any data at no/where.\n"
             ),
         ),
     ],

@@ -16,7 +16,7 @@ _ROLES = {
 
 def convert(draft: Draft) -> None:
     """Gives each speaker a role; the last answer becomes ``expected``."""
-    take_answer(draft, [_message(turn) for turn in as_messages(draft.messages)])
+    take_answer(draft, [_message(turn) for turn in as_messages(draft.messages, "`conversations`")])
 
 
 def _message(turn: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value

@@ -76,10 +76,7 @@ def _messages(draft: Draft, columns: Columns) -> list[Any]:
         ValueError: There is no question.
     """
     if draft.messages is not None:
-        try:
-            messages = as_messages(draft.messages)
-        except ValueError as error:
-            raise ValueError(f"{_label(columns, 'messages')} {error}") from error
+        messages = as_messages(draft.messages, _label(columns, "messages"))
     elif draft.input is not None:
         messages = [{"role": "user", "content": as_text(draft.input)}]
     else:
