@@ -93,6 +93,7 @@ class DatasetConfig(Config):
         split: Its split; None is ``test``, or the only one.
         revision: Its branch, tag or commit.
         layout: The files of another tool, whose columns are known.
+        allow_outside: Whether ``file:`` parts may name files outside the folder of the dataset.
     """
 
     path: UserPath
@@ -105,6 +106,7 @@ class DatasetConfig(Config):
     revision: Annotated[str, Field(min_length=1)] | None = None
     layout: Layout | None = None
     columns: DatasetColumns = DatasetColumns()
+    allow_outside: bool = False
 
 
 class BackendConfig(Config):

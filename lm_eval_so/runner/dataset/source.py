@@ -1,7 +1,7 @@
 """Where a dataset is, and what its metadata says."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import has_magic
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lm_eval_so.runner.dataset.files import METADATA, SAMPLES, Files, check_regu
 from lm_eval_so.runner.dataset.hub import HubReader, is_on_hub
 from lm_eval_so.runner.dataset.joined import Joined
 from lm_eval_so.runner.dataset.mapping.mapped import Mapped
+from lm_eval_so.runner.dataset.media import WithFiles
 from lm_eval_so.runner.dataset.registry import suffix_of
 from lm_eval_so.runner.errors import DatasetError
 
@@ -29,6 +30,7 @@ class DatasetSource:
         version: ``version`` of the metadata.
         metadata: All of ``metadata.json``; empty where there is none.
         on_hub: Names the split of a dataset that is no file.
+        folder: Where the paths of files begin that samples name; that of the first file.
     """
 
     reader: Reader
@@ -38,6 +40,7 @@ class DatasetSource:
     version: str | None
     metadata: dict[str, Any]
     on_hub: str | None = None
+    folder: Path | None = None
 
     @property
     def location(self) -> str:
@@ -54,17 +57,17 @@ def locate(config: DatasetConfig) -> DatasetSource:
     if is_on_hub(config.path):
         on_hub = HubReader(config)
         metadata = _metadata(config.metadata, None)
-        reader = Mapped(on_hub, config)
-        return _source(config.path, reader, metadata, str(config.path), on_hub.location)
+        reader = WithFiles(Mapped(on_hub, config), None, allow_outside=False)
+        found = _source(config.path, reader, metadata, str(config.path))
+        return replace(found, on_hub=on_hub.location)
     files = find(config.path)
     metadata = _metadata(config.metadata, files.paths[0].with_name(METADATA))
     path = files.paths[0] if len(files.paths) == 1 else config.path
-    return _source(path, _reader(files, config), metadata, _default_id(config.path, files))
+    found = _source(path, _reader(files, config), metadata, _default_id(config.path, files))
+    return replace(found, folder=files.paths[0].parent)
 
 
-def _source(
-    path: Path, reader: Reader, metadata: dict[str, Any], default: str, on_hub: str | None = None
-) -> DatasetSource:
+def _source(path: Path, reader: Reader, metadata: dict[str, Any], default: str) -> DatasetSource:
     identity = str(metadata.get("dataset_id") or metadata.get("id") or default)
     version = metadata.get("version")
     return DatasetSource(
@@ -74,7 +77,6 @@ def _source(
         name=str(metadata.get("name") or identity),
         version=None if version is None else str(version),
         metadata=metadata,
-        on_hub=on_hub,
     )
 
 
@@ -82,7 +84,10 @@ def _reader(files: Files, config: DatasetConfig) -> Reader:
     readers = [files.format.reader(path, config) for path in files.paths]
     one = readers[0] if len(readers) == 1 else Joined(str(config.path), files.paths, readers)
     says_how = config.layout is not None or config.columns != DatasetColumns()
-    return Mapped(one, config) if files.format.has_rows or says_how else one
+    if not (files.format.has_rows or says_how):
+        return one
+    folder = files.paths[0].parent
+    return WithFiles(Mapped(one, config), folder, allow_outside=config.allow_outside)
 
 
 def _default_id(given: Path, files: Files) -> str:

@@ -64,6 +64,7 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend = backend or create_backend(plan.run_config)
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     source = locate(plan.dataset)
+    backend.files_in = source.folder
     dataset = check(source.reader)
     placed = planned(plan, source, backend, dataset.sha256)
     return Prepared(
