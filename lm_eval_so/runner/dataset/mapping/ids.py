@@ -10,6 +10,7 @@ from lm_eval_so.runner.models import SAMPLE_PARAMETERS
 
 _CONTENT = ("messages", *SAMPLE_PARAMETERS, "expected")
 _LENGTH = 16  # hex digits
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 class Ids:
@@ -25,7 +26,7 @@ class Ids:
     def of(self, sample: Mapping[str, Any]) -> str:
         """The id of a sample; the same content gets ``-2``, ``-3`` and so on."""
         content = {key: sample[key] for key in _CONTENT if sample.get(key) is not None}
-        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        text = _canonical(content)
         digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_LENGTH]
         count = (self._seen.get(digest) or 0) + 1
         self._seen[digest] = count
