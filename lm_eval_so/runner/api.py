@@ -31,6 +31,7 @@ from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.run.signals import InterruptedRunError
 
 DatasetPath = str | PathLike[str]
+Dataset = DatasetPath | DatasetConfig
 _AHEAD = 1024
 """Results a stream may be ahead of who reads it."""
 _POLL = 0.05  # seconds, while a stream that was left comes to its end
@@ -69,11 +70,12 @@ class RunKeywords(TypedDict, total=False):
     handle_signals: bool
 
 
-def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
+def run(dataset: Dataset, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
     """Runs a config on a dataset; what an earlier call has answered is not asked again.
 
     Args:
-        dataset: A directory with ``test.jsonl``, or a ``.jsonl`` or ``.jsonl.gz`` file.
+        dataset: A file, a directory, a glob or ``hf:org/name``; or a ``DatasetConfig``, which also
+            says how rows become samples.
         config: What decides the answers.
         **how: See RunKeywords.
 
@@ -88,7 +90,7 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> 
     return complete(carry_out(dataset, config, **how))
 
 
-def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
+def carry_out(dataset: Dataset, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
     """`run`, with a report also of what stopped it; `complete` raises that."""
     _refuse_in_a_loop()
     with _opened(dataset, config, how) as opened:
@@ -98,9 +100,7 @@ def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords
         return report
 
 
-async def run_async(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
-) -> RunReport:
+async def run_async(dataset: Dataset, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
     """`run`, in a running event loop.
 
     Signals are the program's: a Ctrl-C that cancels the task, as it does under `asyncio.run`, gives
@@ -113,7 +113,7 @@ async def run_async(
 
 
 async def stream_async(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+    dataset: Dataset, config: RunConfig, **how: Unpack[RunKeywords]
 ) -> AsyncGenerator[RunResult, None]:
     """`run`, yielding each result as soon as it is in the file, earlier ones included.
 
@@ -143,9 +143,7 @@ async def stream_async(
         complete(report)
 
 
-def stream(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
-) -> Iterator[RunResult]:
+def stream(dataset: Dataset, config: RunConfig, **how: Unpack[RunKeywords]) -> Iterator[RunResult]:
     """`stream_async`, for a plain ``for`` loop; the run goes on in a thread of its own."""
     ahead: queue.Queue[RunResult | BaseException | None] = queue.Queue(_AHEAD)
     leave: list[Callable[[], object]] = []
@@ -209,7 +207,7 @@ class _Forward(NullObserver):
 
 
 def _opened(
-    dataset: DatasetPath, config: RunConfig, how: RunKeywords, *observers: NullObserver
+    dataset: Dataset, config: RunConfig, how: RunKeywords, *observers: NullObserver
 ) -> AbstractContextManager[ObservedRun]:
     backend = backend_of(how.get("backend"), config)
     return observed_run(_plan(dataset, config, how), *observers, backend=backend)
@@ -221,12 +219,10 @@ def _end_tracking(opened: ObservedRun, report: RunReport) -> None:
         warnings.warn(tracked.warning, stacklevel=2)
 
 
-def _plan(dataset: DatasetPath, config: RunConfig, how: RunKeywords) -> RunPlan:
+def _plan(dataset: Dataset, config: RunConfig, how: RunKeywords) -> RunPlan:
     metadata, output_dir = how.get("metadata"), how.get("output_dir")
     return RunPlan(
-        dataset=DatasetConfig(
-            path=Path(dataset), metadata=None if metadata is None else Path(metadata)
-        ),
+        dataset=_dataset(dataset, metadata),
         prompt=how.get("prompt", PromptConfig()),
         run_config=config,
         variant=how.get("variant"),
@@ -237,6 +233,13 @@ def _plan(dataset: DatasetPath, config: RunConfig, how: RunKeywords) -> RunPlan:
         output_dir=None if output_dir is None else Path(output_dir),
         tracking=how.get("tracking", TrackingConfig()),
     )
+
+
+def _dataset(dataset: Dataset, metadata: DatasetPath | None) -> DatasetConfig:
+    beside = {} if metadata is None else {"metadata": Path(metadata)}
+    if isinstance(dataset, DatasetConfig):
+        return dataset.model_copy(update=beside)
+    return DatasetConfig(path=Path(dataset), **beside)
 
 
 def complete(report: RunReport) -> RunReport:

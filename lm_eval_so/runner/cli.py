@@ -26,7 +26,7 @@ _PAIRS: dict[str, Any] = {"metavar": "K=V", "action": "append", "default": []}
 _FLAGS: dict[str, dict[str, Any]] = {
     "--dataset": {
         "metavar": "PATH",
-        "help": "directory with test.jsonl, or a .jsonl file (default: the toy dataset)",
+        "help": "file, directory or glob (default: the toy dataset)",
     },
     "--metadata": {
         "metavar": "FILE",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lm_eval_so.runner.config.base import Config, UserPath
+from lm_eval_so.runner.config.dataset import DatasetColumns, DatasetConfig, Layout
 from lm_eval_so.runner.config.prompt import FewShotConfig, PromptConfig
 from lm_eval_so.runner.config.tracking import TrackingConfig
 from lm_eval_so.runner.models import RunConfig
@@ -17,10 +18,12 @@ __all__ = [
     "BudgetOptions",
     "ComposedConfig",
     "Config",
+    "DatasetColumns",
     "DatasetConfig",
     "EngineConfig",
     "FewShotConfig",
     "GateOptions",
+    "Layout",
     "PriceOptions",
     "PromptConfig",
     "RunPlan",
@@ -34,18 +37,6 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
 _MOST_REPEATS = 10_000
-
-
-class DatasetConfig(Config):
-    """Where the samples are.
-
-    Attributes:
-        path: A directory with ``test.jsonl``, or a ``.jsonl`` or ``.jsonl.gz`` file.
-        metadata: ``metadata.json``, if it is not in the same directory as the samples.
-    """
-
-    path: UserPath
-    metadata: UserPath | None = None
 
 
 class BackendConfig(Config):

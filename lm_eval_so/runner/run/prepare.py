@@ -58,6 +58,7 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend = backend or create_backend(plan.run_config)
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     source = locate(plan.dataset)
+    backend.files_in = source.folder
     prompt = planned_prompt(plan)
     dataset = check(source.reader, None if prompt is None else prompt.prompt.messages)
     placed = planned(plan, source, backend, prompt, dataset.sha256)
