@@ -180,8 +180,8 @@ class PipelineContext:
 
     def run_evaluation(
         self,
-        dataset: DatasetPath,
-        config: RunConfig,
+        dataset: DatasetPath | None = None,
+        config: RunConfig | None = None,
         *,
         step: str = "evaluation",
         **how: Unpack[RunKeywords],

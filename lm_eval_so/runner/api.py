@@ -18,9 +18,11 @@ from lm_eval_so.runner.config.schema import (
     EngineConfig,
     RunnerOptions,
     RunPlan,
+    SelectConfig,
     TrackingConfig,
 )
-from lm_eval_so.runner.errors import RunningLoopError
+from lm_eval_so.runner.errors import ConfigError, RunningLoopError
+from lm_eval_so.runner.host.private import make_private
 from lm_eval_so.runner.models import RunConfig, RunResult
 from lm_eval_so.runner.progress.observed_run import ObservedRun, observed_run
 from lm_eval_so.runner.run import event_loop
@@ -28,10 +30,12 @@ from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.observer import NullObserver
 from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.run.signals import InterruptedRunError
+from lm_eval_so.runner.run.spool import Given, Samples
 
 DatasetPath = str | PathLike[str]
 _AHEAD = 1024
 """Results a stream may be ahead of who reads it."""
+_OUTPUT_ROOT = "outputs"
 _POLL = 0.05  # seconds, while a stream that was left comes to its end
 
 
@@ -39,6 +43,10 @@ class RunKeywords(TypedDict, total=False):
     """Keywords that all functions here take.
 
     Attributes:
+        samples: In the place of a dataset: dicts or TestSamples, read by ``for`` or ``async for``;
+            or a DataFrame. They are kept in a file in the output root.
+        dataset_id: Names these samples, and with that the run directory.
+        select: Which samples are asked; all if not given.
         options: How the run is carried out; the defaults are those of the command line.
         backend: Answers instead of the backend that the config names; an ``async def
             send(request)`` will do.
@@ -54,6 +62,9 @@ class RunKeywords(TypedDict, total=False):
             others leave signals alone unless it is True.
     """
 
+    samples: Samples
+    dataset_id: str
+    select: SelectConfig
     options: RunnerOptions
     backend: ChatBackend | Send
     metadata: DatasetPath
@@ -66,7 +77,9 @@ class RunKeywords(TypedDict, total=False):
     handle_signals: bool
 
 
-def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
+def run(
+    dataset: DatasetPath | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
+) -> RunReport:
     """Runs a config on a dataset; what an earlier call has answered is not asked again.
 
     Args:
@@ -85,10 +98,14 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> 
     return complete(carry_out(dataset, config, **how))
 
 
-def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
+def carry_out(
+    dataset: DatasetPath | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
+) -> RunReport:
     """`run`, with a report also of what stopped it; `complete` raises that."""
     _refuse_in_a_loop()
-    with _opened(dataset, config, how) as opened:
+    source = _source(dataset, how)
+    path = source.spooled() if isinstance(source, Given) else source
+    with _opened(path, config, how) as opened:
         heed_signals = how.get("handle_signals", True)
         report = event_loop.run(opened.run.carry_out(heed_signals=heed_signals))
         _end_tracking(opened, report)
@@ -96,28 +113,30 @@ def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords
 
 
 async def run_async(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+    dataset: DatasetPath | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
 ) -> RunReport:
     """`run`, in a running event loop.
 
     Signals are the program's: a Ctrl-C that cancels the task, as it does under `asyncio.run`, gives
     up what is in flight. With ``handle_signals=True`` it is waited for, as in `run`.
     """
-    with _opened(dataset, config, how) as opened:
+    path = await _path_async(dataset, how)
+    with _opened(path, config, how) as opened:
         report = await opened.run.carry_out(heed_signals=how.get("handle_signals", False))
         await asyncio.to_thread(_end_tracking, opened, report)
         return complete(report)
 
 
 async def stream_async(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+    dataset: DatasetPath | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
 ) -> AsyncGenerator[RunResult, None]:
     """`run`, yielding each result as soon as it is in the file, earlier ones included.
 
     A reader that falls behind slows the run; one that leaves ends it, keeping what was received.
     """
     ahead: asyncio.Queue[RunResult | None] = asyncio.Queue(_AHEAD)
-    with _opened(dataset, config, how, _Forward(ahead)) as opened:
+    path = await _path_async(dataset, how)
+    with _opened(path, config, how, _Forward(ahead)) as opened:
 
         async def carry_out() -> RunReport:
             try:
@@ -141,7 +160,7 @@ async def stream_async(
 
 
 def stream(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+    dataset: DatasetPath | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
 ) -> Iterator[RunResult]:
     """`stream_async`, for a plain ``for`` loop; the run goes on in a thread of its own."""
     ahead: queue.Queue[RunResult | BaseException | None] = queue.Queue(_AHEAD)
@@ -205,9 +224,34 @@ class _Forward(NullObserver):
         await self._ahead.put(read())
 
 
+def _source(dataset: DatasetPath | None, how: RunKeywords) -> DatasetPath | Given:
+    """The dataset's path, or the samples that a file is to be made of."""
+    if (dataset is None) == ("samples" not in how):
+        raise ConfigError("give either a dataset (its path) or samples=, and not both")
+    if dataset is not None:
+        if "dataset_id" in how:
+            raise ConfigError("dataset_id names samples=; a dataset has its id in metadata.json")
+        return dataset
+    if not how.get("dataset_id") or "metadata" in how:
+        raise ConfigError(
+            "samples need dataset_id='...', by which the same call finds its results again, and "
+            "take no metadata"
+        )
+    make_private(how.get("options", RunnerOptions()).private)
+    root = how.get("output_root") or how.get("output_dir") or _OUTPUT_ROOT
+    return Given(how["samples"], how["dataset_id"], Path(root))
+
+
+async def _path_async(dataset: DatasetPath | None, how: RunKeywords) -> DatasetPath:
+    source = _source(dataset, how)
+    return await source.spooled_async() if isinstance(source, Given) else source
+
+
 def _opened(
-    dataset: DatasetPath, config: RunConfig, how: RunKeywords, *observers: NullObserver
+    dataset: DatasetPath, config: RunConfig | None, how: RunKeywords, *observers: NullObserver
 ) -> AbstractContextManager[ObservedRun]:
+    if config is None:
+        raise ConfigError("a run needs a config: RunConfig(backend=..., model=...)")
     backend = backend_of(how.get("backend"), config)
     return observed_run(_plan(dataset, config, how), *observers, backend=backend)
 
@@ -225,11 +269,12 @@ def _plan(dataset: DatasetPath, config: RunConfig, how: RunKeywords) -> RunPlan:
             path=Path(dataset), metadata=None if metadata is None else Path(metadata)
         ),
         run_config=config,
+        select=how.get("select", SelectConfig()),
         variant=how.get("variant"),
         repeats=how.get("repeats", 1),
         options=how.get("options", RunnerOptions()),
         engine=EngineConfig(kind=how.get("engine", "sync")),
-        output_root=Path(how.get("output_root", "outputs")),
+        output_root=Path(how.get("output_root", _OUTPUT_ROOT)),
         output_dir=None if output_dir is None else Path(output_dir),
         tracking=how.get("tracking", TrackingConfig()),
     )

@@ -50,6 +50,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "--engine": {"metavar": "KIND", "default": "sync", "help": "sync (default)"},
 }
+_SELECT_FLAGS = {
+    "limit": ("limit", "ask the first N samples"),
+    "sample": ("sample", "ask N samples at random"),
+    "select_seed": ("seed", "seed of --sample (default 0)"),
+}
 _RUNNER_FLAGS = {
     "max_concurrency": "requests in flight at once",
     "timeout": "seconds per attempt",
@@ -112,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     for name, settings in _FLAGS.items():
         add(name, **settings)
+    for name, (_, text) in _SELECT_FLAGS.items():
+        add(f"--{name.replace('_', '-')}", metavar="N", help=text)
     for name, text in _RUNNER_FLAGS.items():
         add(f"--{name.replace('_', '-')}", metavar="X", help=text)
     add("--output-dir", metavar="DIR", required=True, help="the run directory (required)")
@@ -134,6 +141,9 @@ def _overrides(flags: argparse.Namespace) -> Iterator[str]:
             yield f"{node}.{name}={override_value(value)}"
     installed = _is_installed(flags.engine, "lm_eval_so.engines")
     yield f"engine{'.kind' if installed else ''}={override_value(flags.engine)}"
+    for name, (key, _) in _SELECT_FLAGS.items():
+        if (value := getattr(flags, name)) is not None:
+            yield f"select.{key}={override_value(_json_or_text(value))}"
     for name in _RUNNER_FLAGS:
         if (value := getattr(flags, name)) is not None:
             yield f"runner.{name}={override_value(_json_or_text(value))}"

@@ -24,9 +24,10 @@ _PREFIX = "lm_eval_so."
 
 def config_of(metadata: RunMetadata) -> dict[str, Any]:
     """The config that was run, as plain data in the shape of the composed one."""
-    run = metadata.run_config
+    run, selection = metadata.run_config, metadata.selection
     return {
         "dataset": {"path": metadata.dataset.path},
+        "select": {} if selection is None else selection.asked,
         "backend": {"kind": run.backend, "options": run.backend_options},
         "model": run.model,
         "params": run.parameters,

@@ -72,6 +72,7 @@ def plan_from_tree(tree: Any) -> RunPlan:  # noqa: ANN401 - pydantic says what i
             backend_options=config.backend.options,
             metadata=config.metadata,
         ),
+        select=config.select,
         variant=config.variant,
         repeats=config.repeats,
         options=config.runner,

@@ -4,41 +4,38 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, JsonValue, field_validator, model_validator
 
+from lm_eval_so.runner.config.group import Config, UserPath
+from lm_eval_so.runner.config.select import SelectConfig
 from lm_eval_so.runner.models import RunConfig
-from lm_eval_so.runner.text.wording import Told, nearest
+from lm_eval_so.runner.text.wording import nearest
+
+__all__ = [
+    "AutoConcurrency",
+    "BackendConfig",
+    "BreakerOptions",
+    "BudgetOptions",
+    "ComposedConfig",
+    "Config",
+    "DatasetConfig",
+    "EngineConfig",
+    "LogLevel",
+    "Positive",
+    "PriceOptions",
+    "RunPlan",
+    "RunnerOptions",
+    "Seconds",
+    "SelectConfig",
+    "TrackingConfig",
+    "UserPath",
+]
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
 _MOST_REPEATS = 10_000
 _TRACKERS = ("none", "mlflow")
-
-
-def _at_home(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # no such user: the path stays unchanged, as in a shell
-        return path
-
-
-UserPath = Annotated[Path, AfterValidator(_at_home)]
-"""A path as a person types it: ``~`` is the home directory."""
-
-
-class Config(BaseModel, metaclass=Told):
-    """A frozen group of the config; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
 class DatasetConfig(Config):
@@ -58,7 +55,7 @@ class BackendConfig(Config):
 
     kind: Annotated[str, Field(min_length=1)]
     default_model: str | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class AutoConcurrency(Config):
@@ -208,7 +205,7 @@ class TrackingConfig(Config):
     uri: Annotated[str, Field(min_length=1)] | None = None
     experiment: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     run_name: Annotated[str, Field(min_length=1)] | None = None
-    tags: dict[str, JsonValue] = {}
+    tags: dict[str, JsonValue] = Field(default_factory=dict)
     live_interval: Seconds = 5.0
     results_limit_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
     traces: bool = False
@@ -231,14 +228,15 @@ class ComposedConfig(Config):
 
     dataset: DatasetConfig
     backend: BackendConfig
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     runner: RunnerOptions = RunnerOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
     model: str | None = None
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
-    metadata: dict[str, Any] = {}
+    select: SelectConfig = SelectConfig()
+    metadata: dict[str, Any] = Field(default_factory=dict)
     output_root: UserPath = Path("outputs")
     output_dir: UserPath | None = None
     sweep_name: Annotated[str, Field(min_length=1)] | None = None
@@ -249,6 +247,7 @@ class RunPlan(Config):
     """The declaration of a run: what to ask, how, and where the results go.
 
     Attributes:
+        select: Which samples of the dataset are asked.
         variant: Separates the run from others of the same config.
         repeats: How often each sample is asked; a ``seed`` parameter is increased each time.
         output_dir: The run directory; None derives it from ``output_root`` and the identity.
@@ -258,6 +257,7 @@ class RunPlan(Config):
 
     dataset: DatasetConfig
     run_config: RunConfig
+    select: SelectConfig = SelectConfig()
     variant: str | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     options: RunnerOptions = RunnerOptions()

@@ -7,8 +7,8 @@ from typing import Any
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
 from lm_eval_so.runner.config.schema import RunPlan
-from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import Checked
+from lm_eval_so.runner.dataset.selection import Selection, select
 from lm_eval_so.runner.dataset.source import DatasetSource, locate
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.private import make_private
@@ -25,6 +25,7 @@ class Prepared:
 
     Attributes:
         dataset: What the check of the dataset found.
+        selection: Which of its samples are asked.
         identity: What decides the answers.
         asked: Tells the dataset from others with its id.
         redactor: Knows every secret that the run has to do with.
@@ -37,6 +38,7 @@ class Prepared:
     backend: ChatBackend
     source: DatasetSource
     dataset: Checked
+    selection: Selection
     identity: dict[str, Any]
     asked: Asked
     redactor: Redactor
@@ -46,7 +48,12 @@ class Prepared:
 
     @property
     def total(self) -> int:
-        """Results that the run has when it is complete."""
+        """Results of the selection when the run is complete."""
+        return self.selection.selected * self.plan.repeats
+
+    @property
+    def whole(self) -> int:
+        """Results of the whole dataset."""
         return self.dataset.count * self.plan.repeats
 
 
@@ -64,13 +71,14 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend = backend or create_backend(plan.run_config)
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     source = locate(plan.dataset)
-    dataset = check(source.reader)
+    dataset, selection = select(source.reader, plan.select)
     placed = planned(plan, source, backend, dataset.sha256)
     return Prepared(
         plan=plan,
         backend=backend,
         source=source,
         dataset=dataset,
+        selection=selection,
         identity=placed.identity,
         asked=placed.asked,
         redactor=placed.redactor,

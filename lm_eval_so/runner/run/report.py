@@ -12,7 +12,7 @@ from lm_eval_so.runner.models import RunResult, Value
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import InterruptedRunError
 from lm_eval_so.runner.store.results import read_results
-from lm_eval_so.runner.store.run_metadata import State
+from lm_eval_so.runner.store.run_metadata import SelectionRecord, State
 from lm_eval_so.runner.summary.summarise import Summary
 
 
@@ -23,6 +23,7 @@ class RunReport(Value):
         state: ``complete``: every sample has an outcome; ``partial``: stopped on request;
             ``aborted``: it could not go on.
         summary: None when the run was stopped at once.
+        selection: Which samples of the dataset were asked.
         fault: Why the run is not complete.
         exit_code: 0 all ok, 1 some samples failed, 2 aborted or the
             budget is spent, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
@@ -35,6 +36,7 @@ class RunReport(Value):
     results_path: Path
     metadata_path: Path
     summary: Summary | None
+    selection: SelectionRecord
     fault: BaseException | None
     exit_code: int
 

@@ -20,7 +20,7 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import Outcome, RunRequest
-from lm_eval_so.runner.run.feed import OwedFeed
+from lm_eval_so.runner.run.feed import OwedFeed, Questions
 from lm_eval_so.runner.run.log import run_log
 from lm_eval_so.runner.run.metadata import MetadataWriter
 from lm_eval_so.runner.run.observer import Observer, Started
@@ -59,7 +59,7 @@ class Run:
         self.directory = RunDirectory(
             prepared.directory,
             prepared.identity,
-            prepared.total,
+            prepared.whole,
             prepared.redactor,
             prepared.asked,
         )
@@ -82,9 +82,7 @@ class Run:
         self._recorder = Recorder(
             prepared.source.id, prepared.requests.configs, prepared.price, prepared.redactor
         )
-        self._metadata = MetadataWriter(
-            self.plan, prepared.source, prepared.dataset, prepared.identity, prepared.redactor
-        )
+        self._metadata = MetadataWriter(prepared)
         self._final = FinalFile(self.directory)
         self._exit = ExitStack()
         self._resumed = self._delivered = 0
@@ -124,6 +122,8 @@ class Run:
         return self._conclude()
 
     async def _send_owed(self) -> None:
+        if self._prepared.selection.note is not None:
+            _LOG.warning(self._prepared.selection.note)
         for observer in self._observers:
             observer.started(self._started(), self._engine.live)
         syncing = asyncio.create_task(self._keep_synced())
@@ -150,8 +150,11 @@ class Run:
     def _new_feed(self) -> OwedFeed:
         prepared = self._prepared
         return OwedFeed(
-            read_checked(prepared.source.reader, prepared.dataset),
-            prepared.requests,
+            Questions(
+                read_checked(prepared.source.reader, prepared.dataset),
+                prepared.requests,
+                prepared.selection,
+            ),
             self.directory.ledger,
             stopping=lambda: bool(self.stop),
             answered_before=self._answered_before,
@@ -213,6 +216,7 @@ class Run:
             results_path=self.directory.results_path,
             metadata_path=self.directory.metadata_path,
             summary=summary,
+            selection=self._metadata.selection,
             fault=self.stop.reason,
             exit_code=exit_code,
         )
@@ -240,7 +244,7 @@ class Run:
     def _summary(self) -> Summary:
         assert self._final.totals is not None  # noqa: S101 - it is in order
         wall_time = self._ended - self._began
-        return self._final.totals.summary(self._prepared.total).model_copy(
+        return self._final.totals.summary(self._prepared.total + self._feed.unasked).model_copy(
             update={
                 "requests": self._engine.live().requests,
                 "resumed": self._resumed,
@@ -271,5 +275,8 @@ class Run:
         config = self.plan.run_config
         title = f"{self._prepared.source.id} · {config.backend} · {config.model}"
         return Started(
-            title=visible(title), total=self._prepared.total, directory=self.directory.path
+            title=visible(title),
+            total=self._prepared.total,
+            whole=self._prepared.whole,
+            directory=self.directory.path,
         )

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from lm_eval_so.runner.progress.final_table import one_line, print_report
 from lm_eval_so.runner.run.report import RunReport
+from lm_eval_so.runner.store.run_metadata import SelectionRecord
 from support.results import summed
 
 
@@ -16,13 +17,14 @@ def failed(error_type: str, message: str) -> dict[str, Any]:
     return {"status": "error", "attempts": 1, "latency_ms": 1.0, "response": None, "error": error}
 
 
-def report_of(*lines: dict[str, Any]) -> RunReport:
+def report_of(*lines: dict[str, Any], of: int | None = None) -> RunReport:
     return RunReport(
         state="complete",
         run_dir=Path("run"),
         results_path=Path("run/run_results.jsonl"),
         metadata_path=Path("run/run_metadata.json"),
         summary=summed(lines, len(lines)),
+        selection=SelectionRecord(selected=len(lines), of=of or len(lines)),
         fault=None,
         exit_code=1,
     )
