@@ -156,13 +156,17 @@ class ExpressionFilter:
                 f"select.where is not a valid expression: {error}; got {expression!r}; an example: "
                 "metadata.language == 'ko' and 'refund' in tags"
             ) from error
-        self._unknown = names - TestSample.model_fields.keys() - environment.globals.keys()
-        """Names in the expression that no sample has had so far."""
+        self._fields = names & TestSample.model_fields.keys()
+        self._extra = names - self._fields - environment.globals.keys()
+        self._unknown = set(self._extra)  # that no sample has had so far
 
     def keeps(self, sample: TestSample) -> bool:
-        self._unknown -= (sample.model_extra or {}).keys()
+        extra = sample.model_extra or {}
+        values = {name: getattr(sample, name) for name in self._fields}
+        values |= {name: extra[name] for name in self._extra if name in extra}
+        self._unknown -= values.keys()
         try:
-            return bool(self._holds(**dict(sample)))
+            return bool(self._holds(values))
         except Exception as error:  # the expression's, which can raise anything
             raise ValueError(str(error) or type(error).__name__) from error
 
@@ -193,7 +197,8 @@ def _environment() -> "SandboxedEnvironment":
 
         def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - any value of a sample
             if isinstance(obj, Mapping) and (attribute in obj or attribute != "get"):
-                return obj.get(attribute, self.undefined(obj=obj, name=attribute))
+                found = attribute in obj
+                return obj[attribute] if found else self.undefined(obj=obj, name=attribute)
             return super().getattr(obj, attribute)
 
         def unsafe_undefined(self, obj: Any, attribute: str) -> NoReturn:  # noqa: ANN401 - as above

@@ -77,3 +77,10 @@ def test_an_error_without_words_has_its_type_alone() -> None:
 def test_one_line_says_what_it_came_to() -> None:
     report = report_of(failed("NotFoundError", "no"))
     assert one_line(report) == "1 error, 0 in 0.0 s; run"
+
+
+def test_a_part_of_the_dataset_is_said_to_be_one() -> None:
+    part = report_of(failed("E", "m"), of=1_000)
+    assert "selected  1 of 1,000 samples" in [line.rstrip() for line in printed(part)]
+    assert one_line(part).startswith("1 error, 1 of 1,000 samples, ")
+    assert "selected" not in " ".join(printed(report_of(failed("E", "m"))))
