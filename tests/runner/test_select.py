@@ -296,3 +296,18 @@ def test_many_ids_are_recorded_by_their_number(
     select = SelectConfig(ids=[f"s{n}" for n in range(150)])
     report = run(make_dataset(200), config, select=select)
     assert report.selection == SelectionRecord(asked={"ids": "150 ids"}, selected=150, of=200)
+
+
+def test_the_cells_of_a_sweep_owe_what_is_selected(
+    command: Callable[..., subprocess.CompletedProcess[str]],
+    make_dataset: Callable[..., Path],
+    server: FakeOpenAI,
+    tmp_path: Path,
+) -> None:
+    sweep = ["-m", *OpenAI, "model=a,b", f"dataset.path={make_dataset(40)}", "sweep_name=s"]
+    for more, ok in ((["select.limit=2"], 2), ([], 40)):
+        done = command(*sweep, *more, env=server.env)
+        assert done.returncode == 0, done.stderr
+        record = orjson.loads((tmp_path / "outputs/numbers/sweeps/s/sweep.json").read_bytes())
+        assert [(cell["ok"], cell["owed"]) for cell in record["cells"]] == [(ok, 0)] * 2
+    assert len(server.requests) == 80

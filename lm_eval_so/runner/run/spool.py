@@ -153,13 +153,11 @@ def _rows(samples: Any) -> Iterator[object]:  # noqa: ANN401 - told from other i
             "samples must be a list or another iterable of samples, got "
             f"{type(samples).__name__}; a path is given as dataset, one sample as [sample]"
         )
-    if hasattr(samples, "itertuples"):  # pandas
+    if hasattr(samples, "itertuples"):  # a DataFrame, which iterates over its columns
         names = [str(name) for name in samples.columns]
         for row in samples.itertuples(index=False, name=None):
             cells = zip(names, row, strict=True)
             yield {name: value for name, value in cells if not _is_missing(value)}
-    elif hasattr(samples, "iter_rows"):  # polars
-        yield from samples.iter_rows(named=True)
     else:
         yield from samples
 

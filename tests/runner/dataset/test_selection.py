@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import pytest
 
 from lm_eval_so.runner.config.schema import SelectConfig
 from lm_eval_so.runner.dataset.jsonl import JsonlReader
-from lm_eval_so.runner.dataset.selection import Selection, select
+from lm_eval_so.runner.dataset.selection import Selection, Selector, select
 from lm_eval_so.runner.errors import ConfigError, DatasetError
+from lm_eval_so.runner.models import TestSample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,6 +64,7 @@ def chosen(tmp_path: Path) -> Callable[..., str]:
         pytest.param({"ids": ["e", "a"]}, "a e", id="ids"),
         pytest.param({"tags": ["vip", "login"]}, "a c e", id="any-of-the-tags"),
         pytest.param({"tags": "login"}, "c e", id="one-tag"),
+        pytest.param({"ids": ("b",)}, "b", id="a-tuple-of-ids"),
         pytest.param({"tags": ["refund"], "limit": 2}, "a b", id="limit-after-the-filter"),
         pytest.param({"tags": ["login"], "limit": 1}, "c", id="limit-counts-what-is-kept"),
         pytest.param({"tags": ["login"], "ids": ["a", "e"]}, "e", id="filters-combine"),
@@ -229,8 +232,27 @@ def test_shards_cover_each_sample_once_and_a_new_row_moves_nobody(
         assert shard == set(chosen(longer, shard=f"{number}/3").split()) - {"first"}
 
 
+def test_a_selector_keeps_a_few_words_of_each_sample_and_no_sample() -> None:
+    count = 20_000
+    selector = Selector(SelectConfig(sample=count // 2, stratify="tag", shard="1/1"))
+    tracemalloc.start()
+    for number in range(count):
+        question = {"role": "user", "content": f"{number} " * 200}
+        sample = TestSample(id=f"s{number}", messages=[question], tags=[f"t{number % 5}"])
+        selector.see("here", sample)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 32 * count
+    assert selector.selection().selected == count // 2
+
+
 def test_a_rare_key_is_known_in_every_shard(chosen: Callable[..., str]) -> None:
     samples = [{"id": f"s{n}"} for n in range(50)]
     samples[7]["flagged"] = "yes"
     for number in (1, 2, 3):
         assert chosen(samples, where="flagged != 'yes'", shard=f"{number}/3")
+
+
+def test_ids_that_are_numbers_are_their_text(chosen: Callable[..., str]) -> None:
+    samples = [{"id": "7"}, {"id": "8"}]
+    assert chosen(samples, ids=[8]) == "8"
