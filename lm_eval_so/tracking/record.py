@@ -45,17 +45,20 @@ def config_yaml(metadata: RunMetadata) -> str:
 
 
 def params_of(metadata: RunMetadata) -> dict[str, Any]:
-    """The flattened config, by the keys that override it; what is not set is left out."""
-    return {
-        key: value
-        for key, value in flat(config_of(metadata)).items()
-        if value is not None and value != {}
-    }
+    """The flattened config, by the keys that override it; what is not set is left out.
+
+    So is the selection, which is a tag: a param of MLflow's would say of the whole that it is a
+    pilot.
+    """
+    config = config_of(metadata)
+    del config["select"]
+    return {key: value for key, value in flat(config).items() if value is not None and value != {}}
 
 
 def tags_of(metadata: RunMetadata, directory: Path) -> dict[str, Any]:
     """What the run was made of and where it lies."""
     dataset, environment = metadata.dataset, metadata.environment
+    selection = metadata.selection
     tags = {
         "mlflow.source.name": "lm-eval-so",
         "mlflow.source.type": "LOCAL",
@@ -69,6 +72,7 @@ def tags_of(metadata: RunMetadata, directory: Path) -> dict[str, Any]:
         f"{_PREFIX}dataset_id": dataset.id,
         f"{_PREFIX}dataset_version": dataset.version,
         f"{_PREFIX}dataset_sha256": dataset.sha256,
+        f"{_PREFIX}selected": selection and f"{selection.selected} of {selection.of}",
         f"{_PREFIX}run_dir": directory.absolute(),
         **{f"{_PREFIX}packages.{name}": v for name, v in environment.packages.items()},
     }
