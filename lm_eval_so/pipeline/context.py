@@ -193,7 +193,7 @@ class PipelineContext:
         coroutine: ``await asyncio.to_thread(ctx.run_evaluation, dataset, config)``.
 
         Args:
-            dataset: As `lm_eval_so.run` takes it.
+            dataset: As `lm_eval_so.run` takes it; None where ``samples`` are given.
             config: The same.
             step: Name of the step.
             **how: The same.

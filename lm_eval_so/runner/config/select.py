@@ -67,5 +67,6 @@ class SelectConfig(Config):
 
     @property
     def given(self) -> dict[str, Any]:
-        """What differs from the defaults, as plain data."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        """What was asked, as plain data: what differs from the defaults, and the seed it needs."""
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        return given if self.sample is None else {**given, "seed": self.seed}

@@ -11,6 +11,9 @@ from lm_eval_so.runner.dataset.filters import filters_of
 from lm_eval_so.runner.dataset.reader import Checked
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import TestSample
+from lm_eval_so.runner.text.one_line import one_line
+
+_LONGEST = 200  # characters of a filter in an error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,4 +133,5 @@ class Selector:
     def _given(self) -> list[str]:
         """The keys that filter, as they are typed."""
         filters = self._select.model_dump(mode="json", include={"ids", "tags", "where", "shard"})
-        return [f"select.{key}={value}" for key, value in filters.items() if value is not None]
+        given = {key: value for key, value in filters.items() if value is not None}
+        return [f"select.{key}={one_line(str(value), _LONGEST)}" for key, value in given.items()]

@@ -256,3 +256,9 @@ def test_a_rare_key_is_known_in_every_shard(chosen: Callable[..., str]) -> None:
 def test_ids_that_are_numbers_are_their_text(chosen: Callable[..., str]) -> None:
     samples = [{"id": "7"}, {"id": "8"}]
     assert chosen(samples, ids=[8]) == "8"
+
+
+def test_what_was_asked_is_recorded_with_the_seed_of_a_sample() -> None:
+    assert SelectConfig().given == {}
+    assert SelectConfig(limit=5, seed=3).given == {"limit": 5, "seed": 3}
+    assert SelectConfig(sample=5).given == {"sample": 5, "seed": 0}
