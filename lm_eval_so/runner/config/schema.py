@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from lm_eval_so.runner.config.base import Config, UserPath
 from lm_eval_so.runner.config.dataset import DatasetColumns, DatasetConfig, Layout
 from lm_eval_so.runner.config.prompt import FewShotConfig, PromptConfig
+from lm_eval_so.runner.config.select import SelectConfig
 from lm_eval_so.runner.config.tracking import TrackingConfig
 from lm_eval_so.runner.models import RunConfig
 
@@ -28,6 +29,7 @@ __all__ = [
     "PromptConfig",
     "RunPlan",
     "RunnerOptions",
+    "SelectConfig",
     "StoreOptions",
     "TrackingConfig",
     "UserPath",
@@ -44,7 +46,7 @@ class BackendConfig(Config):
 
     kind: Annotated[str, Field(min_length=1)]
     default_model: str | None = None
-    options: dict[str, Any] = Field(default={})
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class AutoConcurrency(Config):
@@ -234,7 +236,7 @@ class ComposedConfig(Config):
     dataset: DatasetConfig
     prompt: PromptConfig = PromptConfig()
     backend: BackendConfig
-    params: dict[str, Any] = Field(default={})
+    params: dict[str, Any] = Field(default_factory=dict)
     runner: RunnerOptions = RunnerOptions()
     store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
@@ -242,7 +244,8 @@ class ComposedConfig(Config):
     model: str | None = None
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
-    metadata: dict[str, Any] = Field(default={})
+    select: SelectConfig = SelectConfig()
+    metadata: dict[str, Any] = Field(default_factory=dict)
     output_root: UserPath = Path("outputs")
     output_dir: UserPath | None = None
     sweep_name: Annotated[str, Field(min_length=1)] | None = None
@@ -254,6 +257,7 @@ class RunPlan(Config):
     """The declaration of a run: what to ask, how, and where the results go.
 
     Attributes:
+        select: Which samples of the dataset are asked.
         variant: Separates the run from others of the same config.
         repeats: How often each sample is asked; a ``seed`` parameter is increased each time.
         output_dir: The run directory; None derives it from ``output_root`` and the identity.
@@ -267,6 +271,7 @@ class RunPlan(Config):
     prompt: PromptConfig = PromptConfig()
     prompt_option: str | None = None
     run_config: RunConfig
+    select: SelectConfig = SelectConfig()
     variant: str | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     options: RunnerOptions = RunnerOptions()

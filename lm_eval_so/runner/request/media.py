@@ -30,12 +30,21 @@ def with_files(send: _Send, folder: Path | None) -> _Send:
         return send
 
     async def read_and_send(request: RunRequest) -> ChatResponse:
-        if not any(file_references(request.messages)):
-            return await send(request)
-        messages = await asyncio.to_thread(filled, request.messages, folder)
-        return await send(replace(request, messages=messages))
+        return await send(await filled_request(request, folder))
 
     return read_and_send
+
+
+async def filled_request(request: RunRequest, folder: Path) -> RunRequest:
+    """The request with the bytes of its files; the same one where it names none.
+
+    Raises:
+        BackendError: As `filled`.
+    """
+    if not any(file_references(request.messages)):
+        return request
+    messages = await asyncio.to_thread(filled, request.messages, folder)
+    return replace(request, messages=messages)
 
 
 def filled(messages: list[Message], folder: Path) -> list[Message]:

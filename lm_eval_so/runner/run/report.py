@@ -12,7 +12,7 @@ from lm_eval_so.runner.models import RunResult, Value
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import InterruptedRunError
 from lm_eval_so.runner.store.results import read_results
-from lm_eval_so.runner.store.run_metadata import State
+from lm_eval_so.runner.store.run_metadata import SelectionRecord, State
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.summary.verdict import Verdict
 
@@ -25,6 +25,7 @@ class RunReport(Value):
             ``aborted``: it could not go on.
         summary: None when the run was stopped at once.
         verdict: Whether the results may be counted on; None without a summary.
+        selection: Which samples of the dataset were asked.
         fault: Why the run is not complete.
         exit_code: 0 all ok, 1 some samples failed or a gate is exceeded, 2 aborted or the
             budget is spent, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
@@ -38,6 +39,7 @@ class RunReport(Value):
     metadata_path: Path
     summary: Summary | None
     verdict: Verdict | None = None
+    selection: SelectionRecord
     fault: BaseException | None
     exit_code: int
 
