@@ -155,8 +155,8 @@ class RunMetadata(Value):
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     dataset: DatasetRecord
-    prompt: PromptRecord | None = None
     selection: SelectionRecord | None = None
+    prompt: PromptRecord | None = None
     run_config: ConfigRecord
     variant: str | None = None
     repeats: int = 1
