@@ -50,8 +50,8 @@ class Mapped:
         return _OnePass(self._config, self._tell).samples(records)
 
     def _tell(self, columns: Columns) -> None:
-        """Says once what was guessed."""
-        if columns.guessed and not self._is_told:
+        """Says once what was guessed: when there is a log, which the check comes before."""
+        if columns.guessed and not self._is_told and _LOG.isEnabledFor(logging.INFO):
             self._is_told = True
             found = [f"{field} from column `{name}`" for field, name in columns.guessed.items()]
             _LOG.info(
