@@ -12,7 +12,7 @@ from lm_eval_so._version import __version__
 if TYPE_CHECKING:
     from lm_eval_so.runner.api import run, run_async, stream, stream_async
     from lm_eval_so.runner.backends.base import ChatBackend
-    from lm_eval_so.runner.config.schema import RunnerOptions, TrackingConfig
+    from lm_eval_so.runner.config.schema import PromptConfig, RunnerOptions, TrackingConfig
     from lm_eval_so.runner.errors import BackendError, LmEvalError
     from lm_eval_so.runner.models import (
         ChatResponse,
@@ -33,6 +33,7 @@ _HOMES = {
     "ChatResponse": "models",
     "LmEvalError": "errors",
     "Message": "models",
+    "PromptConfig": "config.schema",
     "RunConfig": "models",
     "RunError": "models",
     "RunReport": "run.report",
@@ -55,6 +56,7 @@ __all__ = [
     "ChatResponse",
     "LmEvalError",
     "Message",
+    "PromptConfig",
     "RunConfig",
     "RunError",
     "RunReport",

@@ -16,6 +16,7 @@ from lm_eval_so.runner.backends.function import backend_of
 from lm_eval_so.runner.config.schema import (
     DatasetConfig,
     EngineConfig,
+    PromptConfig,
     RunnerOptions,
     RunPlan,
     TrackingConfig,
@@ -40,6 +41,7 @@ class RunKeywords(TypedDict, total=False):
 
     Attributes:
         options: How the run is carried out; the defaults are those of the command line.
+        prompt: What is done to the messages of each sample before they are sent.
         backend: Answers instead of the backend that the config names; an ``async def
             send(request)`` will do.
         metadata: ``metadata.json``, where it does not stand beside the samples.
@@ -55,6 +57,7 @@ class RunKeywords(TypedDict, total=False):
     """
 
     options: RunnerOptions
+    prompt: PromptConfig
     backend: ChatBackend | Send
     metadata: DatasetPath
     variant: str
@@ -224,6 +227,7 @@ def _plan(dataset: DatasetPath, config: RunConfig, how: RunKeywords) -> RunPlan:
         dataset=DatasetConfig(
             path=Path(dataset), metadata=None if metadata is None else Path(metadata)
         ),
+        prompt=how.get("prompt", PromptConfig()),
         run_config=config,
         variant=how.get("variant"),
         repeats=how.get("repeats", 1),

@@ -37,6 +37,12 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "default": "local",
         "help": "local (default), openai, simulated, or the kind of an installed package",
     },
+    "--system": {"metavar": "TEXT", "help": "system message, in the place of the samples' own"},
+    "--system-file": {"metavar": "FILE", "help": "the same, from a file"},
+    "--prompt-template": {
+        "metavar": "TEXT",
+        "help": "Jinja text for the last user turn of each sample: 'Q: {{ input }}'",
+    },
     "--model": {"metavar": "NAME", "help": "name of the model, as the backend knows it"},
     "--param": _PAIRS
     | {
@@ -47,6 +53,10 @@ _FLAGS: dict[str, dict[str, Any]] = {
     | {
         "help": "api_key, base_url (api_base), request_defaults, default_headers, organization, "
         "project, ...; can be repeated"
+    },
+    "--preview": {
+        "metavar": "N",
+        "help": "print N requests as they would be sent, send and write nothing",
     },
     "--engine": {"metavar": "KIND", "default": "sync", "help": "sync (default)"},
 }
@@ -126,8 +136,16 @@ def _overrides(flags: argparse.Namespace) -> Iterator[str]:
     if flags.metadata is not None:
         yield f"dataset.metadata={override_value(flags.metadata)}"
     yield from _backend(flags.backend)
-    if flags.model is not None:
-        yield f"model={override_value(flags.model)}"
+    for key, value in (
+        ("prompt.system", flags.system),
+        ("prompt.system_file", flags.system_file),
+        ("prompt.template", flags.prompt_template),
+        ("model", flags.model),
+    ):
+        if value is not None:
+            yield f"{key}={override_value(value)}"
+    if flags.preview is not None:
+        yield f"preview={override_value(_json_or_text(flags.preview))}"
     for flag, node in (("param", "params"), ("backend_opt", "backend.options")):
         for pair in getattr(flags, flag):
             name, value = _pair(f"--{flag.replace('_', '-')}", pair)

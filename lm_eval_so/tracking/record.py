@@ -11,7 +11,7 @@ import yaml
 from lm_eval_so.runner.store.line import Whole, check_line
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
-from lm_eval_so.runner.store.run_metadata import RunMetadata
+from lm_eval_so.runner.store.run_metadata import PromptRecord, RunMetadata
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.tracking.base import Status
 from lm_eval_so.tracking.names import flat, numbers
@@ -32,6 +32,7 @@ def config_of(metadata: RunMetadata) -> dict[str, Any]:
     run = metadata.run_config
     return {
         "dataset": {"path": metadata.dataset.path},
+        **({} if metadata.prompt is None else {"prompt": _prompt(metadata.prompt)}),
         "backend": {"kind": run.backend, "options": run.backend_options},
         "model": run.model,
         "params": run.parameters,
@@ -42,6 +43,11 @@ def config_of(metadata: RunMetadata) -> dict[str, Any]:
         "engine": {"kind": metadata.engine},
         "metadata": run.metadata,
     }
+
+
+def _prompt(prompt: PromptRecord) -> dict[str, Any]:
+    few_shot = prompt.few_shot and prompt.few_shot.model_dump(exclude={"sha256"})
+    return {**prompt.model_dump(exclude={"few_shot"}), "few_shot": few_shot}
 
 
 def config_yaml(metadata: RunMetadata) -> str:

@@ -238,7 +238,7 @@ def test_attempts_of_commands_without_a_budget_count_for_later_ones(
     make_dataset: Callable[..., Path], go: Callable[..., Any], server: FakeOpenAI, tmp_path: Path
 ) -> None:
     make_dataset(10)
-    options = ("dataset.path=numbers", "runner.backoff_initial=0.01", "runner.breaker.wait=1")
+    options = ("dataset.path=numbers", "runner.backoff_initial=0.01")
 
     def behave(received: Received, nth: int) -> Reply:
         every_other = int(received.question[-1]) % 2
@@ -384,3 +384,34 @@ def kill_in_mid_run(
         time.sleep(0.002)
     process.kill()
     assert process.wait() == -9, "killed, and not at its end"
+
+
+@pytest.mark.parametrize(("tier", "each"), [("default", 0.0009), ("flex", 0.00045)])
+def test_a_budget_of_a_dollar_is_one_of_what_is_billed(
+    command: Command, server: FakeOpenAI, tmp_path: Path, tier: str, each: float
+) -> None:
+    """Most of the prompt comes from the cache, and the tier has a price of its own."""
+    fits = round(1 / each)
+    samples = (
+        {"id": f"s{n}", "messages": [{"role": "user", "content": f"question {n}"}]}
+        for n in range(fits + 300)
+    )
+    (tmp_path / "test.jsonl").write_bytes(b"\n".join(map(orjson.dumps, samples)))
+    usage = {
+        "prompt_tokens": 10_000,
+        "completion_tokens": 100,
+        "total_tokens": 10_100,
+        "prompt_tokens_details": {"cached_tokens": 8_000},
+    }
+    server.behave = lambda *_: Reply(extra={"usage": usage, "service_tier": tier})
+    done = command(
+        *("backend=openai", "model=gpt-5-mini", "dataset.path=test.jsonl", "output_dir=run"),
+        *("runner.budget.usd=1", f"params.service_tier={tier}", "store.raw=false"),
+        env=server.env,
+    )
+    assert done.returncode == 2, done.stderr
+    billed = len(server.requests) * each
+    assert 0.98 <= billed <= 1.02
+    assert spent(tmp_path)["usd"] == pytest.approx(billed, rel=1e-6)
+    summary = orjson.loads((tmp_path / "run" / "run_metadata.json").read_bytes())["summary"]
+    assert summary["cost_usd"] == pytest.approx(billed, rel=1e-6)

@@ -47,24 +47,22 @@ def run(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_limit_that_only_refusals_tell_costs_no_sample_and_little_time(
+def test_a_limit_that_only_refusals_tell_costs_no_sample(
     status: int, run: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    """The best of three: on a machine that does something else a run takes longer at times."""
+    """What time it takes is measured by ``make bench``, and tried in virtual time."""
     zone = "limit_req_zone $binary_remote_addr zone=all:1m rate=20r/s;"
     location = f"limit_req zone=all; limit_req_status {status};"
-    spans = []
-    for number in range(3):
-        with (
-            provider(latency_s=0.005) as server,
-            Nginx(tmp_path / f"nginx-{number}", server.port, zone, location) as nginx,
-        ):
-            summary = run(server.behind(nginx.port), 200)
-            spans.append(server.stats()["span_s"])
-        assert summary["status_counts"] == {"ok": 200}
-        if min(spans) <= 1.3 * 199 / 20:
-            return
-    raise AssertionError(f"{spans} s instead of {199 / 20} s")
+    with (
+        provider(latency_s=0.005) as server,
+        Nginx(tmp_path / "nginx", server.port, zone, location) as nginx,
+    ):
+        summary = run(server.behind(nginx.port), 200)
+        answers = server.stats()["answers"]
+    assert summary["status_counts"] == {"ok": 200}
+    assert (answers["questions"], answers["most"]) == (200, 1)
+    refused = summary["requests"] - 200
+    assert 0 < refused < 200, "a run that learns no rate is refused thousands of times"
 
 
 def test_an_outage_behind_a_gateway_fails_no_sample(

@@ -12,6 +12,7 @@ HEAVY = {
     "asyncio",
     "alembic",
     "httpx2",
+    "jinja2",
     "mlflow",
     "openai",
     "pydantic",
@@ -61,7 +62,7 @@ def test_what_sends_nothing_loads_nothing_heavy(module: str, arguments: list[str
 def test_a_run_without_a_network_loads_no_client() -> None:
     found = loaded("hydra_app.app", "backend=simulated", "runner.progress=none")
     assert "pydantic" in found
-    assert found & {"openai", "httpx2", "aiohttp", "mlflow", "xllamacpp"} == set()
+    assert found & {"openai", "httpx2", "aiohttp", "jinja2", "mlflow", "xllamacpp"} == set()
 
 
 def test_a_tracked_run_leaves_mlflow_to_the_process_beside_it() -> None:

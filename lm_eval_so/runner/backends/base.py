@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
+import orjson
 from pydantic import ValidationError
 
+from lm_eval_so.runner.config.identity import sent
 from lm_eval_so.runner.config.messages import invalid
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.errors import BackendError
@@ -16,6 +19,22 @@ from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 LONGEST_ANSWER = 64_000_000  # bytes
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
 """``async def send(request)``: an answer, or a BackendError."""
+
+
+class Outgoing(NamedTuple):
+    """A request as it leaves, with its secrets.
+
+    Attributes:
+        method: ``POST``; empty where nothing goes over HTTP.
+        address: Where it goes.
+        headers: Name and value of each, in order.
+        body: JSON.
+    """
+
+    method: str
+    address: str
+    headers: list[tuple[str, str]]
+    body: bytes
 
 
 class ChatBackend(ABC):
@@ -55,7 +74,7 @@ class ChatBackend(ABC):
         else:
             options = with_plain_headers(options)
         return {
-            name: value
+            name: str(value) if isinstance(value, Path) else value
             for name, value in identity_options(options).items()
             if value is not None and name not in self.operational_options
         }
@@ -108,6 +127,20 @@ class ChatBackend(ABC):
             BackendError: There is no answer; anything else counts as a bug, costs its sample, and
                 ends the run where all of the first samples meet it.
         """
+
+    async def preview(self, request: RunRequest) -> Outgoing:
+        """What `send` would send; nothing is sent, and the backend need not be open.
+
+        A backend that speaks HTTP overrides this, and makes it from the same parts as `send`.
+        """
+        body = {
+            "model": request.run_config.model,
+            **self.defaults,
+            **sent(request.run_config.parameters),
+            **request.parameters,
+            "messages": request.messages,
+        }
+        return Outgoing("", self.endpoint or self.config.backend, [], orjson.dumps(body))
 
     async def __aenter__(self) -> Self:
         return self

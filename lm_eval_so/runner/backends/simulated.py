@@ -2,14 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import Field
 
 from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.config.messages import unknown_key
 from lm_eval_so.runner.config.schema import Config, UserPath
 from lm_eval_so.runner.errors import (
     APITimeoutError,
@@ -23,7 +24,11 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TokenUsage
 
 Share = Annotated[float, Field(ge=0, le=1)]
-_MISHAPS = ("rate_limited", "server_error", "timeout", "hang", "garbage", "refusal")
+_MISHAPS = ("rate_limited", "server_error", "timeout", "hang", "garbage", "refusal", "truncated")
+"""In the order of the draw: a new one comes last, so that a seed still draws what it drew."""
+_ANSWERED = (None, "refusal", "truncated")
+_ADDED = ("truncated", "by_tag")
+"""Options of a later version; what they do not change is the same run as before."""
 _REFUSAL = "I'm sorry, but I can't help with that."
 _CHARACTERS_PER_TOKEN = 4
 
@@ -46,6 +51,8 @@ class SimulatedOptions(Config):
     hang: Share = 0
     garbage: Share = 0
     refusal: Share = 0
+    truncated: Share = 0
+    by_tag: Annotated[dict[str, dict[str, Share]], Field(default_factory=dict)]
 
 
 class SimulatedBackend(ChatBackend):
@@ -60,31 +67,41 @@ class SimulatedBackend(ChatBackend):
     ) -> None:
         super().__init__(config)
         self._sleep = sleep
-        shares = [getattr(self.options, name) for name in _MISHAPS]
-        if sum(shares) > 1:
-            raise ConfigError(
-                f"backend.options: the shares of {', '.join(_MISHAPS)} add up to {sum(shares):g}, "
-                "which is more than 1"
-            )
-        self._weights = [*shares, 1 - sum(shares)]
+        shares = {name: getattr(self.options, name) for name in _MISHAPS}
+        self._weights = _weights(shares, "backend.options")
+        self._weights_by_tag = {
+            tag: _weights({**shares, **own}, f"backend.options.by_tag.{tag}")
+            for tag, own in self.options.by_tag.items()
+        }
         self._answers = self._read_answers() if self.options.answer == "file" else {}
 
     @property
     def endpoint(self) -> str:
         return "simulated"
 
+    @property
+    def identity_options(self) -> dict[str, Any]:
+        options = super().identity_options
+        return {name: value for name, value in options.items() if value or name not in _ADDED}
+
     async def send(self, request: RunRequest) -> ChatResponse:
         options = self.options
         asked = f"{request.sample_id}:{request.repeat}" if request.repeat else request.sample_id
         chance = Random(f"{options.seed}:{asked}:{request.attempt}")  # noqa: S311 - a rehearsal
-        (mishap,) = chance.choices([*_MISHAPS, None], self._weights)
+        (mishap,) = chance.choices([*_MISHAPS, None], self._weights_of(request.sample.tags))
         if mishap == "hang":
             await self._sleep(math.inf)
         seconds = options.latency_ms / 1000 * math.exp(chance.gauss(0, options.latency_sigma))
         await self._sleep(seconds)
-        if mishap not in (None, "refusal"):
+        if mishap not in _ANSWERED:
             raise self._error(mishap)
-        return self._response(request, refused=mishap is not None)
+        return self._response(request, mishap)
+
+    def _weights_of(self, tags: list[str]) -> list[float]:
+        if not self._weights_by_tag:
+            return self._weights
+        own = (self._weights_by_tag[tag] for tag in tags if tag in self._weights_by_tag)
+        return next(own, self._weights)
 
     def _error(self, mishap: str) -> BackendError:
         errors: dict[str, BackendError] = {
@@ -99,8 +116,11 @@ class SimulatedBackend(ChatBackend):
         }
         return errors[mishap]
 
-    def _response(self, request: RunRequest, *, refused: bool) -> ChatResponse:
+    def _response(self, request: RunRequest, mishap: str | None) -> ChatResponse:
+        refused, truncated = mishap == "refusal", mishap == "truncated"
         text = _REFUSAL if refused else self._text(request)
+        if truncated:
+            text = text[: len(text) // 2]
         asked = sum(len(str(message.get("content") or "")) for message in request.messages)
         input_tokens, output_tokens = self.options.input_tokens, self.options.output_tokens
         if input_tokens is None:
@@ -109,7 +129,7 @@ class SimulatedBackend(ChatBackend):
             output_tokens = math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
         return ChatResponse(
             text=text,
-            finish_reason="stop",
+            finish_reason="length" if truncated else "stop",
             status_code=200,
             tokens=TokenUsage(
                 input=input_tokens, output=output_tokens, total=input_tokens + output_tokens
@@ -141,3 +161,18 @@ class SimulatedBackend(ChatBackend):
             raise BackendSetupError(
                 f'answers {path}: each line must be {{"id": ..., "text": ...}}'
             ) from error
+
+
+def _weights(shares: Mapping[str, float], where: str) -> list[float]:
+    """The weights of all mishaps, and of none, from shares whose key in the config is ``where``."""
+    unknown = [name for name in shares if name not in _MISHAPS]
+    if unknown:
+        known = [f"{where}.{name}" for name in _MISHAPS]
+        raise ConfigError(unknown_key(f"{where}.{unknown[0]}", known))
+    drawn = [shares[name] for name in _MISHAPS]
+    if sum(drawn) > 1:
+        added = ", ".join(f"{name}={share:g}" for name, share in shares.items() if share)
+        raise ConfigError(
+            f"{where}: the shares {added} add up to {sum(drawn):g}, which is more than 1"
+        )
+    return [*drawn, 1 - sum(drawn)]

@@ -11,11 +11,18 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
 from lm_eval_so.runner.config.messages import invalid
-from lm_eval_so.runner.config.schema import ComposedConfig, RunPlan
+from lm_eval_so.runner.config.schema import ComposedConfig, PromptConfig, RunPlan
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import RunConfig
 
 _NOT_PARAMETERS = {"model": "model=...", "messages": "the dataset"}
+_NO_PROMPT = "none"
+_NEEDED = {
+    "system": "prompt.system='...' or prompt.system_file=FILE",
+    "template": "prompt.template='...' or prompt.template_file=FILE",
+    "few_shot": "prompt.few_shot.path=DATASET",
+}
+"""What the shipped options of the group ``prompt`` leave to be set."""
 
 
 class EncodedJson(str):
@@ -36,8 +43,12 @@ class EncodedJson(str):
         return f"${{json_value:{encoded}}}"
 
 
-def plan_from(composed: DictConfig) -> RunPlan:
+def plan_from(composed: DictConfig, prompt_option: str | None = None) -> RunPlan:
     """Validates what Hydra composed.
+
+    Args:
+        composed: The config.
+        prompt_option: The chosen option of the group ``prompt``.
 
     Raises:
         ConfigError: A key or a value is wrong, or a value is missing.
@@ -49,11 +60,18 @@ def plan_from(composed: DictConfig) -> RunPlan:
         if isinstance(error, MissingMandatoryValue):
             raise ConfigError(f"{key} is missing; set {key}=...") from error
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
-    return plan_from_tree(_plain(tree))
+    return plan_from_tree(_plain(tree), prompt_option)
 
 
-def plan_from_tree(tree: Any) -> RunPlan:  # noqa: ANN401 - pydantic says what it is
+def plan_from_tree(
+    tree: Any,  # noqa: ANN401 - pydantic says what it is
+    prompt_option: str | None = None,
+) -> RunPlan:
     """Validates a config that is plain data.
+
+    Args:
+        tree: The config.
+        prompt_option: As `plan_from`.
 
     Raises:
         ConfigError: As `plan_from`.
@@ -65,6 +83,8 @@ def plan_from_tree(tree: Any) -> RunPlan:  # noqa: ANN401 - pydantic says what i
     _check_parameters(config.params)
     return RunPlan(
         dataset=config.dataset,
+        prompt=config.prompt,
+        prompt_option=_own_option(config.prompt, prompt_option),
         run_config=RunConfig(
             backend=config.backend.kind,
             model=_model(config),
@@ -82,7 +102,15 @@ def plan_from_tree(tree: Any) -> RunPlan:  # noqa: ANN401 - pydantic says what i
         output_dir=config.output_dir,
         sweep_name=config.sweep_name,
         objective=config.objective,
+        preview=config.preview,
     )
+
+
+def _own_option(prompt: PromptConfig, option: str | None) -> str | None:
+    """The option if it is the user's own, since the shipped ones name no prompt."""
+    if option in _NEEDED and not prompt.is_set:
+        raise ConfigError(f"prompt={option} needs {_NEEDED[option]}")
+    return None if option in _NEEDED or option == _NO_PROMPT else option
 
 
 def _model(config: ComposedConfig) -> str:

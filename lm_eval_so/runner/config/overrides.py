@@ -22,6 +22,12 @@ TEXT_KEYS = frozenset(
         "output_dir",
         "dataset.path",
         "dataset.metadata",
+        "prompt.name",
+        "prompt.system",
+        "prompt.system_file",
+        "prompt.template",
+        "prompt.template_file",
+        "prompt.few_shot.path",
         "backend.kind",
         "backend.default_model",
         "engine.kind",
@@ -50,6 +56,23 @@ _TEXT_OPTIONS = frozenset(
 """The same in ``backend.options``, for the backends of this package."""
 
 _OPTIONS = "backend.options."
+_PROSE_KEYS = frozenset({"prompt.system", "prompt.template"})
+_ASSIGNED = re.compile(r"(\+{0,2}([\w.]+)=)(.+)", re.DOTALL)
+_FOR_HYDRA = re.compile(r"null|\$\{.*|'.*'|\".*\"", re.DOTALL)
+_BEFORE_QUOTE = re.compile(r"(\\*)'")
+_AT_END = re.compile(r"\\+$")
+
+
+def as_prose(override: str) -> str:
+    """The override of a key that takes prose, in quotes: a comma or a brace is part of the text.
+
+    For a single run; ``-m`` needs the comma between its values. Text in quotes is left as it is.
+    """
+    match = _ASSIGNED.fullmatch(override)
+    if match is None or match[2] not in _PROSE_KEYS or _FOR_HYDRA.fullmatch(match[3]):
+        return override
+    quoted = _BEFORE_QUOTE.sub(r"\1\1\\'", _AT_END.sub(r"\g<0>\g<0>", match[3]))
+    return f"{match[1]}'{quoted}'"
 
 
 def as_typed(override: str) -> str:

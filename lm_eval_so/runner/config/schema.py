@@ -1,44 +1,39 @@
 """The composed config as values: one model per group; unknown keys are errors."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
+from lm_eval_so.runner.config.base import Config, UserPath
+from lm_eval_so.runner.config.prompt import FewShotConfig, PromptConfig
+from lm_eval_so.runner.config.tracking import TrackingConfig
 from lm_eval_so.runner.models import RunConfig
-from lm_eval_so.runner.text.wording import Told, nearest
+
+__all__ = [
+    "AutoConcurrency",
+    "BackendConfig",
+    "BreakerOptions",
+    "BudgetOptions",
+    "ComposedConfig",
+    "Config",
+    "DatasetConfig",
+    "EngineConfig",
+    "FewShotConfig",
+    "GateOptions",
+    "PriceOptions",
+    "PromptConfig",
+    "RunPlan",
+    "RunnerOptions",
+    "StoreOptions",
+    "TrackingConfig",
+    "UserPath",
+]
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Positive
 _MOST_REPEATS = 10_000
-_TRACKERS = ("none", "mlflow")
-
-
-def _at_home(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # no such user: the path stays unchanged, as in a shell
-        return path
-
-
-UserPath = Annotated[Path, AfterValidator(_at_home)]
-"""A path as a person types it: ``~`` is the home directory."""
-
-
-class Config(BaseModel, metaclass=Told):
-    """A frozen group of the config; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
 class DatasetConfig(Config):
@@ -58,7 +53,7 @@ class BackendConfig(Config):
 
     kind: Annotated[str, Field(min_length=1)]
     default_model: str | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
 
 
 class AutoConcurrency(Config):
@@ -230,6 +225,11 @@ class StoreOptions(Config):
     raw: bool = True
     record_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
+    @field_validator("record_headers", mode="before")
+    @classmethod
+    def _one_name(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
 
 class EngineConfig(Config):
     """Who drives the requests: ``sync``, or the name of an installed package's engine."""
@@ -237,52 +237,13 @@ class EngineConfig(Config):
     kind: Annotated[str, Field(min_length=1)] = "sync"
 
 
-class TrackingConfig(Config):
-    """Where the run is tracked while it runs; no option here changes an answer.
-
-    Attributes:
-        kind: Which tracker: ``none``, ``mlflow``, or an entry point in ``lm_eval_so.trackers``.
-        uri: Address of MLflow; None uses ``MLFLOW_TRACKING_URI``, else a database in the output
-            root.
-        experiment: Name of MLflow's experiment; None uses the dataset's id.
-        run_name: None uses the name of the run directory. The name of a cell of a sweep also has
-            the settings that distinguish the cell.
-        tags: Set on MLflow's run.
-        live_interval: Seconds between two updates of the live metrics.
-        results_limit_mb: Results up to this many megabytes are logged; else only their path.
-        traces: Whether each sample becomes a trace.
-        trace_share: Share of the samples that do, from 0 to 1; the same ones each time.
-        drain_timeout: Seconds that the end of the run waits for MLflow, after its first answer.
-    """
-
-    kind: str = "none"
-    uri: Annotated[str, Field(min_length=1)] | None = None
-    experiment: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    run_name: Annotated[str, Field(min_length=1)] | None = None
-    tags: dict[str, JsonValue] = {}
-    live_interval: Seconds = 5.0
-    results_limit_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
-    traces: bool = False
-    trace_share: Annotated[float, Field(ge=0, le=1)] = 1.0
-    drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
-
-    @field_validator("kind")
-    @classmethod
-    def _is_known(cls, kind: str) -> str:
-        if kind not in _TRACKERS:
-            known = [*_TRACKERS, *entry_points(group="lm_eval_so.trackers").names]
-            if kind not in known:
-                hint = nearest(kind, known)
-                raise ValueError(f"unknown tracker {kind!r}{hint} (known: {', '.join(known)})")
-        return kind
-
-
 class ComposedConfig(Config):
     """What Hydra composed: one attribute per group."""
 
     dataset: DatasetConfig
+    prompt: PromptConfig = PromptConfig()
     backend: BackendConfig
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default={})
     runner: RunnerOptions = RunnerOptions()
     store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
@@ -290,11 +251,12 @@ class ComposedConfig(Config):
     model: str | None = None
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default={})
     output_root: UserPath = Path("outputs")
     output_dir: UserPath | None = None
     sweep_name: Annotated[str, Field(min_length=1)] | None = None
     objective: str | None = None
+    preview: Annotated[int, Field(ge=1)] | None = None
 
 
 class RunPlan(Config):
@@ -306,9 +268,13 @@ class RunPlan(Config):
         output_dir: The run directory; None derives it from ``output_root`` and the identity.
         sweep_name: Name of the folder of a sweep's record.
         objective: Names the number that a search optimises, such as ``summary.latency_ms.p50``.
+        prompt_option: The user's own option of the group ``prompt``; names the prompt for people.
+        preview: How many requests are shown and not sent; None sends them.
     """
 
     dataset: DatasetConfig
+    prompt: PromptConfig = PromptConfig()
+    prompt_option: str | None = None
     run_config: RunConfig
     variant: str | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
@@ -320,6 +286,7 @@ class RunPlan(Config):
     output_dir: UserPath | None = None
     sweep_name: str | None = None
     objective: str | None = None
+    preview: int | None = None
 
     def limits_folder(self, *, parallel: bool = False) -> Path | None:
         """Folder through which processes share the provider's limits, if they do.

@@ -1,6 +1,7 @@
 """The first pass: validates every record and id, counts and hashes."""
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 
@@ -18,8 +19,12 @@ _LOG.addFilter(OncePerKind())
 _MOST_REPORTED = 10
 
 
-def check(reader: Reader) -> Checked:
+def check(reader: Reader, examine: Callable[[TestSample], object] | None = None) -> Checked:
     """Reads the whole dataset once; takes some 30 bytes of memory per sample.
+
+    Args:
+        reader: The dataset.
+        examine: Called with each sample; a ValueError is that sample's error.
 
     Raises:
         DatasetError: Up to ten records that are not samples, each as ``file:line: what is wrong``;
@@ -35,6 +40,8 @@ def check(reader: Reader) -> Checked:
                 text = json_text(record)
                 digest.add(text)
                 sample = parse_sample(text)
+                if examine is not None:
+                    examine(sample)
             except ValueError as error:
                 faults.append(f"{record.where}: {error}")
             else:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lm_eval_so.runner.config.overrides import as_typed
+from lm_eval_so.runner.config.overrides import as_prose, as_typed
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.hydra_app.shipped import shipped
 from lm_eval_so.runner.hydra_app.typed_secrets import hide_secrets
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FOLDER_FLAGS = ("--config-dir", "-cd")
+_SWEEP_FLAGS = ("-m", "--multirun")
 _MAIN_FLAGS = ("--config-name", "-cn", "--config-path", "-cp")
 _VALUE_FLAGS = {*_FOLDER_FLAGS, *_MAIN_FLAGS, "-p", "--package", "-c", "--cfg", "-i"}
 _INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
@@ -45,6 +46,8 @@ def for_hydra(given: Sequence[str]) -> Arguments:
     Raises:
         ConfigError: The user's folder is missing, or holds a ``config.yaml`` that is not asked for.
     """
+    if not _has_flag(given, _SWEEP_FLAGS):
+        given = [as_prose(argument) for argument in given]
     ordered = overrides_first(hide_secrets([as_typed(argument) for argument in given]))
     conf = shipped("conf")
     folder, rest = _without_folder(ordered)

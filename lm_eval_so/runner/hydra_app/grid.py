@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from glob import glob
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException
 
 from lm_eval_so.runner.config.overrides import as_typed
+from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.hydra_app.typed_secrets import hide_secrets
 
 if TYPE_CHECKING:
@@ -55,6 +59,9 @@ def grid(
 
 
 def _values(override: Override) -> list[str]:
+    pattern: object = override._value
+    if isinstance(pattern, Glob):
+        return _matching(override, pattern)
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():
@@ -63,6 +70,31 @@ def _values(override: Override) -> list[str]:
             "intervals"
         )
     return [str(value) for value in override.sweep_string_iterator()]
+
+
+def _matching(override: Override, pattern: Glob) -> list[str]:
+    """What a glob stands for: the options of a group, else files.
+
+    Raises:
+        ConfigError: Nothing matches.
+    """
+    options = override.config_loader and override.config_loader.get_group_options(
+        override.key_or_group
+    )
+    if options:
+        found = pattern.filter(options)
+    else:
+        excluded = {path for each in pattern.exclude for path in _files(each)}
+        files = {path for each in pattern.include for path in _files(each)}
+        found = [_literal(path) for path in sorted(files - excluded)]
+    if not found:
+        raise ConfigError(f"{override.input_line}: nothing matches")
+    return list(found)
+
+
+def _files(pattern: str) -> list[str]:
+    found: list[str] = glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207 - it may be absolute
+    return found
 
 
 def _overrides(cell: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:

@@ -55,6 +55,12 @@ class SearchSweeper(CellSweeper):
         example = [f"{key}={a_value(values)}" for key, values in space.items()]
         plan = self._plan(0, [*fixed, *example])
         _check(plan)
+        if plan.preview is not None:
+            from lm_eval_so.runner.hydra_app.preview import show_preview
+
+            outcome = show_preview(plan, plan.preview, f"for example {' '.join(example)}")
+            self._command.end_sweep(outcome.exit_code)
+            return
         searched = [f"{key}={values}" for key, values in space.items()]
         named = sorted(mask_hidden([*fixed, *searched]))
         folder = sweep_folder(plan, named, of_one_dataset=True)

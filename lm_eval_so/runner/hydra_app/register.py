@@ -58,6 +58,7 @@ def register() -> None:
             "backend": {"options": _open_node()},
             "tracking": {"tags": _open_node()},
             "metadata": _open_node(),
+            "prompt": _open_node(),  # a file of the group need not name every key; the schema does
         }
     )
     store = ConfigStore.instance().store

@@ -73,6 +73,9 @@ class CellSweeper(Sweeper):
         plans = [plan for _, _, plan in composed]
         make_private(all(plan.options.private for plan in plans))
         record = SweepRecord(planned(composed, mask_secrets), self._command.resume_command)
+        if any(plan.preview for plan in plans):
+            self._command.end_sweep(_show_previews(plans, record.labels))
+            return
         record.write()
         self._command.begin_sweep(record.path, plans)
         self._finish(record, self._launch(record, record.launches))
@@ -126,11 +129,24 @@ class CellSweeper(Sweeper):
         before = hydra.cfg
         with read_write(config), open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
+            choice = config.hydra.runtime.choices.get("prompt")
             hydra.set_config(config)  # for ${hydra:...} in the cell's values
             del config["hydra"]
         try:
-            return plan_from(config)
+            return plan_from(config, choice)
         except ConfigError as error:
             raise ConfigError(f"cell {' '.join(overrides)}: {error}") from error
         finally:
             hydra.cfg = before
+
+
+def _show_previews(plans: list[RunPlan], labels: list[str]) -> int:
+    """Shows what the cells would send; returns the exit code."""
+    from lm_eval_so.runner.hydra_app.preview import show_preview
+
+    codes = [ExitCode.OK]
+    for number, (plan, label) in enumerate(zip(plans, labels, strict=True), start=1):
+        if plan.preview is not None:
+            outcome = show_preview(plan, plan.preview, f"{number}/{len(plans)} {label}")
+            codes.append(ExitCode(outcome.exit_code))
+    return max(codes)

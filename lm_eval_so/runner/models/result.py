@@ -59,11 +59,17 @@ class Attempt(Value):
 
 
 class RequestContext(Value):
-    """What an evaluator needs beside the answer."""
+    """What an evaluator needs beside the answer.
+
+    Attributes:
+        sample_key: SHA-256 of the sample's own messages, in hex, if a prompt has changed them: the
+            same sample under another prompt has the same.
+    """
 
     sample_tags: list[str]
     sample_metadata: dict[str, Any]
     expected: Any
+    sample_key: Annotated[str | None, Field(exclude_if=absent)] = None
 
 
 class RunResult(Value):

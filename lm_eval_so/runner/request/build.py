@@ -1,11 +1,14 @@
 """Makes the requests of a run: sample and config to a RunRequest, with its key and trace id."""
 
 from collections.abc import Mapping
+from copy import copy
 from random import Random
-from typing import Any
+from typing import Any, Self
 
-from lm_eval_so.runner.models import RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.errors import DatasetError
+from lm_eval_so.runner.models import Message, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.request.key import RequestKeys
+from lm_eval_so.runner.request.prompt import Prompt
 
 _UNIQUE = Random()  # noqa: S311 - tells runs apart, and is no secret
 
@@ -39,6 +42,14 @@ class RequestBuilder:
             for repeat, config in enumerate(self.configs)
         ]
         self._prefix = trace_prefix
+        self._prompt: Prompt | None = None
+        self._last: tuple[TestSample, list[Message]] | None = None
+
+    def with_prompt(self, prompt: Prompt) -> Self:
+        """The same builder, whose requests have what the prompt makes of a sample's messages."""
+        prompted = copy(self)
+        prompted._prompt, prompted._last = prompt, None  # noqa: SLF001 - its own
+        return prompted
 
     @property
     def repeats(self) -> int:
@@ -47,7 +58,7 @@ class RequestBuilder:
 
     def key(self, sample: TestSample, repeat: int = 0) -> str:
         """The request key of a sample: SHA-256 of what is sent, in hex."""
-        return self._keys[repeat].key(sample.messages, sample.parameters)
+        return self._keys[repeat].key(self._messages(sample), sample.parameters)
 
     def build(self, sample: TestSample, index: int, repeat: int, key: str) -> RunRequest:
         """The request of a sample.
@@ -64,10 +75,25 @@ class RequestBuilder:
             self.configs[repeat],
             key,
             new_trace_id(self._prefix, sample.id, repeat if self.repeats > 1 else None),
-            sample.messages,
+            self._messages(sample),
             sample.parameters,
             repeat,
         )
+
+    def _messages(self, sample: TestSample) -> list[Message]:
+        """What is sent; made once for the key of a sample, its requests and its repeats.
+
+        Raises:
+            DatasetError: The prompt does not fit the sample.
+        """
+        if self._prompt is None:
+            return sample.messages
+        if self._last is None or self._last[0] is not sample:
+            try:
+                self._last = sample, self._prompt.messages(sample)
+            except ValueError as error:  # of a dataset that no check has passed
+                raise DatasetError(f"sample {sample.id!r}: {error}") from error
+        return self._last[1]
 
 
 def configs_of_repeats(config: RunConfig, repeats: int) -> list[RunConfig]:

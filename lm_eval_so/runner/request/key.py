@@ -59,6 +59,11 @@ class RequestKeys:
         return digest.hexdigest()
 
 
+def messages_key(messages: list[Message]) -> str:
+    """SHA-256 of a conversation alone, in hex."""
+    return hashlib.sha256(_messages_json(messages)).hexdigest()
+
+
 def _around_messages(question: Mapping[str, Any]) -> tuple["hashlib._Hash", bytes]:
     """The hash of what stands before the messages, and the text that stands behind them."""
     before, _, after = canonical_json(question).partition(_PLACEHOLDER)

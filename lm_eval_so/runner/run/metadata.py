@@ -18,9 +18,9 @@ from lm_eval_so.runner.dataset.reader import Checked
 from lm_eval_so.runner.dataset.source import DatasetSource
 from lm_eval_so.runner.host.clock import steady
 from lm_eval_so.runner.masking.options import public_options, shown
-from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import without_handed_on
 from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.run.placement import Planned
 from lm_eval_so.runner.store.run_metadata import (
     ConfigRecord,
     DatasetRecord,
@@ -47,23 +47,23 @@ class MetadataWriter:
         plan: RunPlan,
         source: DatasetSource,
         dataset: Checked,
-        identity: dict[str, Any],
-        redactor: Redactor,
+        placed: Planned,
     ) -> None:
-        self._redactor = redactor
+        self._redactor = placed.redactor
         self._began = steady()
         self._begun = RunMetadata(
             state="running",
             started_at=datetime.now(UTC),
             dataset=_dataset(source, dataset),
+            prompt=placed.prompt and placed.prompt.record,
             run_config=_config(plan.run_config),
             variant=plan.variant,
             repeats=plan.repeats,
             options=plan.options.model_dump(mode="json"),
             store=plan.store.model_dump(mode="json"),
             engine=plan.engine.kind,
-            fingerprint=fingerprint(identity),
-            identity=shown(identity),
+            fingerprint=fingerprint(placed.identity),
+            identity=shown(placed.identity),
             environment=environment(),
         )
 

@@ -1,6 +1,7 @@
 """Where the results of a plan are: its identity, and the directory that belongs to it."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -10,7 +11,11 @@ from typing import Any, NamedTuple
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
 from lm_eval_so.runner.config.identity import identity
-from lm_eval_so.runner.config.run_path import earlier_directory, run_directory
+from lm_eval_so.runner.config.run_path import (
+    earlier_directory,
+    run_directory,
+    short_fingerprint,
+)
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_samples
@@ -20,8 +25,11 @@ from lm_eval_so.runner.masking.options import secrets_in, shown
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.request.build import RequestBuilder
+from lm_eval_so.runner.run.prompt import PlannedPrompt, planned_prompt
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.owner import Asked, Question, find_own, is_same_file
+
+_MARK = 6  # hex digits that tell directories of two datasets with one id apart
 
 
 class Planned(NamedTuple):
@@ -31,27 +39,47 @@ class Planned(NamedTuple):
     identity: dict[str, Any]
     asked: Asked
     redactor: Redactor
+    prompt: PlannedPrompt | None
 
     @property
     def directory(self) -> Path:
         """The one to be made; no secret is in its name."""
         public = self.redactor.data(shown(self.identity))
-        return run_directory(self.plan.output_root, self.identity, public)
+        label = "" if self.prompt is None else self.redactor.data(self.prompt.record.label)
+        return run_directory(self.plan.output_root, self.identity, public, label)
 
     def candidates(self) -> list[Path]:
         """Directories that hold results of this identity, the one to be made first."""
         root, wanted = self.plan.output_root, self.directory
         beside = sorted(wanted.parent.glob(f"{wanted.name}-*"))
         earlier = run_directory(root, self.identity), earlier_directory(root, self.identity)
-        found = dict.fromkeys([wanted, *earlier, *beside])
+        found = dict.fromkeys([wanted, *earlier, *beside, *self._with_other_labels()])
         return [path for path in found if (path / METADATA).is_file()]
 
+    def is_home(self, path: Path) -> bool:
+        """Whether a directory is one of this identity by its name, whatever the prompt's label."""
+        name = rf".*-{short_fingerprint(self.identity)}(-[0-9a-f]{{{_MARK}}})?"
+        return bool(re.fullmatch(name, path.name, re.DOTALL))
 
-def identity_of(plan: RunPlan, source: DatasetSource, backend: ChatBackend) -> dict[str, Any]:
+    def _with_other_labels(self) -> list[Path]:
+        """Directories of this identity whose prompt came from elsewhere, such as a moved file."""
+        if self.prompt is None:
+            return []
+        digest = short_fingerprint(self.identity)
+        return sorted(filter(self.is_home, self.directory.parent.glob(f"*-{digest}*")))
+
+
+def identity_of(
+    plan: RunPlan,
+    source: DatasetSource,
+    backend: ChatBackend,
+    prompt: PlannedPrompt | None,
+) -> dict[str, Any]:
     """What decides the answers of a run."""
-    return identity(
+    found = identity(
         source.id, plan.run_config, backend.endpoint, backend.identity_options, plan.variant
     )
+    return found if prompt is None else {**found, "prompt": prompt.identity}
 
 
 def redactor_of(plan: RunPlan, backend: ChatBackend) -> Redactor:
@@ -64,7 +92,11 @@ def redactor_of(plan: RunPlan, backend: ChatBackend) -> Redactor:
 
 
 def planned(
-    plan: RunPlan, source: DatasetSource, backend: ChatBackend, sha256: str | None = None
+    plan: RunPlan,
+    source: DatasetSource,
+    backend: ChatBackend,
+    prompt: PlannedPrompt | None,
+    sha256: str | None = None,
 ) -> Planned:
     """What tells where a plan's results are.
 
@@ -72,9 +104,12 @@ def planned(
         plan: The plan.
         source: Its dataset.
         backend: What answers it.
+        prompt: What is done to the messages.
         sha256: Digest of the dataset, where it is known; else it is read when it is needed.
     """
     requests = RequestBuilder(plan.run_config, endpoint=backend.endpoint, defaults=backend.defaults)
+    if prompt is not None:
+        requests = requests.with_prompt(prompt.prompt)
 
     def questions() -> Iterator[Question]:
         for sample in read_samples(source.reader):
@@ -82,7 +117,8 @@ def planned(
 
     digest = cache(lambda: sha256 or check(source.reader).sha256)
     asked = Asked(source.location, digest, questions)
-    return Planned(plan, identity_of(plan, source, backend), asked, redactor_of(plan, backend))
+    decides = identity_of(plan, source, backend, prompt)
+    return Planned(plan, decides, asked, redactor_of(plan, backend), prompt)
 
 
 def directory_of(run: Planned, taken: Mapping[Path, Asked] | None = None) -> Path:
@@ -102,10 +138,14 @@ def directory_of(run: Planned, taken: Mapping[Path, Asked] | None = None) -> Pat
     own = find_own((path for path in held if _is_free(path, run.asked, occupied)), run.asked)
     if own is not None:
         return own
+    if run.prompt is not None:  # another cell has the same one, from another file
+        for path, other in occupied.items():
+            if run.is_home(path) and other.location == run.asked.location:
+                return path
     wanted = run.directory
     if wanted not in held and _is_free(wanted, run.asked, occupied):
         return wanted
-    mark = hashlib.sha256(run.asked.location.encode(errors="surrogateescape")).hexdigest()[:6]
+    mark = hashlib.sha256(run.asked.location.encode(errors="surrogateescape")).hexdigest()[:_MARK]
     return wanted.with_name(f"{wanted.name}-{mark}")
 
 
@@ -140,6 +180,7 @@ def _has_results(run: Planned) -> bool:
 
 def _planned_or_none(plan: RunPlan) -> Planned | None:
     try:
-        return planned(plan, locate(plan.dataset), create_backend(plan.run_config))
+        backend = create_backend(plan.run_config)
+        return planned(plan, locate(plan.dataset), backend, planned_prompt(plan))
     except LmEvalError:
         return None

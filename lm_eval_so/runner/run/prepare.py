@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
@@ -12,10 +11,9 @@ from lm_eval_so.runner.dataset.reader import Checked
 from lm_eval_so.runner.dataset.source import DatasetSource, locate
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.private import make_private
-from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.request.build import RequestBuilder
-from lm_eval_so.runner.run.placement import directory_of, planned
-from lm_eval_so.runner.store.owner import Asked
+from lm_eval_so.runner.run.placement import Planned, directory_of, planned
+from lm_eval_so.runner.run.prompt import planned_prompt
 from lm_eval_so.runner.strategy.price import Price, price_of
 
 
@@ -25,9 +23,7 @@ class Prepared:
 
     Attributes:
         dataset: What the check of the dataset found.
-        identity: What decides the answers.
-        asked: Tells the dataset from others with its id.
-        redactor: Knows every secret that the run has to do with.
+        placed: Its identity, and what tells its results from others.
         directory: The run directory; it may not exist yet.
         requests: Makes the requests of samples.
         price: Of the model, where it is known.
@@ -37,9 +33,7 @@ class Prepared:
     backend: ChatBackend
     source: DatasetSource
     dataset: Checked
-    identity: dict[str, Any]
-    asked: Asked
-    redactor: Redactor
+    placed: Planned
     directory: Path
     requests: RequestBuilder
     price: Price | None
@@ -64,26 +58,31 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend = backend or create_backend(plan.run_config)
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     source = locate(plan.dataset)
-    dataset = check(source.reader)
-    placed = planned(plan, source, backend, dataset.sha256)
+    prompt = planned_prompt(plan)
+    dataset = check(source.reader, None if prompt is None else prompt.prompt.messages)
+    placed = planned(plan, source, backend, prompt, dataset.sha256)
     return Prepared(
         plan=plan,
         backend=backend,
         source=source,
         dataset=dataset,
-        identity=placed.identity,
-        asked=placed.asked,
-        redactor=placed.redactor,
+        placed=placed,
         directory=directory_of(placed),
-        requests=RequestBuilder(
-            plan.run_config,
-            endpoint=backend.endpoint,
-            defaults=backend.defaults,
-            repeats=plan.repeats,
-            trace_prefix=placed.redactor.data(plan.options.trace_prefix),
-        ),
+        requests=_requests(placed, backend),
         price=_known_price(plan, backend.endpoint),
     )
+
+
+def _requests(placed: Planned, backend: ChatBackend) -> RequestBuilder:
+    plan = placed.plan
+    requests = RequestBuilder(
+        plan.run_config,
+        endpoint=backend.endpoint,
+        defaults=backend.defaults,
+        repeats=plan.repeats,
+        trace_prefix=placed.redactor.data(plan.options.trace_prefix),
+    )
+    return requests if placed.prompt is None else requests.with_prompt(placed.prompt.prompt)
 
 
 def _known_price(plan: RunPlan, endpoint: str) -> Price | None:

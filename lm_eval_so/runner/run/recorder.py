@@ -17,6 +17,7 @@ from lm_eval_so.runner.models import (
     RunRequest,
     RunResult,
 )
+from lm_eval_so.runner.request.key import messages_key
 from lm_eval_so.runner.strategy.price import Price
 
 _EVERYTHING = StoreOptions()
@@ -79,6 +80,7 @@ class Recorder:
                 sample_tags=sample.tags,
                 sample_metadata=sample.metadata,
                 expected=sample.expected,
+                sample_key=_sample_key(request),
             ),
             response=self._kept(outcome.response),
             error=outcome.error,
@@ -104,3 +106,8 @@ class Recorder:
             return None if response is None else response.cost_usd
         usage = response.tokens
         return self._price.of_usage(usage, response.service_tier) if self._price and usage else None
+
+
+def _sample_key(request: RunRequest) -> str | None:
+    own = request.sample.messages
+    return None if request.messages == own else messages_key(own)

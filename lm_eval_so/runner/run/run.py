@@ -55,14 +55,14 @@ class Run:
     def __init__(
         self, prepared: Prepared, *observers: Observer, share_limits_in: Path | None = None
     ) -> None:
-        self.plan, self.redactor = prepared.plan, prepared.redactor
-        self.stop = Stop(partial(public_fault, redactor=prepared.redactor))
+        self.plan, self.redactor = prepared.plan, prepared.placed.redactor
+        self.stop = Stop(partial(public_fault, redactor=self.redactor))
         self.directory = RunDirectory(
             prepared.directory,
-            prepared.identity,
+            prepared.placed.identity,
             prepared.total,
-            prepared.redactor,
-            prepared.asked,
+            self.redactor,
+            prepared.placed.asked,
         )
         self._prepared = prepared
         self._observers = observers
@@ -84,11 +84,11 @@ class Run:
             prepared.source.id,
             prepared.requests.configs,
             prepared.price,
-            prepared.redactor,
+            self.redactor,
             self.plan.store,
         )
         self._metadata = MetadataWriter(
-            self.plan, prepared.source, prepared.dataset, prepared.identity, prepared.redactor
+            self.plan, prepared.source, prepared.dataset, prepared.placed
         )
         self._final = FinalFile(self.directory)
         self._exit = ExitStack()

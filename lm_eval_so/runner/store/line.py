@@ -76,6 +76,7 @@ class Whole(TypedDict):
 
     schema_version: NotRequired[Any]
     sample_id: str
+    repeat: NotRequired[int]
     dataset_id: str
     backend: str
     trace_id: str

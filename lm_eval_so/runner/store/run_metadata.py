@@ -50,6 +50,38 @@ class ConfigRecord(RecordedConfig):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
+class FewShotRecord(Value):
+    """The examples of a prompt.
+
+    Attributes:
+        path: Of their dataset, as it was typed.
+        sha256: Of its samples, in hex.
+    """
+
+    path: str
+    sha256: str
+    count: int
+    seed: int | None = None
+
+
+class PromptRecord(Value):
+    """What was done to the messages of each sample.
+
+    Attributes:
+        name: Stands for the prompt in the identity.
+        label: Short, for names of directories and for tables.
+        digest: SHA-256 of the content, in hex, whatever the name.
+    """
+
+    name: str | None = None
+    label: str
+    system: str | None = None
+    system_mode: str | None = None
+    template: str | None = None
+    few_shot: FewShotRecord | None = None
+    digest: str
+
+
 class Environment(Value):
     """Versions and the machine.
 
@@ -84,6 +116,7 @@ class RunMetadata(Value):
 
     Attributes:
         reason: Why the run is not complete.
+        prompt: None if the messages of each sample were sent as they are.
         ended_at: None while the run goes on.
         variant: Sets the run apart from others of the same config.
         repeats: Times that each sample is asked.
@@ -107,6 +140,7 @@ class RunMetadata(Value):
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     dataset: DatasetRecord
+    prompt: PromptRecord | None = None
     run_config: ConfigRecord
     variant: str | None = None
     repeats: int = 1

@@ -31,9 +31,10 @@ def kinds_of(response: Answer) -> Kinds:
 
 def _kinds(answer: Answer) -> Kinds:
     reason = finish_reason(answer.get("finish_reason"))
-    if reason == "stop" and answer["text"] and not answer.get("refusal"):
+    text = answer["text"]
+    if reason == "stop" and text and not text.isspace() and not answer.get("refusal"):
         return _WHOLE  # nearly all of them
-    says_nothing = not answer["text"].strip() and not answer.get("tool_calls")
+    says_nothing = not text.strip() and not answer.get("tool_calls")
     return Kinds(
         truncated=reason == "length",
         refused=reason == "content_filter" or bool(answer.get("refusal")),

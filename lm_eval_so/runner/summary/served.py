@@ -41,9 +41,12 @@ class Names:
 
     def add(self, result: Mapping[str, Any]) -> None:
         """Counts a RunResult line that has a response."""
-        name = result["response"].get(self._field)
-        if name is not None:
-            self._count(name, 1, _First(result["completed_at"], result["sample_id"]))
+        name, at = result["response"].get(self._field), result["completed_at"]
+        first = self._firsts.get(name)
+        if first is not None and first.at <= at:  # nearly all of them
+            self._counts[name] += 1
+        elif name is not None:
+            self._count(name, 1, _First(at, result["sample_id"]))
 
     def merge(self, other: "Names") -> None:
         """Counts all that the other has counted."""

@@ -12,6 +12,7 @@ from lm_eval_so.runner.summary.answers import Answers
 from lm_eval_so.runner.summary.by_tag import ByTag, TagSummary
 from lm_eval_so.runner.summary.failures import Failures
 from lm_eval_so.runner.summary.histogram import Histogram
+from lm_eval_so.runner.summary.missing import Missing
 from lm_eval_so.runner.summary.served import Names, Served
 
 _TOO_MANY_REQUESTS = 429
@@ -29,7 +30,9 @@ class Summary(Value):
         truncated: Samples with an answer that a limit on its tokens cut off.
         refused: Samples with an answer that the model or a filter declined to give.
         empty: Samples with an answer without text or tool calls.
-        by_tag: The same by tag of the samples.
+        missing: How failed or truncated samples differ from the others, a sentence each: every
+            score of those that are left is biased then.
+        by_tag: The results of each tag.
         models: What served the answers, by the name that the server gave; the earliest first.
         system_fingerprints: The same by the server's name for its configuration.
         repeats: Whether the repeats of a sample agree; None where there are none.
@@ -57,6 +60,7 @@ class Summary(Value):
     truncated: int = 0
     refused: int = 0
     empty: int = 0
+    missing: tuple[str, ...] = ()
     by_tag: dict[str, TagSummary] = Field(default_factory=dict)
     models: dict[str, Served] = Field(default_factory=dict)
     system_fingerprints: dict[str, Served] = Field(default_factory=dict)
@@ -92,6 +96,7 @@ class Totals:
         self._statuses: Counter[str] = Counter()
         self._failures = Failures()
         self._answers = Answers()
+        self._missing = Missing()
         self._by_tag = ByTag()
         self._models, self._fingerprints = Names("model"), Names("system_fingerprint")
         self._agreement = Agreement()
@@ -103,6 +108,7 @@ class Totals:
 
     def add(self, result: Mapping[str, Any]) -> None:
         """Counts a line; the lines come in dataset order."""
+        index = self._statuses.total()
         self._statuses[result["status"]] += 1
         self._attempts += result["attempts"]
         self._rate_limited += _rate_limited(result)
@@ -110,12 +116,14 @@ class Totals:
         response = result["response"]
         if response is None:
             self._failures.add(result["error"])
-            self._by_tag.add(result, truncated=False)
+            truncated = False
         else:
+            truncated = self._answers.add(response).truncated
             self._add_answer(result, response)
+        self._by_tag.add(result, truncated=truncated)
+        self._missing.add(index, result, truncated=truncated)
 
     def _add_answer(self, result: Mapping[str, Any], response: Mapping[str, Any]) -> None:
-        self._by_tag.add(result, truncated=self._answers.add(response).truncated)
         self._models.add(result)
         self._fingerprints.add(result)
         if result["latency_ms"] is not None:
@@ -134,6 +142,7 @@ class Totals:
         self._statuses.update(other._statuses)
         self._failures.merge(other._failures)
         self._answers.merge(other._answers)
+        self._missing.merge(other._missing)
         self._by_tag.merge(other._by_tag)
         self._models.merge(other._models)
         self._fingerprints.merge(other._fingerprints)
@@ -165,6 +174,7 @@ class Totals:
             truncated=answers.truncated,
             refused=answers.refused,
             empty=answers.empty,
+            missing=tuple(self._missing.sentences()),
             by_tag=self._by_tag.summary(),
             models=self._models.summary(),
             system_fingerprints=self._fingerprints.summary(),

@@ -65,10 +65,9 @@ def judge(summary: Summary, options: RunnerOptions, selected: Selected | None = 
     return Verdict(
         outcome="invalid" if exceeded and not owed else "partial" if missing else "complete",
         reasons=(*missing, *reasons),
-        warnings=tuple(
-            found.words
-            for found in findings
-            if not found.exceeds and found.amount > found.warned_above
+        warnings=(
+            *(f.words for f in findings if not f.exceeds and f.amount > f.warned_above),
+            *summary.missing,
         ),
     )
 

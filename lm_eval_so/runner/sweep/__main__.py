@@ -72,7 +72,7 @@ def _compare(directories: list[Path], flags: argparse.Namespace) -> None:
         raise ConfigError(f"found no run directory in {', '.join(map(str, flags.directories))}")
     if not flags.mixed_datasets:
         _check_datasets(runs)
-    settings = varying([settings_of(metadata) for metadata in runs.values()])
+    settings = varying(settings_of(runs.values()))
     rows = [read_row(path, own) for path, own in zip(runs, settings, strict=True)]
     blank = dict.fromkeys(settings[0] if settings else (), "")
     table = [*rows, *(unreadable_row(path, blank, error) for path, error in unreadable.items())]

@@ -27,7 +27,7 @@ _NAMED = {
     "system_fingerprints": ("NAME", ["answers"]),
 }
 """What stands for the name, and the numbers of each."""
-_WORDS = {"error_messages"}
+_WORDS = {"error_messages", "missing"}
 
 
 class _Path(NamedTuple):

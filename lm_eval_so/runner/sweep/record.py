@@ -20,9 +20,12 @@ from lm_eval_so.runner.store.files import replace_file, unwritable
 from lm_eval_so.runner.sweep.cell import CellOutcome
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
+from lm_eval_so.runner.text.one_line import one_line
 
 RECORD, TABLE = "sweep.json", "sweep.csv"
 _SCHEMA_VERSION = 1
+_TEXTS = ("prompt.system", "prompt.template")
+_LONGEST_TEXT = 40  # characters of one in a table
 
 
 class PlannedCell(NamedTuple):
@@ -201,7 +204,15 @@ class SweepRecord:
 def _settings(name: str | None, overrides: Sequence[str]) -> Settings:
     pairs = (override.lstrip("+~").partition("=") for override in overrides)
     own = {} if name is None else {"cell": name}
-    return {**own, **{key: _unquoted(value) for key, _, value in pairs}}
+    return {**own, **{key: _shown(key, _unquoted(value)) for key, _, value in pairs}}
+
+
+def _shown(key: str, value: str) -> str:
+    """A value for tables; of a long text its beginning, and a digest that tells it from others."""
+    if key not in _TEXTS or value == one_line(value, _LONGEST_TEXT):
+        return value
+    digest = hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()
+    return f"{one_line(value, _LONGEST_TEXT)} {digest[:6]}"
 
 
 def _unquoted(value: str) -> str:

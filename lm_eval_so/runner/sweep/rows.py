@@ -1,5 +1,6 @@
 """A run directory as a row of a table."""
 
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.runner.summary.summarise import Summary
 
 Settings = dict[str, Any]
+_DIGITS = 6  # of the digest of a prompt whose label another one has
 
 
 class Row(Value):
@@ -121,11 +123,25 @@ def _kinds(summary: Summary) -> dict[str, int]:
     return {name: getattr(summary, name) for name in names if name in summary.model_fields_set}
 
 
-def settings_of(metadata: RunMetadata) -> Settings:
-    """What decided the answers of a run, by the keys of the config."""
-    config = metadata.run_config
+def settings_of(runs: Iterable[RunMetadata]) -> list[Settings]:
+    """What decided the answers of each run, by the keys of the config."""
+    all_runs = list(runs)
+    digests: dict[str, set[str]] = {}
+    for prompt in (metadata.prompt for metadata in all_runs):
+        if prompt is not None:
+            digests.setdefault(prompt.label, set()).add(prompt.digest)
+    shared = {label for label, own in digests.items() if len(own) > 1}
+    return [_settings_of(metadata, shared) for metadata in all_runs]
+
+
+def _settings_of(metadata: RunMetadata, shared_labels: Container[str]) -> Settings:
+    config, prompt = metadata.run_config, metadata.prompt
+    label = prompt and prompt.label
+    if prompt is not None and label in shared_labels:
+        label = f"{label} {prompt.digest[:_DIGITS]}"
     return {
         "dataset": metadata.dataset.id,
+        "prompt": label,
         "backend": config.backend,
         "model": config.model,
         **{f"params.{name}": value for name, value in config.parameters.items()},

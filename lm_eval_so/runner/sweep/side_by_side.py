@@ -8,6 +8,7 @@ import orjson
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.hash_index import HashIndex
+from lm_eval_so.runner.request.key import messages_key
 from lm_eval_so.runner.store.line import check_line
 from lm_eval_so.runner.store.results import RESULTS
 
@@ -28,6 +29,8 @@ def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
     Each has ``sample_id``, ``repeat``, ``request_messages``, ``expected`` and ``cells``: by label,
     ``status``, ``text``, ``finish_reason``, ``error``, ``latency_ms``, ``tokens`` and ``cost_usd``,
     and ``reasoning`` and ``tool_calls`` where there are any; null where the cell has no result.
+    ``messages`` is what the cell was asked, where a prompt made it differ from
+    ``request_messages``, which are those of a cell without a prompt if there is one.
 
     Args:
         cells: Label and run directory of each.
@@ -71,10 +74,16 @@ def _places(file: BinaryIO) -> HashIndex:
     return places
 
 
-def _question(result: dict[str, Any]) -> tuple[str, int, bytes]:
+def _question(result: dict[str, Any]) -> tuple[str, int, str]:
     """Samples with one id but different messages, as in two datasets, get separate lines."""
-    messages = orjson.dumps(result["request_messages"], option=orjson.OPT_SORT_KEYS)
-    return result["sample_id"], result.get("repeat", 0), messages
+    key = _own_key(result) or messages_key(result["request_messages"])
+    return result["sample_id"], result.get("repeat", 0), key
+
+
+def _own_key(result: dict[str, Any]) -> str | None:
+    """The key of the sample's own messages, where a prompt has changed them."""
+    key: str | None = result["request_context"].get("sample_key")
+    return key
 
 
 def _at(file: BinaryIO, offset: int | None) -> dict[str, Any] | None:
@@ -96,20 +105,23 @@ def _read(line: bytes, file: BinaryIO) -> dict[str, Any]:
 
 
 def _line(first: dict[str, Any], cells: dict[str, dict[str, Any] | None]) -> bytes:
+    asked = next((result for result in cells.values() if result and not _own_key(result)), first)
+    messages = asked["request_messages"]
     line = {
         "sample_id": first["sample_id"],
         "repeat": first.get("repeat", 0),
-        "request_messages": first["request_messages"],
+        "request_messages": messages,
         "expected": first["request_context"]["expected"],
-        "cells": {label: result and _answer(result) for label, result in cells.items()},
+        "cells": {label: result and _answer(result, messages) for label, result in cells.items()},
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _answer(result: dict[str, Any]) -> dict[str, Any]:
-    response = result["response"]
+def _answer(result: dict[str, Any], messages: list[Any]) -> dict[str, Any]:
+    response, own = result["response"], result["request_messages"]
     answer = response or {}
     return {
+        **({} if own == messages else {"messages": own}),
         "status": result["status"],
         "text": response and response["text"],
         "finish_reason": answer.get("finish_reason"),

@@ -44,12 +44,17 @@ class Bench:
         await asyncio.sleep(0)
 
     def request(
-        self, name: str = "s0", content: object = "question", attempt: int = 1
+        self, name: str = "s0", content: object = "question", attempt: int = 1, tags: str = ""
     ) -> RunRequest:
         sample = TestSample.model_validate(
-            {"id": name, "messages": [{"role": "user", "content": content}]}
+            {
+                "id": name,
+                "messages": [{"role": "user", "content": content}],
+                "tags": tags.split(),
+            }
         )
-        return request_of(sample, 0, self.backend.config, "0123456789abcdef", "trace", attempt)
+        request = request_of(sample, 0, self.backend.config, "0123456789abcdef", "trace")
+        return request.with_(attempt=attempt)
 
     async def outcome(self, asked: RunRequest) -> str:
         try:
@@ -88,6 +93,12 @@ def test_what_happens_depends_on_the_seed_and_not_on_the_order() -> None:
     assert any(first[f"s{n}", 1] != first[f"s{n}", 2] for n in range(100)), "a retry may pass"
 
 
+def test_a_seed_draws_what_it_drew_before_answers_could_be_truncated() -> None:
+    found = outcomes([(f"s{n}", 1) for n in range(40)], at_once=False)
+    first_letters = "".join(str(outcome)[0] for outcome in found.values())
+    assert first_letters == "IIqIRIIIIIqIqRRITIqqIqRIqRqqRIIqIIRTqqII"
+
+
 KINDS = {
     "rate_limited": "RateLimitError",
     "server_error": "InternalServerError",
@@ -95,6 +106,7 @@ KINDS = {
     "hang": "TimeoutError",
     "garbage": "InvalidResponseError",
     "refusal": "I'm sorry, but I can't help with that.",
+    "truncated": "fi",
 }
 
 
@@ -145,7 +157,40 @@ def test_a_hang_ends_by_the_timeout_alone() -> None:
 def test_a_refusal_is_an_answer() -> None:
     answer = Bench(refusal=1).ask()
     assert answer.text == KINDS["refusal"]
-    assert answer.raw == {"message": {"role": "assistant", "content": None, "refusal": answer.text}}
+    assert answer.refusal == answer.text
+
+
+@pytest.mark.parametrize(("text", "half"), [("12345678", "1234"), ("한국어", "한"), ("", "")])
+def test_a_truncated_answer_is_the_first_half(text: str, half: str) -> None:
+    answer = Bench(answer="fixed", text=text, truncated=1).ask()
+    assert (answer.text, answer.finish_reason, answer.status_code) == (half, "length", 200)
+    assert answer.tokens is not None
+    assert answer.tokens.output == math.ceil(len(half) / 4)
+
+
+@pytest.mark.parametrize(
+    ("tags", "outcome"),
+    [
+        pytest.param("", "InvalidResponseError", id="no-tag"),
+        pytest.param("other", "InvalidResponseError", id="another-tag"),
+        pytest.param("other ko", "InternalServerError", id="a-tag-with-shares"),
+        pytest.param("fine ko", "question", id="the-first-tag-of-the-sample"),
+        pytest.param("ko fine", "InternalServerError", id="and-not-of-the-config"),
+    ],
+)
+def test_shares_of_a_tag_hold_in_place_of_the_general_ones(tags: str, outcome: str) -> None:
+    by_tag = {"fine": {"garbage": 0}, "ko": {"garbage": 0, "server_error": 1}}
+    bench = Bench(garbage=1, by_tag=by_tag)
+    assert asyncio.run(bench.outcome(bench.request(tags=tags))) == outcome
+
+
+def test_a_share_that_a_tag_does_not_name_is_the_general_one() -> None:
+    bench = Bench(server_error=0.5, by_tag={"ko": {"garbage": 0.5}})
+
+    async def main() -> set[str]:
+        return {await bench.outcome(bench.request(f"s{n}", tags="ko")) for n in range(100)}
+
+    assert asyncio.run(main()) == {"InternalServerError", "InvalidResponseError"}
 
 
 def test_the_latency_has_the_median_asked_for() -> None:
@@ -197,6 +242,13 @@ def test_answers_come_from_a_file(tmp_path: Path) -> None:
     assert not raised.value.retryable
 
 
+def test_the_file_of_answers_is_part_of_the_identity(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.touch()
+    identity = Bench(answer="file", answers_path=str(path)).backend.identity_options
+    assert orjson.loads(orjson.dumps(identity))["answers_path"] == str(path)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -222,18 +274,56 @@ def test_answers_from_a_file_need_the_file() -> None:
         Bench(answer="file")
 
 
-def test_shares_that_add_up_to_more_than_one_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"add up to 1\.2, which is more than 1"):
-        Bench(hang=0.6, garbage=0.6)
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        pytest.param(
+            {"hang": 0.6, "garbage": 0.6},
+            "backend.options: the shares hang=0.6, garbage=0.6 add up to 1.2, which is more than 1",
+            id="in-general",
+        ),
+        pytest.param(
+            {"hang": 0.6, "by_tag": {"ko": {"garbage": 0.5}}},
+            "backend.options.by_tag.ko: the shares hang=0.6, garbage=0.5 add up to 1.1, "
+            "which is more than 1",
+            id="of-a-tag-with-the-general-ones",
+        ),
+        pytest.param(
+            {"by_tag": {"ko": {"garbage": 2}}},
+            "backend.options.by_tag.ko.garbage must be at most 1, got 2",
+            id="one-alone",
+        ),
+        pytest.param(
+            {"by_tag": {"ko": {"server_eror": 0.1}}},
+            "unknown key 'backend.options.by_tag.ko.server_eror'; "
+            "did you mean 'backend.options.by_tag.ko.server_error'?",
+            id="a-typo",
+        ),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Bench(**options)
+    assert str(raised.value) == sentence
 
 
 @pytest.mark.parametrize(
     ("changed", "same"),
-    [({"latency_ms": 1}, True), ({"retry_after": 9}, True), ({"seed": 1}, False)],
+    [
+        ({"latency_ms": 1}, True),
+        ({"retry_after": 9}, True),
+        ({"truncated": 0, "by_tag": {}}, True),
+        ({"seed": 1}, False),
+        ({"truncated": 0.1}, False),
+        ({"by_tag": {"ko": {"hang": 0.1}}}, False),
+    ],
     ids=str,
 )
 def test_only_what_changes_answers_is_part_of_the_identity(
     changed: dict[str, object], *, same: bool
 ) -> None:
+    before = {"seed", "answer", "text", "rate_limited", "server_error", "timeout", "hang"}
+    before |= {"garbage", "refusal"}
+    assert set(Bench().backend.identity_options) == before, "as in the first release"
     identities = [Bench(**options).backend.identity_options for options in ({}, changed)]
     assert (identities[0] == identities[1]) is same

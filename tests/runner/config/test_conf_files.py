@@ -18,6 +18,7 @@ CHOICES = sorted(
 )
 NEEDED = {
     "dataset=path": ["dataset.path=somewhere"],
+    "prompt=few_shot": ["prompt.few_shot.path=somewhere"],
     "backend=openai": ["model=m"],
     "backend=custom": ["model=m", "backend.kind=mine"],
 }
@@ -38,7 +39,7 @@ def test_every_file_is_a_valid_plan(choice: str) -> None:
 
 def test_the_files_are_the_groups_of_the_design() -> None:
     assert {choice.partition("=")[0] for choice in CHOICES} == {
-        *("dataset", "backend", "params", "runner", "engine", "tracking", "experiment")
+        *("dataset", "prompt", "backend", "params", "runner", "engine", "tracking", "experiment")
     }
     trees = {path: yaml.safe_load(path.read_text()) or {} for path in CONF.rglob("*.yaml")}
     with_hydra = {path: tree["hydra"] for path, tree in trees.items() if "hydra" in tree}

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, TypeGuard, Union, get_args, get_origin
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from pydantic import BaseModel
 
-from lm_eval_so.runner.config.overrides import TEXT_KEYS, as_typed
+from lm_eval_so.runner.config.overrides import TEXT_KEYS, as_prose, as_typed
 from lm_eval_so.runner.config.schema import ComposedConfig
 
 if TYPE_CHECKING:
@@ -23,10 +24,15 @@ def takes_text(kind: object) -> bool:
 def text_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from text_keys(kind, f"{prefix}{name}.")
+        inner = [part for part in (kind, *get_args(kind)) if is_group(part)]
+        if inner:
+            yield from text_keys(inner[0], f"{prefix}{name}.")
         elif takes_text(kind):
             yield prefix + name
+
+
+def is_group(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def test_the_text_keys_are_those_of_the_schema() -> None:
@@ -72,3 +78,33 @@ def test_a_value_of_a_text_key_is_kept_as_typed(typed: str, kept: str) -> None:
 )
 def test_everything_else_is_left_to_hydra(typed: str) -> None:
     assert as_typed(typed) == typed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "Be brief, please.",
+            "You're a pirate: {x} [y] (z) = $1",
+            "a\nb\n",
+            "1e3",
+            "짧게, 공손히",
+        ),
+        *("Q: {{ input }}", "{{ input }}", "a\\", "it\\'s", '"Hello" is a word', "true", " x "),
+        "\\\\'\\\\",
+    ],
+)
+def test_prose_arrives_as_it_was_typed(text: str) -> None:
+    for key in ("prompt.system", "+prompt.template"):
+        read = OverridesParser.create().parse_override(as_typed(as_prose(f"{key}={text}")))
+        value = read.value()
+        assert isinstance(value, str)
+        assert value == text
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["prompt.system='a,b'", 'prompt.system="a"', "prompt.system=null", "model=a,b", "prompt=terse"],
+)
+def test_what_is_quoted_or_no_prose_is_left_alone(typed: str) -> None:
+    assert as_prose(typed) == typed

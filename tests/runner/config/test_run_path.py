@@ -137,19 +137,34 @@ def test_a_long_name_is_cut_and_keeps_its_digits() -> None:
         folder.mkdir(parents=True)
 
 
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        pytest.param("terse", "openai_m_terse_n=1", id="after-the-model"),
+        pytest.param("", "openai_m_n=1", id="none"),
+        pytest.param("my prompt/v2 $(x)", "openai_m_my-prompt-v2-x-_n=1", id="shell"),
+        pytest.param("p" * 200, f"openai_m_{'p' * 40}_n=1", id="long"),
+    ],
+)
+def test_a_directory_shows_the_label_of_its_prompt(label: str, shown: str) -> None:
+    asked = of(n=1)
+    name = run_directory(Path("out"), asked, prompt=label).name
+    assert name == f"{shown}-{fingerprint(asked)[:8]}"
+
+
 PARAMETERS = st.dictionaries(st.text(), st.text() | st.floats(0, 1))
 
 
-@given(st.text(min_size=1), st.text(min_size=1), PARAMETERS)
+@given(st.text(min_size=1), st.text(min_size=1), PARAMETERS, st.text())
 def test_a_run_directory_is_always_two_levels_below_the_root(
-    model: str, dataset: str, parameters: dict[str, object]
+    model: str, dataset: str, parameters: dict[str, object], prompt: str
 ) -> None:
     config = RunConfig(backend="b", model=model, parameters=parameters)
     asked = identity(dataset, config, "", {})
-    folder = run_directory(Path("/root"), asked)
+    folder = run_directory(Path("/root"), asked, prompt=prompt)
     assert folder.parent.parent == Path("/root")
     assert len(folder.name.encode()) <= 255
     assert len(folder.name) <= 100
     in_ascii = folder.name.encode("ascii", "ignore").decode()
     assert shlex.quote(in_ascii) == in_ascii, "no shell reads anything into it"
-    assert run_directory(Path("/root"), asked) == folder
+    assert run_directory(Path("/root"), asked, prompt=prompt) == folder

@@ -158,6 +158,13 @@ def test_parameters_that_are_text_may_hold_a_comma(run: Callable[..., int], tmp_
     assert metadata(tmp_path / "o")["run_config"]["parameters"] == {"stop": "a,b"}
 
 
+def test_shares_of_a_tag_are_typed_like_any_option(run: Callable[..., int], tmp_path: Path) -> None:
+    typed = ["backend.options.by_tag.ko.server_error=0.3", "backend.options.by_tag.7.hang=1"]
+    assert run(*typed, f"output_dir={tmp_path / 'out'}") == 0
+    options = metadata(tmp_path / "out")["identity"]["backend_options"]
+    assert options["by_tag"] == {"ko": {"server_error": 0.3}, "7": {"hang": 1}}
+
+
 @pytest.mark.parametrize("module", ["hydra_app.app", "cli"])
 @pytest.mark.skipif(
     sys.version_info[:3] == (3, 13, 0),

@@ -16,6 +16,7 @@ def failed(error_type: str, message: str) -> dict[str, Any]:
     return {
         "sample_id": "s",
         "request_context": {"sample_tags": []},
+        "request_messages": [],
         "status": "error",
         "attempts": 1,
         "latency_ms": 1.0,

@@ -29,6 +29,7 @@ SUMMARY: dict[str, Any] = {
     "truncated": 1,
     "refused": 0,
     "empty": 0,
+    "missing": [],
     "by_tag": {
         "ko": {
             "n": 2,
@@ -70,6 +71,15 @@ FULL: dict[str, Any] = {
         "sha256": "8b" * 32,
         "sample_count": 2,
         "metadata": {"id": "colours", "more": [1, None, {"a": 0.5}]},
+    },
+    "prompt": {
+        "name": "mine",
+        "label": "mine",
+        "system": "Be brief.",
+        "system_mode": "prepend",
+        "template": None,
+        "few_shot": {"path": "shots.jsonl", "sha256": "5c" * 32, "count": 3, "seed": None},
+        "digest": "7d" * 32,
     },
     "run_config": {
         "backend": "simulated",

@@ -13,6 +13,7 @@ _SAMPLE = {
     "sample_id": "s",
     "completed_at": "2026-11-01T00:00:00Z",
     "request_context": {"sample_tags": []},
+    "request_messages": [{"role": "user", "content": "q"}],
 }
 
 

@@ -84,6 +84,7 @@ def test_a_number_of_the_summary_is_found(
         ("truncated", "unknown number 'truncated'"),
         ("summary", "unknown number 'summary'"),
         ("summary.error_messages.X", "unknown number"),
+        ("summary.missing", "unknown number"),
         ("summary.truncated.n", "summary.truncated is one number, without .n"),
         ("summary.finish_reasons", "summary.finish_reasons.NAME"),
         ("summary.repeats", "one of samples, all_equal, mean_distinct"),

@@ -6,9 +6,9 @@ import asyncio
 import time
 import zlib
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
-from lm_eval_so.runner.backends.base import LONGEST_ANSWER
+from lm_eval_so.runner.backends.base import LONGEST_ANSWER, Outgoing
 from lm_eval_so.runner.backends.http.keep_alive import KEEP_ALIVE_S, Sending, new_socket
 from lm_eval_so.runner.backends.http.redirect import moved_to
 from lm_eval_so.runner.backends.http.response_body import Answer, Stream
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from ssl import SSLContext
 
-    from aiohttp import BaseConnector, ClientResponse, ClientSession
+    from aiohttp import (
+        BaseConnector,
+        ClientHandlerType,
+        ClientMiddlewareType,
+        ClientRequest,
+        ClientResponse,
+        ClientSession,
+    )
     from yarl import URL
 
     from lm_eval_so.runner.backends.http.connection import Connection
@@ -40,6 +47,19 @@ _JSON = "application/json"
 
 def _uncounted() -> None:
     """Nobody counts what is sent again."""
+
+
+class _StoppedError(Exception):
+    """A request that is not sent."""
+
+    def __init__(self, request: ClientRequest) -> None:
+        super().__init__(request)
+        self.request = request
+
+
+async def _stop(request: ClientRequest, _: ClientHandlerType) -> NoReturn:
+    """The step of aiohttp's after which a request would leave."""
+    raise _StoppedError(request)
 
 
 class Transport:
@@ -184,14 +204,32 @@ class Transport:
     ) -> ClientResponse:
         sending = Sending(self._clock).watch()
         try:
-            return await self._session.post(
-                target, data=body, headers=headers, allow_redirects=False
-            )
+            return await self._post(self._session, target, body, headers)
         except self._closed as error:
             if not self._is_lost(error, sending):
                 raise
         resent()
-        return await self._once.post(target, data=body, headers=headers, allow_redirects=False)
+        return await self._post(self._once, target, body, headers)
+
+    async def preview(self, body: bytes, headers: Mapping[str, str]) -> Outgoing:
+        """The request that `post` would send, stopped before there is a connection."""
+        try:
+            await self._post(self._session, self._target, body, headers, _stop)
+        except _StoppedError as stopped:
+            request = stopped.request
+        return Outgoing(request.method, str(request.url), [*request.headers.items()], body)
+
+    async def _post(
+        self,
+        session: ClientSession,
+        target: URL,
+        body: bytes,
+        headers: Mapping[str, str],
+        *middlewares: ClientMiddlewareType,
+    ) -> ClientResponse:
+        return await session.post(
+            target, data=body, headers=headers, allow_redirects=False, middlewares=middlewares
+        )
 
     def _is_lost(self, error: Exception, sending: Sending) -> bool:
         """Whether the request was lost before anybody read it."""

@@ -35,6 +35,7 @@ from lm_eval_so.runner.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lm_eval_so.runner.backends.base import Outgoing
     from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
 _MOST_NAMED = 5  # models
@@ -152,11 +153,7 @@ class OpenAIBackend(ChatBackend):
         return f"{self.endpoint} has no model {self.config.model!r}; it has {', '.join(near)}"
 
     async def send(self, request: RunRequest) -> ChatResponse:
-        fixed = self._fixed
-        if request.repeat:  # its seed is another
-            fixed = {**fixed, **sent(request.run_config.parameters)}
-        body = orjson.dumps({**fixed, **request.parameters, "messages": request.messages})
-        headers = {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
+        body, headers = self._content(request)
         resent = request.journal.left_again
         if self._streams:
             return await self._stream(body, headers, resent)
@@ -164,6 +161,18 @@ class OpenAIBackend(ChatBackend):
         if not answer.ok:
             raise from_status(*answer)
         return read_answer(answer.body, answer.status, answer.headers, self._reading)
+
+    async def preview(self, request: RunRequest) -> Outgoing:
+        async with self:
+            return await self._transport.preview(*self._content(request))
+
+    def _content(self, request: RunRequest) -> tuple[bytes, dict[str, str]]:
+        """Body and headers of a request."""
+        fixed = self._fixed
+        if request.repeat:  # its seed is another
+            fixed = {**fixed, **sent(request.run_config.parameters)}
+        body = orjson.dumps({**fixed, **request.parameters, "messages": request.messages})
+        return body, {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
 
     async def _stream(
         self, body: bytes, headers: dict[str, str], resent: Callable[[], None]

@@ -1,0 +1,46 @@
+"""Requests as they would be sent, to look at; nothing is sent, and nothing is written."""
+
+from collections.abc import AsyncIterator
+from itertools import islice
+
+import orjson
+
+from lm_eval_so.runner.backends.base import Outgoing
+from lm_eval_so.runner.dataset.reader import read_checked
+from lm_eval_so.runner.masking.names import is_secret_name
+from lm_eval_so.runner.masking.values import MASK
+from lm_eval_so.runner.run.prepare import Prepared
+
+
+async def previews(prepared: Prepared, count: int) -> AsyncIterator[str]:
+    """The first requests of a run, without secrets: method, address, headers, body.
+
+    Args:
+        prepared: The run.
+        count: Requests at the most.
+    """
+    samples = read_checked(prepared.source.reader, prepared.dataset)
+    for index, sample in enumerate(islice(samples, count)):
+        request = prepared.requests.build(sample, index, 0, prepared.requests.key(sample))
+        outgoing = await prepared.backend.preview(request)
+        yield f"# {sample.id}\n{_text(outgoing, prepared)}"
+
+
+def _text(outgoing: Outgoing, prepared: Prepared) -> str:
+    redactor, secrets = prepared.placed.redactor, set(prepared.backend.secrets)
+
+    def shown(name: str, value: str) -> str:
+        public = redactor.text(value)
+        is_shown = value in secrets or (public == value and is_secret_name(name))
+        return MASK if is_shown else public
+
+    body = redactor.data(orjson.loads(outgoing.body))
+    return "\n".join(
+        [
+            f"{outgoing.method} {redactor.text(outgoing.address)}".lstrip(),
+            *(f"{name}: {shown(name, value)}" for name, value in outgoing.headers),
+            "",
+            orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(),
+            "",
+        ]
+    )
