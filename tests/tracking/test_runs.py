@@ -429,8 +429,11 @@ class TestFromPython:
 def test_a_server_takes_a_run_and_its_traces(
     command: Command, make_dataset: Callable[..., Path], mlflow_server: MlflowServer
 ) -> None:
+    data = make_dataset(5, name="over_http")
+    samples = [{**sample, "expected": ["yes"]} for sample in rows(data / "test.jsonl")]
+    (data / "test.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     done = command(
-        *of_dataset(make_dataset(5, name="over_http"), "backend=simulated", "tracking.traces=true"),
+        *of_dataset(data, "backend=simulated", "tracking.traces=true"),
         env={"MLFLOW_TRACKING_URI": mlflow_server.uri},
     )
     assert done.returncode == 0, done.stderr
@@ -438,7 +441,10 @@ def test_a_server_takes_a_run_and_its_traces(
     assert root.status == "FINISHED"
     assert {"run_results.jsonl", "results_table.json"} <= root.artifacts
     assert_equals_the_summary(root, run_dir(root))
-    assert len(traces(mlflow_server.uri, root)) == 5
+    found = traces(mlflow_server.uri, root)
+    assert len(found) == 5
+    for trace in found.values():
+        assert [(one.name, one.value) for one in trace.info.assessments] == [("expected", ["yes"])]
     assert f"{mlflow_server.uri}/#/experiments/" in done.stdout
 
 
