@@ -12,7 +12,12 @@ from lm_eval_so._version import __version__
 if TYPE_CHECKING:
     from lm_eval_so.runner.api import run, run_async, stream, stream_async
     from lm_eval_so.runner.backends.base import ChatBackend
-    from lm_eval_so.runner.config.schema import PromptConfig, RunnerOptions, TrackingConfig
+    from lm_eval_so.runner.config.schema import (
+        PromptConfig,
+        RunnerOptions,
+        SelectConfig,
+        TrackingConfig,
+    )
     from lm_eval_so.runner.errors import BackendError, LmEvalError
     from lm_eval_so.runner.models import (
         ChatResponse,
@@ -40,6 +45,7 @@ _HOMES = {
     "RunRequest": "models",
     "RunResult": "models",
     "RunnerOptions": "config.schema",
+    "SelectConfig": "config.schema",
     "TestSample": "models",
     "TokenUsage": "models",
     "TrackingConfig": "config.schema",
@@ -63,6 +69,7 @@ __all__ = [
     "RunRequest",
     "RunResult",
     "RunnerOptions",
+    "SelectConfig",
     "TestSample",
     "TokenUsage",
     "TrackingConfig",

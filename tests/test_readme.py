@@ -54,6 +54,16 @@ def commands(page: str) -> list[str]:
 
 
 COMMANDS = commands(README)
+EXAMPLE = '{"id": "e1", "messages": [{"role": "user", "content": "Hi"}], "expected": "Hello"}\n'
+FILES = {  # that a user has
+    "questions.csv": "question,answer\nCan I return it?,Yes.\nWhere?,Here.\nWho?,Us.\n",
+    "reviews.csv": "context,text\nfilm,It was good.\n",
+    "prompts/terse.md": "Be terse.",
+    "prompts/polite.md": "Be polite.",
+    "my-conf/prompt/terse.yaml": "system: Be terse.",
+    "my-conf/prompt/polite.yaml": "system: Be polite.",
+    "my/examples/test.jsonl": EXAMPLE,
+}
 NOT_HERE = {"make check", "make test"}  # this test is a part of them
 SLURM = "submitit_slurm"
 ADDRESS = "http://localhost:8000/v1"
@@ -80,6 +90,9 @@ def checkout(tmp_path: Path) -> Path:
     for stamp in (".installed", ".installed-dev"):
         (folder / ".venv" / stamp).touch()
     shutil.copytree(REPOSITORY / "example/quickstart/dataset/toy_support_qa_v1", folder / "my/dir")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -110,10 +123,41 @@ def test_each_command_works_as_it_stands(
     assert done.returncode == 0, done.stdout + done.stderr
     if re.search(r"backend[= ]openai", line):
         cells = cells_of(line)
-        assert len(server.requests) == 3 * cells
+        assert len(server.requests) == (0 if "preview=" in line else 3 * cells)
+    if re.search(r"backend[= ]openai", line) and "preview=" not in line:
         assert f"{3 * cells} ok" in done.stdout or told_ok(done.stdout) == cells
     if line == "make quickstart":
         assert "3 ok" in done.stdout
+
+
+MORE_COMMANDS = [
+    line
+    for name in ("DATASETS", "PROMPTS", "NUMBERS")
+    for block in blocks("bash", (REPOSITORY / f"docs/{name}.md").read_text(encoding="utf-8"))
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize("line", MORE_COMMANDS)
+def test_each_command_of_the_pages_works_as_it_stands(
+    line: str, checkout: Path, environment: dict[str, str], server: FakeOpenAI
+) -> None:
+    done = bash(line, checkout, environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert bool(server.requests) is ("preview=" not in line)
+
+
+def test_the_program_on_datasets_works_as_it_stands(checkout: Path) -> None:
+    (program,) = blocks("python", (REPOSITORY / "docs/DATASETS.md").read_text(encoding="utf-8"))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "partial: 1 of 2 samples of the dataset were selected\n", done.stderr
 
 
 def here(line: str, server: FakeOpenAI) -> str:
@@ -124,7 +168,8 @@ def here(line: str, server: FakeOpenAI) -> str:
 def cells_of(line: str) -> int:
     if not line.startswith("lm-eval-so -m "):
         return 1
-    return prod(word.partition("=")[2].count(",") + 1 for word in line.split())
+    files = 2 if "glob(prompts/*.md)" in line else 1
+    return files * prod(word.partition("=")[2].count(",") + 1 for word in line.split())
 
 
 def told_ok(output: str) -> int:
@@ -246,7 +291,7 @@ def test_the_table_has_every_key_with_its_default() -> None:
         group: option
         for default in groups
         for group, option in default.items()
-        if group in ("dataset", "backend", "params", "runner", "tracking")
+        if group in ("dataset", "prompt", "backend", "params", "runner", "tracking")
     }
     shown = {key: yaml.safe_load(default or "null") for key, default in config_table().items()}
     assert expected.items() <= shown.items()

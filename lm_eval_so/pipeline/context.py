@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
 
-    from lm_eval_so.runner.api import DatasetPath, RunKeywords
     from lm_eval_so.runner.models import RunConfig
+    from lm_eval_so.runner.run.keywords import DatasetPath, RunKeywords
     from lm_eval_so.runner.run.report import RunReport
 
 
@@ -180,8 +180,8 @@ class PipelineContext:
 
     def run_evaluation(
         self,
-        dataset: DatasetPath,
-        config: RunConfig,
+        dataset: DatasetPath | None = None,
+        config: RunConfig | None = None,
         *,
         step: str = "evaluation",
         **how: Unpack[RunKeywords],
@@ -193,7 +193,7 @@ class PipelineContext:
         coroutine: ``await asyncio.to_thread(ctx.run_evaluation, dataset, config)``.
 
         Args:
-            dataset: As `lm_eval_so.run` takes it.
+            dataset: As `lm_eval_so.run` takes it; None where ``samples`` are given.
             config: The same.
             step: Name of the step.
             **how: The same.

@@ -7,73 +7,33 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, suppress
 from functools import partial
-from os import PathLike
-from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
-from lm_eval_so.runner.backends.base import ChatBackend, Send
 from lm_eval_so.runner.backends.function import backend_of
-from lm_eval_so.runner.config.schema import (
-    DatasetConfig,
-    EngineConfig,
-    PromptConfig,
-    RunnerOptions,
-    RunPlan,
-    TrackingConfig,
-)
-from lm_eval_so.runner.errors import RunningLoopError
+from lm_eval_so.runner.errors import ConfigError, RunningLoopError
 from lm_eval_so.runner.models import RunConfig, RunResult
 from lm_eval_so.runner.progress.observed_run import ObservedRun, observed_run
 from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
+from lm_eval_so.runner.run.keywords import Dataset, RunKeywords, plan_of, source_of
 from lm_eval_so.runner.run.observer import NullObserver
 from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.run.signals import InterruptedRunError
+from lm_eval_so.runner.run.spool import Given
 
-DatasetPath = str | PathLike[str]
 _AHEAD = 1024
 """Results a stream may be ahead of who reads it."""
 _POLL = 0.05  # seconds, while a stream that was left comes to its end
 
 
-class RunKeywords(TypedDict, total=False):
-    """Keywords that all functions here take.
-
-    Attributes:
-        options: How the run is carried out; the defaults are those of the command line.
-        prompt: What is done to the messages of each sample before they are sent.
-        backend: Answers instead of the backend that the config names; an ``async def
-            send(request)`` will do.
-        metadata: ``metadata.json``, where it does not stand beside the samples.
-        variant: Sets the run apart from others of the same config.
-        repeats: Times that each sample is asked; 1 if not given.
-        engine: Kind of the engine that drives the requests; ``sync`` if not given.
-        output_root: Run directories are made in it; ``outputs`` if not given.
-        output_dir: Names the run directory itself.
-        tracking: ``TrackingConfig(kind="mlflow")`` tells MLflow of the run.
-        handle_signals: Ctrl-C, SIGTERM and SIGHUP stop the run as on the command line, and a
-            handler of the program's own is called too. `run` does so unless this is False; the
-            others leave signals alone unless it is True.
-    """
-
-    options: RunnerOptions
-    prompt: PromptConfig
-    backend: ChatBackend | Send
-    metadata: DatasetPath
-    variant: str
-    repeats: int
-    engine: str
-    output_root: DatasetPath
-    output_dir: DatasetPath
-    tracking: TrackingConfig
-    handle_signals: bool
-
-
-def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
+def run(
+    dataset: Dataset | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
+) -> RunReport:
     """Runs a config on a dataset; what an earlier call has answered is not asked again.
 
     Args:
-        dataset: A directory with ``test.jsonl``, or a ``.jsonl`` or ``.jsonl.gz`` file.
+        dataset: A file, a directory, a glob or ``hf:org/name``; or a ``DatasetConfig``, which also
+            says how rows become samples.
         config: What decides the answers.
         **how: See RunKeywords.
 
@@ -88,10 +48,14 @@ def run(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> 
     return complete(carry_out(dataset, config, **how))
 
 
-def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]) -> RunReport:
+def carry_out(
+    dataset: Dataset | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
+) -> RunReport:
     """`run`, with a report also of what stopped it; `complete` raises that."""
     _refuse_in_a_loop()
-    with _opened(dataset, config, how) as opened:
+    source = source_of(dataset, how)
+    path = source.spooled() if isinstance(source, Given) else source
+    with _opened(path, config, how) as opened:
         heed_signals = how.get("handle_signals", True)
         report = event_loop.run(opened.run.carry_out(heed_signals=heed_signals))
         _end_tracking(opened, report)
@@ -99,28 +63,30 @@ def carry_out(dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords
 
 
 async def run_async(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+    dataset: Dataset | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
 ) -> RunReport:
     """`run`, in a running event loop.
 
     Signals are the program's: a Ctrl-C that cancels the task, as it does under `asyncio.run`, gives
     up what is in flight. With ``handle_signals=True`` it is waited for, as in `run`.
     """
-    with _opened(dataset, config, how) as opened:
+    path = await _path_async(dataset, how)
+    with _opened(path, config, how) as opened:
         report = await opened.run.carry_out(heed_signals=how.get("handle_signals", False))
         await asyncio.to_thread(_end_tracking, opened, report)
         return complete(report)
 
 
 async def stream_async(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+    dataset: Dataset | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
 ) -> AsyncGenerator[RunResult, None]:
     """`run`, yielding each result as soon as it is in the file, earlier ones included.
 
     A reader that falls behind slows the run; one that leaves ends it, keeping what was received.
     """
     ahead: asyncio.Queue[RunResult | None] = asyncio.Queue(_AHEAD)
-    with _opened(dataset, config, how, _Forward(ahead)) as opened:
+    path = await _path_async(dataset, how)
+    with _opened(path, config, how, _Forward(ahead)) as opened:
 
         async def carry_out() -> RunReport:
             try:
@@ -144,7 +110,7 @@ async def stream_async(
 
 
 def stream(
-    dataset: DatasetPath, config: RunConfig, **how: Unpack[RunKeywords]
+    dataset: Dataset | None = None, config: RunConfig | None = None, **how: Unpack[RunKeywords]
 ) -> Iterator[RunResult]:
     """`stream_async`, for a plain ``for`` loop; the run goes on in a thread of its own."""
     ahead: queue.Queue[RunResult | BaseException | None] = queue.Queue(_AHEAD)
@@ -208,35 +174,24 @@ class _Forward(NullObserver):
         await self._ahead.put(read())
 
 
+async def _path_async(dataset: Dataset | None, how: RunKeywords) -> Dataset:
+    source = source_of(dataset, how)
+    return await source.spooled_async() if isinstance(source, Given) else source
+
+
 def _opened(
-    dataset: DatasetPath, config: RunConfig, how: RunKeywords, *observers: NullObserver
+    dataset: Dataset, config: RunConfig | None, how: RunKeywords, *observers: NullObserver
 ) -> AbstractContextManager[ObservedRun]:
+    if config is None:
+        raise ConfigError("a run needs a config: RunConfig(backend=..., model=...)")
     backend = backend_of(how.get("backend"), config)
-    return observed_run(_plan(dataset, config, how), *observers, backend=backend)
+    return observed_run(plan_of(dataset, config, how), *observers, backend=backend)
 
 
 def _end_tracking(opened: ObservedRun, report: RunReport) -> None:
     tracked = opened.end_tracking(report)
     if tracked is not None and tracked.warning:
         warnings.warn(tracked.warning, stacklevel=2)
-
-
-def _plan(dataset: DatasetPath, config: RunConfig, how: RunKeywords) -> RunPlan:
-    metadata, output_dir = how.get("metadata"), how.get("output_dir")
-    return RunPlan(
-        dataset=DatasetConfig(
-            path=Path(dataset), metadata=None if metadata is None else Path(metadata)
-        ),
-        prompt=how.get("prompt", PromptConfig()),
-        run_config=config,
-        variant=how.get("variant"),
-        repeats=how.get("repeats", 1),
-        options=how.get("options", RunnerOptions()),
-        engine=EngineConfig(kind=how.get("engine", "sync")),
-        output_root=Path(how.get("output_root", "outputs")),
-        output_dir=None if output_dir is None else Path(output_dir),
-        tracking=how.get("tracking", TrackingConfig()),
-    )
 
 
 def complete(report: RunReport) -> RunReport:

@@ -26,7 +26,7 @@ _PAIRS: dict[str, Any] = {"metavar": "K=V", "action": "append", "default": []}
 _FLAGS: dict[str, dict[str, Any]] = {
     "--dataset": {
         "metavar": "PATH",
-        "help": "directory with test.jsonl, or a .jsonl file (default: the toy dataset)",
+        "help": "file, directory or glob (default: the toy dataset)",
     },
     "--metadata": {
         "metavar": "FILE",
@@ -59,6 +59,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "help": "print N requests as they would be sent, send and write nothing",
     },
     "--engine": {"metavar": "KIND", "default": "sync", "help": "sync (default)"},
+}
+_SELECT_FLAGS = {
+    "limit": ("limit", "ask the first N samples"),
+    "sample": ("sample", "ask N samples at random"),
+    "select_seed": ("seed", "seed of --sample (default 0)"),
 }
 _RUNNER_FLAGS = {
     "max_concurrency": "requests in flight at once",
@@ -122,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     for name, settings in _FLAGS.items():
         add(name, **settings)
+    for name, (_, text) in _SELECT_FLAGS.items():
+        add(f"--{name.replace('_', '-')}", metavar="N", help=text)
     for name, text in _RUNNER_FLAGS.items():
         add(f"--{name.replace('_', '-')}", metavar="X", help=text)
     add("--output-dir", metavar="DIR", required=True, help="the run directory (required)")
@@ -133,10 +140,9 @@ def _overrides(flags: argparse.Namespace) -> Iterator[str]:
     if flags.dataset is not None:
         yield "dataset=path"
         yield f"dataset.path={override_value(flags.dataset)}"
-    if flags.metadata is not None:
-        yield f"dataset.metadata={override_value(flags.metadata)}"
     yield from _backend(flags.backend)
     for key, value in (
+        ("dataset.metadata", flags.metadata),
         ("prompt.system", flags.system),
         ("prompt.system_file", flags.system_file),
         ("prompt.template", flags.prompt_template),
@@ -144,17 +150,20 @@ def _overrides(flags: argparse.Namespace) -> Iterator[str]:
     ):
         if value is not None:
             yield f"{key}={override_value(value)}"
-    if flags.preview is not None:
-        yield f"preview={override_value(_json_or_text(flags.preview))}"
     for flag, node in (("param", "params"), ("backend_opt", "backend.options")):
         for pair in getattr(flags, flag):
             name, value = _pair(f"--{flag.replace('_', '-')}", pair)
             yield f"{node}.{name}={override_value(value)}"
     installed = _is_installed(flags.engine, "lm_eval_so.engines")
     yield f"engine{'.kind' if installed else ''}={override_value(flags.engine)}"
-    for name in _RUNNER_FLAGS:
+    keys = {
+        "preview": "preview",
+        **{name: f"select.{key}" for name, (key, _) in _SELECT_FLAGS.items()},
+        **{name: f"runner.{name}" for name in _RUNNER_FLAGS},
+    }
+    for name, key in keys.items():
         if (value := getattr(flags, name)) is not None:
-            yield f"runner.{name}={override_value(_json_or_text(value))}"
+            yield f"{key}={override_value(_json_or_text(value))}"
     yield f"output_dir={override_value(flags.output_dir)}"
 
 

@@ -29,10 +29,11 @@ _PREFIX = "lm_eval_so."
 
 def config_of(metadata: RunMetadata) -> dict[str, Any]:
     """The config that was run, as plain data in the shape of the composed one."""
-    run = metadata.run_config
+    run, selection = metadata.run_config, metadata.selection
     return {
         "dataset": {"path": metadata.dataset.path},
         **({} if metadata.prompt is None else {"prompt": _prompt(metadata.prompt)}),
+        "select": {} if selection is None else selection.asked,
         "backend": {"kind": run.backend, "options": run.backend_options},
         "model": run.model,
         "params": run.parameters,
@@ -56,17 +57,20 @@ def config_yaml(metadata: RunMetadata) -> str:
 
 
 def params_of(metadata: RunMetadata) -> dict[str, Any]:
-    """The flattened config, by the keys that override it; what is not set is left out."""
-    return {
-        key: value
-        for key, value in flat(config_of(metadata)).items()
-        if value is not None and value != {}
-    }
+    """The flattened config, by the keys that override it; what is not set is left out.
+
+    So is the selection, which is a tag: a param of MLflow's would say of the whole that it is a
+    pilot.
+    """
+    config = config_of(metadata)
+    del config["select"]
+    return {key: value for key, value in flat(config).items() if value is not None and value != {}}
 
 
 def tags_of(metadata: RunMetadata, directory: Path) -> dict[str, Any]:
     """What the run was made of and where it lies."""
     dataset, environment = metadata.dataset, metadata.environment
+    selection = metadata.selection
     tags = {
         "mlflow.source.name": "lm-eval-so",
         "mlflow.source.type": "LOCAL",
@@ -80,6 +84,7 @@ def tags_of(metadata: RunMetadata, directory: Path) -> dict[str, Any]:
         f"{_PREFIX}dataset_id": dataset.id,
         f"{_PREFIX}dataset_version": dataset.version,
         f"{_PREFIX}dataset_sha256": dataset.sha256,
+        f"{_PREFIX}selected": selection and f"{selection.selected} of {selection.of}",
         f"{_PREFIX}run_dir": directory.absolute(),
         **{f"{_PREFIX}packages.{name}": v for name, v in environment.packages.items()},
     }

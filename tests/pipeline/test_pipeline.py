@@ -576,6 +576,14 @@ class TestRunEvaluation:
         assert report.run_dir == ctx.directory / "ask"
         assert len(list(report.results())) == 5
 
+    def test_of_samples_is_a_step_that_keeps_them(self, database: str, tmp_path: Path) -> None:
+        samples = [{"id": "a", "messages": [{"role": "user", "content": "q"}]}]
+        with PipelineContext("e", tmp_path / "out", tracking_uri=database) as ctx:
+            report = ctx.run_evaluation(config=self.CONFIG, samples=samples, dataset_id="mine")
+        assert pipeline(database)["evaluation"].metrics["status_counts.ok"] == 1
+        assert len(list((report.run_dir / ".samples" / "mine").glob("*.jsonl"))) == 1
+        assert not (tmp_path / "outputs").exists()
+
     def test_that_is_stopped_leaves_what_there_is(
         self, database: str, tmp_path: Path, make_dataset: Callable[..., Path]
     ) -> None:

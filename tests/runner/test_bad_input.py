@@ -107,7 +107,8 @@ def test_a_broken_line_is_named_with_its_file(
         pytest.param({"d/x": b""}, "d", "d has no test.jsonl", id="no-test.jsonl"),
         pytest.param({"test.jsonl": b""}, "test.jsonl", "has no samples", id="empty"),
         pytest.param({"test.jsonl": b"\n \n\n"}, "test.jsonl", "has no samples", id="blank"),
-        pytest.param({"data.csv": b"id\n"}, "data.csv", "neither a directory nor", id="csv"),
+        pytest.param({"data.doc": b"id\n"}, "data.doc", "neither a directory nor", id="doc"),
+        pytest.param({"data.csv": b"id\n"}, "data.csv", "has no samples", id="csv"),
         pytest.param({"t.jsonl": b"\xff\xfe\x00"}, "t.jsonl", "looks like UTF-16", id="utf16"),
         pytest.param({"t.jsonl.gz": b"plain"}, "t.jsonl.gz", "cannot be read", id="no-gzip"),
         pytest.param(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from mlflow.utils.validation import _validate_metric_name
 
 from lm_eval_so.runner.models import ChatResponse, RunResult
 from lm_eval_so.runner.summary.by_tag import TagSummary
-from lm_eval_so.tracking.record import ended_tags_of, metrics_of, results_table
+from lm_eval_so.tracking.record import (
+    config_yaml,
+    ended_tags_of,
+    metrics_of,
+    params_of,
+    results_table,
+    tags_of,
+)
 from support.metadata import metadata
 from support.results import NOW, result, summed
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def line(found: RunResult, tags: tuple[str, ...] = (), **response: object) -> dict[str, Any]:
@@ -155,3 +161,17 @@ def test_lines_of_schema_version_1_are_rows(tmp_path: Path, missing: str) -> Non
     (tmp_path / "run_results.jsonl").write_text(json.dumps(old) + "\n")
     table = json.loads(results_table(tmp_path / "run_results.jsonl"))
     assert len(table["data"]) == 1
+
+
+def test_a_selection_is_a_tag_which_can_change_and_no_param_which_cannot() -> None:
+    pilot = metadata(selection={"asked": {"limit": 1}, "selected": 1, "of": 2})
+    whole = metadata(selection={"asked": {}, "selected": 2, "of": 2})
+    assert params_of(pilot) == params_of(whole)
+    assert not [key for key in params_of(pilot) if key.startswith("select")]
+    told = [tags_of(each, Path())["lm_eval_so.selected"] for each in (pilot, whole)]
+    assert told == ["1 of 2", "2 of 2"]
+    assert yaml.safe_load(config_yaml(pilot))["select"] == {"limit": 1}
+
+
+def test_a_run_of_an_earlier_release_has_no_selection() -> None:
+    assert "lm_eval_so.selected" not in tags_of(metadata(), Path())

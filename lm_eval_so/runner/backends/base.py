@@ -50,6 +50,9 @@ class ChatBackend(ABC):
     longest_answer: int = LONGEST_ANSWER
     """Bytes of one answer, unpacked, that are read at the most: ``runner.max_response_mb``."""
 
+    files_in: Path | None = None
+    """Folder in which the ``file:`` paths of samples begin; their bytes are in what is sent."""
+
     operational_options: ClassVar[frozenset[str]] = frozenset()
     """Names of options that change no answer, or that `endpoint` stands for."""
 

@@ -92,6 +92,7 @@ def plan_from_tree(
             backend_options=config.backend.options,
             metadata=config.metadata,
         ),
+        select=config.select,
         variant=config.variant,
         repeats=config.repeats,
         options=config.runner,

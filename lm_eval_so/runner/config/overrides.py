@@ -22,6 +22,19 @@ TEXT_KEYS = frozenset(
         "output_dir",
         "dataset.path",
         "dataset.metadata",
+        "dataset.encoding",
+        "dataset.delimiter",
+        "dataset.sheet",
+        "dataset.config",
+        "dataset.split",
+        "dataset.revision",
+        "dataset.columns.id",
+        "dataset.columns.input",
+        "dataset.columns.system",
+        "dataset.columns.messages",
+        "dataset.columns.expected",
+        "dataset.columns.tags",
+        "dataset.columns.metadata",
         "prompt.name",
         "prompt.system",
         "prompt.system_file",
@@ -31,6 +44,9 @@ TEXT_KEYS = frozenset(
         "backend.kind",
         "backend.default_model",
         "engine.kind",
+        "select.ids",
+        "select.where",
+        "select.shard",
         "runner.trace_prefix",
         "tracking.kind",
         "tracking.uri",
@@ -40,6 +56,12 @@ TEXT_KEYS = frozenset(
 )
 """Every key of the schema that takes text. Listed here because loading the schema takes longer than
 all of ``--help`` or ``--cfg``; a test compares the two."""
+
+_EXPRESSION = re.compile(r"(\+{0,2}select\.where=)(.+)", re.DOTALL)
+"""A Jinja expression, with quotes and brackets of its own."""
+
+_QUOTED = re.compile(r"""(["'])(?:(?!\1)[^\\]|\\.)*\1""", re.DOTALL)
+"""One text in quotes, as Hydra takes it."""
 
 _TEXT_OPTIONS = frozenset(
     {
@@ -78,13 +100,23 @@ def as_prose(override: str) -> str:
 def as_typed(override: str) -> str:
     """The override, with quotes around values that must stay text: ``model='1e3'``.
 
+    The expression of ``select.where`` is quoted as a whole.
+
     For any key, non-ASCII letters and all else that Hydra accepts only in quotes are quoted too.
     """
+    if (expression := _EXPRESSION.fullmatch(override)) and expression[2] != "null":
+        is_quoted = _QUOTED.fullmatch(expression[2])
+        return override if is_quoted else expression[1] + _in_quotes(expression[2])
     match = _OVERRIDE.fullmatch(override)
     if match is None:
         return override
     quoted = _as_text if _takes_text(match[2]) else _as_readable
     return match[1] + ",".join(map(quoted, match[3].split(",")))
+
+
+def _in_quotes(text: str) -> str:
+    """The text in quotes, with backslashes before a quote doubled, as Hydra reads them."""
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + "\\" * bool(m[2]) + m[2], text) + "'"
 
 
 def _takes_text(key: str) -> bool:

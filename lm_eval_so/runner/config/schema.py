@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lm_eval_so.runner.config.base import Config, UserPath
+from lm_eval_so.runner.config.dataset import DatasetColumns, DatasetConfig, Layout
 from lm_eval_so.runner.config.prompt import FewShotConfig, PromptConfig
+from lm_eval_so.runner.config.select import SelectConfig
 from lm_eval_so.runner.config.tracking import TrackingConfig
 from lm_eval_so.runner.models import RunConfig
 
@@ -17,14 +19,17 @@ __all__ = [
     "BudgetOptions",
     "ComposedConfig",
     "Config",
+    "DatasetColumns",
     "DatasetConfig",
     "EngineConfig",
     "FewShotConfig",
     "GateOptions",
+    "Layout",
     "PriceOptions",
     "PromptConfig",
     "RunPlan",
     "RunnerOptions",
+    "SelectConfig",
     "StoreOptions",
     "TrackingConfig",
     "UserPath",
@@ -36,24 +41,12 @@ Seconds = Positive
 _MOST_REPEATS = 10_000
 
 
-class DatasetConfig(Config):
-    """Where the samples are.
-
-    Attributes:
-        path: A directory with ``test.jsonl``, or a ``.jsonl`` or ``.jsonl.gz`` file.
-        metadata: ``metadata.json``, if it is not in the same directory as the samples.
-    """
-
-    path: UserPath
-    metadata: UserPath | None = None
-
-
 class BackendConfig(Config):
     """The backend, and how to reach it."""
 
     kind: Annotated[str, Field(min_length=1)]
     default_model: str | None = None
-    options: dict[str, Any] = Field(default={})
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class AutoConcurrency(Config):
@@ -243,7 +236,7 @@ class ComposedConfig(Config):
     dataset: DatasetConfig
     prompt: PromptConfig = PromptConfig()
     backend: BackendConfig
-    params: dict[str, Any] = Field(default={})
+    params: dict[str, Any] = Field(default_factory=dict)
     runner: RunnerOptions = RunnerOptions()
     store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
@@ -251,7 +244,8 @@ class ComposedConfig(Config):
     model: str | None = None
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
-    metadata: dict[str, Any] = Field(default={})
+    select: SelectConfig = SelectConfig()
+    metadata: dict[str, Any] = Field(default_factory=dict)
     output_root: UserPath = Path("outputs")
     output_dir: UserPath | None = None
     sweep_name: Annotated[str, Field(min_length=1)] | None = None
@@ -263,6 +257,7 @@ class RunPlan(Config):
     """The declaration of a run: what to ask, how, and where the results go.
 
     Attributes:
+        select: Which samples of the dataset are asked.
         variant: Separates the run from others of the same config.
         repeats: How often each sample is asked; a ``seed`` parameter is increased each time.
         output_dir: The run directory; None derives it from ``output_root`` and the identity.
@@ -276,6 +271,7 @@ class RunPlan(Config):
     prompt: PromptConfig = PromptConfig()
     prompt_option: str | None = None
     run_config: RunConfig
+    select: SelectConfig = SelectConfig()
     variant: str | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     options: RunnerOptions = RunnerOptions()

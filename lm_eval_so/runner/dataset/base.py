@@ -1,6 +1,7 @@
 """The seam for dataset formats: a `Reader` yields records; everything else is shared.
 
-A new format is one file with a `Reader`, and one line in `registry`.
+A new format is one file with a `Reader`, and one line in `registry`. A format of tables yields
+rows, which `mapped` turns into samples.
 """
 
 import gzip
@@ -13,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
+from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.errors import DatasetError
 
 _BUFFER = 1 << 18  # bytes
@@ -23,8 +25,9 @@ class Record(NamedTuple):
 
     Attributes:
         where: Its place, for errors: ``data/test.jsonl:7``, ``sheet 'Tests' row 7``.
-        value: The keys of a `TestSample`, as a mapping or as a JSON object in UTF-8; or a
-            ValueError that says in one sentence why the record cannot be read.
+        value: The keys of a `TestSample` (of a table: a row, by column), as a mapping or as a JSON
+            object in UTF-8; or a ValueError that says in one sentence why the record cannot be
+            read.
     """
 
     where: str
@@ -60,10 +63,16 @@ class Reader(Protocol):
 
 
 class FileReader(ABC):
-    """A `Reader` of one file, which may be compressed with gzip; a format adds `records`."""
+    """A `Reader` of one file, which may be compressed; a format adds `records`.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        config: What the user says about its format; the defaults if None.
+    """
+
+    def __init__(self, path: Path, config: DatasetConfig | None = None) -> None:
         self.path = path
+        self.config = config or DatasetConfig(path=path)
 
     @property
     def name(self) -> str:
@@ -95,9 +104,13 @@ class Stamp(NamedTuple):
 
 
 def open_file(path: Path) -> IO[bytes]:
-    """Opens a file as bytes; decompresses it if its name ends with ``.gz``."""
+    """Opens a file as bytes; decompresses it if its name ends with ``.gz`` or ``.zst``."""
     if path.suffix == ".gz":
         return io.BufferedReader(gzip.open(path))
+    if path.suffix == ".zst":
+        from lm_eval_so.runner.dataset.zstd import ZstdFile  # noqa: PLC0415 - an extra
+
+        return io.BufferedReader(ZstdFile(path), _BUFFER)
     return path.open("rb", buffering=_BUFFER)
 
 

@@ -9,6 +9,10 @@ import orjson
 
 from lm_eval_so.runner.models import SAMPLE_PARAMETERS
 
+_UTF_16 = (
+    "not UTF-8 (looks like UTF-16): iconv -f UTF-16 -t UTF-8 FILE > test.jsonl, or "
+    "dataset.encoding=utf-16"
+)
 _KINDS = {
     b"\x1f\x8b": "this is a gzip file; name it .jsonl.gz",
     b"PAR1": "this is a Parquet file, not JSON Lines",
@@ -23,8 +27,8 @@ _KINDS = {
     b"<<<<<<<": "this file has a Git merge conflict; resolve it first",
     b"<": "this is a web page or XML, not JSON Lines",
     b"[": "this is a JSON array; write one sample per line: jq -c '.[]' FILE > test.jsonl",
-    b"\xff\xfe": "not UTF-8 (looks like UTF-16): iconv -f UTF-16 -t UTF-8 FILE > test.jsonl",
-    b"\xfe\xff": "not UTF-8 (looks like UTF-16): iconv -f UTF-16 -t UTF-8 FILE > test.jsonl",
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
 }
 """By the first bytes of a file."""
 
@@ -83,6 +87,8 @@ _NOT_SENT = {
 }
 _LOOKS_SENT = ("system", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop")
 _MESSAGE = '{"role": "user", "content": ...}'
+_FINETUNE = "; if this is a file for fine-tuning, type dataset.layout=openai_finetune"
+_SHAREGPT = "; if this is a ShareGPT file, type dataset.layout=sharegpt"
 _MOST_KEYS = 5  # of a line, that are shown
 
 
@@ -101,8 +107,11 @@ def of_encoding(line: bytes) -> str | None:
     try:
         line.decode()
     except UnicodeDecodeError:
-        name = _encoding(line)
-        return f"not UTF-8 (looks like {name}): iconv -f {name} -t UTF-8 FILE > test.jsonl"
+        name = encoding_of(line)
+        return (
+            f"not UTF-8 (looks like {name}): iconv -f {name} -t UTF-8 FILE > test.jsonl, or "
+            f"dataset.encoding={name.lower()}"
+        )
     return None
 
 
@@ -120,13 +129,20 @@ def of_sample(line: bytes) -> str:
     if not isinstance(found, dict):
         return ""
     if "messages" not in found:
-        return _found(found, _QUESTIONS, f"messages: [{_MESSAGE}]")
+        tail = _SHAREGPT if isinstance(found.get("conversations"), list) else ""
+        return _found(found, _QUESTIONS, f"messages: [{_MESSAGE}]") + tail
     if "id" not in found:
-        return _found(found, _IDS, "id")
+        return _found(found, _IDS, "id") + (_FINETUNE if _ends_with_answer(found) else "")
     if isinstance(found["messages"], str) and found["messages"].lstrip().startswith("["):
         return "; this is JSON inside a string: remove the quotes around it"
     turns = found["messages"] if isinstance(found["messages"], list) else []
     return next(filter(None, map(_of_turn, turns)), "")
+
+
+def _ends_with_answer(sample: Mapping[str, Any]) -> bool:
+    turns = sample["messages"]
+    last = turns[-1] if isinstance(turns, list) and turns else None
+    return isinstance(last, dict) and last.get("role") == "assistant"
 
 
 def _of_turn(turn: object) -> str:
@@ -160,7 +176,10 @@ def _found(sample: Mapping[str, Any], names: set[str], wanted: str) -> str:
     return f"; found {', '.join(f'`{name}`' for name in alike) or 'no key'}; it needs {wanted}"
 
 
-def _encoding(line: bytes) -> str:
+def encoding_of(line: bytes) -> str:
+    """The encoding that a line which is not UTF-8 seems to be in."""
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16"
     shares = {name: _share(line, *script) for name, script in _SCRIPTS.items()}
     best = max(shares, key=shares.__getitem__)
     if shares[best] < _CLEAR <= _share(line, *_CYRILLIC):

@@ -1,25 +1,22 @@
 """Where a dataset is, and what its metadata says."""
 
 import os
-import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from lm_eval_so.runner.config.schema import DatasetConfig
+from lm_eval_so.runner.config.schema import DatasetColumns, DatasetConfig
 from lm_eval_so.runner.dataset.base import Reader
-from lm_eval_so.runner.dataset.registry import reader_of, suffix_of, suffixes
+from lm_eval_so.runner.dataset.files import METADATA, SAMPLES, Files, check_regular, find
+from lm_eval_so.runner.dataset.hub import HubReader, is_on_hub
+from lm_eval_so.runner.dataset.joined import Joined
+from lm_eval_so.runner.dataset.mapping.mapped import Mapped
+from lm_eval_so.runner.dataset.media import WithFiles
+from lm_eval_so.runner.dataset.registry import suffix_of
 from lm_eval_so.runner.errors import DatasetError
-
-METADATA = "metadata.json"
-_SAMPLES = "test"  # name of the samples' file in a directory, without its suffix
-_KINDS = (
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISDIR, "a directory"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +25,12 @@ class DatasetSource:
 
     Attributes:
         reader: Reads the samples.
-        path: The file that it reads.
+        path: The file that it reads; of several files, the directory or glob that names them.
         id: ``dataset_id`` (or ``id``) of the metadata, else the name of the directory or file.
         version: ``version`` of the metadata.
         metadata: All of ``metadata.json``; empty where there is none.
+        on_hub: Names the split of a dataset that is no file.
+        folder: Where the paths of files begin that samples name; that of the first file.
     """
 
     reader: Reader
@@ -40,11 +39,13 @@ class DatasetSource:
     name: str
     version: str | None
     metadata: dict[str, Any]
+    on_hub: str | None = None
+    folder: Path | None = None
 
     @property
     def location(self) -> str:
-        """The absolute path of the samples, with all links resolved."""
-        return os.path.realpath(self.path)
+        """The absolute path of the samples, with all links resolved; on a hub, what names them."""
+        return self.on_hub or os.path.realpath(self.path)
 
 
 def locate(config: DatasetConfig) -> DatasetSource:
@@ -53,14 +54,25 @@ def locate(config: DatasetConfig) -> DatasetSource:
     Raises:
         DatasetError: A file is missing, or the metadata is not a JSON object.
     """
-    given = config.path
-    samples = _in_directory(given) if given.is_dir() else _file(given)
-    metadata = _metadata(config.metadata, samples.with_name(METADATA))
-    identity = str(metadata.get("dataset_id") or metadata.get("id") or _default_id(given, samples))
+    if is_on_hub(config.path):
+        on_hub = HubReader(config)
+        metadata = _metadata(config.metadata, None)
+        reader = WithFiles(Mapped(on_hub, config), None, allow_outside=False)
+        found = _source(config.path, reader, metadata, str(config.path))
+        return replace(found, on_hub=on_hub.location)
+    files = find(config.path)
+    metadata = _metadata(config.metadata, files.paths[0].with_name(METADATA))
+    path = files.paths[0] if len(files.paths) == 1 else config.path
+    found = _source(path, _reader(files, config), metadata, _default_id(config.path, files))
+    return replace(found, folder=files.paths[0].parent)
+
+
+def _source(path: Path, reader: Reader, metadata: dict[str, Any], default: str) -> DatasetSource:
+    identity = str(metadata.get("dataset_id") or metadata.get("id") or default)
     version = metadata.get("version")
     return DatasetSource(
-        reader=reader_of(samples),
-        path=samples,
+        reader=reader,
+        path=path,
         id=identity,
         name=str(metadata.get("name") or identity),
         version=None if version is None else str(version),
@@ -68,51 +80,32 @@ def locate(config: DatasetConfig) -> DatasetSource:
     )
 
 
-def _in_directory(directory: Path) -> Path:
-    candidates = [directory / f"{_SAMPLES}{suffix}" for suffix in suffixes()]
-    found = next((path for path in candidates if path.exists()), None)
-    if found is None:
-        raise DatasetError(f"{directory} has no {_either([path.name for path in candidates])}")
-    _check_regular(found, "a dataset is read twice")
-    return found
+def _reader(files: Files, config: DatasetConfig) -> Reader:
+    readers = [files.format.reader(path, config) for path in files.paths]
+    one = readers[0] if len(readers) == 1 else Joined(str(config.path), files.paths, readers)
+    says_how = config.layout is not None or config.columns != DatasetColumns()
+    if not (files.format.has_rows or says_how):
+        return one
+    folder = files.paths[0].parent
+    return WithFiles(Mapped(one, config), folder, allow_outside=config.allow_outside)
 
 
-def _file(path: Path) -> Path:
-    if not path.exists():
-        raise DatasetError(f"dataset {path} does not exist")
-    _check_regular(path, "a dataset is read twice")
-    if suffix_of(path) is None:
-        raise DatasetError(
-            f"dataset {path} is neither a directory nor a {_either(suffixes())} file"
-        )
-    return path
-
-
-def _default_id(given: Path, samples: Path) -> str:
+def _default_id(given: Path, files: Files) -> str:
+    """The name of the directory or of the file; of a glob, that of the directory of its files."""
+    first = files.paths[0]
     if given.is_dir():
         return given.resolve().name
-    named = samples.name.removesuffix(suffix_of(samples) or "")
-    return given.resolve().parent.name if named == _SAMPLES else named
+    named = first.name.removesuffix(suffix_of(first) or "")
+    in_folder = named == SAMPLES or (has_magic(str(given)) and not given.exists())
+    return first.resolve().parent.name if in_folder else named
 
 
-def _either(names: list[str]) -> str:
-    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _check_regular(path: Path, why: str) -> None:
-    """Refuses a pipe, a socket or a device before it is opened, which could wait forever."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
-        raise DatasetError(f"{path} is {kind}, not a regular file: {why}; save it as a file first")
-
-
-def _metadata(named: Path | None, beside: Path) -> dict[str, Any]:
-    if named is None and not beside.exists():
-        return {}
+def _metadata(named: Path | None, beside: Path | None) -> dict[str, Any]:
     path = named or beside
+    if path is None or (named is None and not path.exists()):
+        return {}
     try:
-        _check_regular(path, "it may never end")
+        check_regular(path, "it may never end")
         metadata = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         raise DatasetError(f"metadata {path} cannot be read: {error.strerror}") from error

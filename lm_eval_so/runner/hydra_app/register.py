@@ -54,6 +54,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("json_value", _json_value, replace=True)
     nodes = DictConfig(
         {
+            "dataset": _open_node(),  # of any group: dataset.path=questions.csv is all it takes
             "params": _open_node(),
             "backend": {"options": _open_node()},
             "tracking": {"tags": _open_node()},

@@ -8,18 +8,19 @@ from rich.text import Text
 
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.progress.answers import first_answers
-from lm_eval_so.runner.progress.units import duration, milliseconds, number
+from lm_eval_so.runner.progress.units import duration, milliseconds, number, part_of
 from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.summary.summarise import Summary
 
 _INDENT = "  "
+_OUTCOME = {"samples", "selected", "requests"}  # rows of the one line
 
 
 def print_report(report: RunReport, console: Console) -> None:
     """Prints the summary and the first answers, if there are any, and the paths of the files."""
     if report.summary is not None:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        for label, value in _rows(report.summary):
+        for label, value in _rows(report, report.summary):
             table.add_row(label, value)
         for label, value in _errors(report.summary):
             table.add_row(label, Text(value, no_wrap=True, overflow="ellipsis"))
@@ -57,15 +58,18 @@ def one_line(report: RunReport) -> str:
     """The outcome of a run, in one line."""
     if report.summary is None:
         return f"stopped at once; {report.run_dir}"
-    words = [value for label, value in _rows(report.summary) if label in {"samples", "requests"}]
+    words = [value for label, value in _rows(report, report.summary) if label in _OUTCOME]
     return f"{', '.join(words)}; {report.run_dir}"
 
 
-def _rows(summary: Summary) -> list[tuple[str, str]]:
+def _rows(report: RunReport, summary: Summary) -> list[tuple[str, str]]:
     counts = summary.status_counts
     rows = [("samples", ", ".join(f"{n} {status}" for status, n in counts.items()) or "none")]
     if answers := ", ".join(_answers(summary)):
         rows.append(("answers", answers))
+    selected, of = report.selection.selected, report.selection.of
+    if selected < of:
+        rows.append(("selected", part_of(selected, of)))
     if summary.resumed:
         rows.append(("resumed", f"{summary.resumed} already answered"))
     if latency := summary.latency_ms:

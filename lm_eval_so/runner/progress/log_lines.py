@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.progress.tally import Tally
-from lm_eval_so.runner.progress.units import duration, number
+from lm_eval_so.runner.progress.units import duration, number, part_of
 from lm_eval_so.runner.run.observer import Started
 
 _LOG = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class LogProgress:
 
     def started(self, started: Started, live: Callable[[], Live]) -> None:
         """Logs the start."""
-        _LOG.info("%s: %d samples", started.title, started.total)
+        _LOG.info("%s: %s", started.title, part_of(started.total, started.whole))
         self._live = live
         self._tally = Tally(started.total, clock=self._clock)
         self._last = self._clock()

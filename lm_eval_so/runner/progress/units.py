@@ -34,6 +34,11 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value < _TEN else f"{value:,.0f}"
 
 
+def part_of(count: int, whole: int) -> str:
+    """``1,000 samples``, or ``50 of 1,000 samples``."""
+    return f"{whole:,} samples" if count == whole else f"{count:,} of {whole:,} samples"
+
+
 def cut(text: str, width: int) -> str:
     """The text on one line of at most ``width`` terminal cells, without control characters."""
     head = text[: _CHARACTERS_A_CELL * width]

@@ -1,6 +1,7 @@
 """The key of each question: equal keys are the same question."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,8 +9,12 @@ import orjson
 
 from lm_eval_so.runner.config.identity import canonical_json, sent
 from lm_eval_so.runner.models import Message, RunConfig
+from lm_eval_so.runner.models.media import MARK
 
 _PLACEHOLDER = b'"messages":null'
+_MARK = MARK.encode()
+_FILE = re.compile(rb'"file:(?:[^"\\]|\\.)*#sha256=([0-9a-f]{64})"')
+"""A file that a message names: its content is the question, wherever it is."""
 
 
 class RequestKeys:
@@ -71,4 +76,5 @@ def _around_messages(question: Mapping[str, Any]) -> tuple["hashlib._Hash", byte
 
 
 def _messages_json(messages: list[Message]) -> bytes:
-    return orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)
+    return _FILE.sub(rb'"sha256:\1"', text) if _MARK in text else text

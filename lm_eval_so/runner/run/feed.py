@@ -2,43 +2,68 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+from typing import NamedTuple
 
+from lm_eval_so.runner.dataset.selection import Selection
 from lm_eval_so.runner.models import RunRequest, TestSample
 from lm_eval_so.runner.request.build import RequestBuilder
 from lm_eval_so.runner.store.ledger import Ledger
 
-_ANSWERED_PER_TURN = 256
-"""Samples with an answer that are passed over before the event loop gets a turn."""
+_PASSED_PER_TURN = 256
+"""Questions that are passed over before the event loop gets a turn."""
+
+
+class Questions(NamedTuple):
+    """What the dataset asks.
+
+    Attributes:
+        samples: Of the dataset, in order.
+        requests: Makes their requests.
+        selection: Which of them are asked.
+    """
+
+    samples: Iterable[TestSample]
+    requests: RequestBuilder
+    selection: Selection
 
 
 class OwedFeed:
     """The requests that are owed, in dataset order; samples with an answer are passed over.
 
+    So are those that are not selected, whose lines stay in the results file.
+
     Args:
-        samples: Of the dataset, in order.
-        requests: Makes their requests.
+        questions: What the dataset asks.
         ledger: Knows what is in the results file.
         stopping: Whether the run is stopping, so that there is no more.
-        answered_before: Told of each sample that has an answer: where its line starts.
+        answered_before: Told of each selected sample that has an answer: where its line starts.
+
+    Attributes:
+        unasked: Lines of samples that are not selected, among those passed over so far.
     """
 
     def __init__(
         self,
-        samples: Iterable[TestSample],
-        requests: RequestBuilder,
+        questions: Questions,
         ledger: Ledger,
         *,
         stopping: Callable[[], bool],
         answered_before: Callable[[int], Awaitable[None]],
     ) -> None:
-        repeats = range(requests.repeats)
-        self._asked = enumerate((sample, repeat) for sample in samples for repeat in repeats)
-        self._requests = requests
+        samples, self._requests, self._selection = questions
+        repeats = range(self._requests.repeats)
+        asked = enumerate((sample, repeat) for sample in samples for repeat in repeats)
+        # Without a line in the file, nothing is to be found behind the last that is selected.
+        self._has_lines = not ledger.is_empty
+        reads_all = self._has_lines or self._selection.is_whole  # and compares it with its digest
+        end = None if reads_all else self._selection.end * len(repeats)
+        self._questions = islice(asked, end)
         self._ledger = ledger
         self._stopping = stopping
         self._answered_before = answered_before
         self._ahead: RunRequest | None = None
-        self._answered = 0
+        self._passed = self._answers_unasked = self.unasked = 0
 
     async def next(self) -> RunRequest | None:
         """See Feed."""
@@ -47,15 +72,18 @@ class OwedFeed:
         if self._ahead is not None:
             request, self._ahead = self._ahead, None
             return request
-        while not self._stopping() and (asked := next(self._asked, None)) is not None:
+        while not self._stopping() and (asked := next(self._questions, None)) is not None:
             index, (sample, repeat) = asked
-            key = self._requests.key(sample, repeat)
-            offset = self._ledger.find(index, sample.id, key)
-            if offset is None:
-                return self._requests.build(sample, index, repeat, key)
-            self._answered += 1
-            await self._answered_before(offset)
-            if self._answered % _ANSWERED_PER_TURN == 0:
+            if self._is_selected(index):
+                key = self._requests.key(sample, repeat)
+                offset = self._ledger.find(index, sample.id, key)
+                if offset is None:
+                    return self._requests.build(sample, index, repeat, key)
+                await self._answered_before(offset)
+            else:
+                self._keep(index, sample, repeat)
+            self._passed += 1
+            if self._passed % _PASSED_PER_TURN == 0:
                 await asyncio.sleep(0)
         return None
 
@@ -68,9 +96,25 @@ class OwedFeed:
         """Finds the lines of the samples that were not reached, after a stop.
 
         Returns:
-            How many of them have an answer.
+            Answers that `answered_before` was not told of: theirs, and those of samples that are
+            not selected.
         """
-        return sum(
-            self._ledger.find(index, sample.id, self._requests.key(sample, repeat)) is not None
-            for index, (sample, repeat) in self._asked
-        )
+        answered = 0
+        for index, (sample, repeat) in self._questions:
+            if self._is_selected(index):
+                key = self._requests.key(sample, repeat)
+                answered += self._ledger.find(index, sample.id, key) is not None
+            else:
+                self._keep(index, sample, repeat)
+        return answered + self._answers_unasked
+
+    def _is_selected(self, index: int) -> bool:
+        return self._selection.includes(index // self._requests.repeats)
+
+    def _keep(self, index: int, sample: TestSample, repeat: int) -> None:
+        """Claims the line of a sample that is not selected, so that it stays in the file."""
+        if not self._has_lines:
+            return
+        key = self._requests.key(sample, repeat)
+        self._answers_unasked += self._ledger.find(index, sample.id, key) is not None
+        self.unasked += self._ledger.has_line(index)

@@ -13,19 +13,21 @@ from pydantic import ValidationError
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner.config.identity import fingerprint
-from lm_eval_so.runner.config.schema import RunPlan
+from lm_eval_so.runner.config.schema import SelectConfig
 from lm_eval_so.runner.dataset.reader import Checked
+from lm_eval_so.runner.dataset.selection import Selection
 from lm_eval_so.runner.dataset.source import DatasetSource
 from lm_eval_so.runner.host.clock import steady
 from lm_eval_so.runner.masking.options import public_options, shown
 from lm_eval_so.runner.masking.values import without_handed_on
 from lm_eval_so.runner.models import RunConfig
-from lm_eval_so.runner.run.placement import Planned
+from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.store.run_metadata import (
     ConfigRecord,
     DatasetRecord,
     Environment,
     RunMetadata,
+    SelectionRecord,
     State,
 )
 from lm_eval_so.runner.summary.summarise import Summary
@@ -36,25 +38,27 @@ _LOG = logging.getLogger(__name__)
 _FOUND_OUT = {"concurrency", "concurrency_history", "limits_per_minute", "starts_per_s"}
 _NOT_FOUND_OUT = RunMetadata.model_fields.keys() - _FOUND_OUT
 """Fields that no engine may set."""
+_MOST_IDS = 100  # that are kept one by one
 _PACKAGES = ("hydra-core", "omegaconf", "openai", "pydantic", "tenacity", "xllamacpp")
 
 
 class MetadataWriter:
-    """Builds the RunMetadata of a run, without secrets; what does not change is built once."""
+    """Builds the RunMetadata of a run, without secrets; what does not change is built once.
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        source: DatasetSource,
-        dataset: Checked,
-        placed: Planned,
-    ) -> None:
+    Attributes:
+        selection: Which samples are asked.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        plan, placed = prepared.plan, prepared.placed
         self._redactor = placed.redactor
         self._began = steady()
+        self.selection = _selection(plan.select, prepared.selection)
         self._begun = RunMetadata(
             state="running",
             started_at=datetime.now(UTC),
-            dataset=_dataset(source, dataset),
+            dataset=_dataset(prepared.source, prepared.dataset),
+            selection=self.selection,
             prompt=placed.prompt and placed.prompt.record,
             run_config=_config(plan.run_config),
             variant=plan.variant,
@@ -130,6 +134,14 @@ def _dataset(source: DatasetSource, dataset: Checked) -> DatasetRecord:
         sample_count=dataset.count,
         metadata=source.metadata,
     )
+
+
+def _selection(asked: SelectConfig, selection: Selection) -> SelectionRecord:
+    given = asked.given
+    ids = given.get("ids")
+    if isinstance(ids, list) and len(ids) > _MOST_IDS:
+        given["ids"] = f"{len(ids):,} ids"
+    return SelectionRecord(asked=given, selected=selection.selected, of=selection.of)
 
 
 def _config(config: RunConfig) -> ConfigRecord:

@@ -9,10 +9,17 @@ from lm_eval_so.runner.models import RunResult, Value
 
 
 class Started(Value):
-    """What is known when a run begins; ``directory`` has its ``run_metadata.json``."""
+    """What is known when a run begins.
+
+    Attributes:
+        total: Results that the run asks for.
+        whole: Results of the whole dataset; more than ``total`` where samples are selected.
+        directory: Has its ``run_metadata.json``.
+    """
 
     title: str
     total: int
+    whole: int
     directory: Path
 
 

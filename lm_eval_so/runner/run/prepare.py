@@ -6,8 +6,8 @@ from pathlib import Path
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
 from lm_eval_so.runner.config.schema import RunPlan
-from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import Checked
+from lm_eval_so.runner.dataset.selection import Selection, select
 from lm_eval_so.runner.dataset.source import DatasetSource, locate
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.private import make_private
@@ -23,6 +23,7 @@ class Prepared:
 
     Attributes:
         dataset: What the check of the dataset found.
+        selection: Which of its samples are asked.
         placed: Its identity, and what tells its results from others.
         directory: The run directory; it may not exist yet.
         requests: Makes the requests of samples.
@@ -33,6 +34,7 @@ class Prepared:
     backend: ChatBackend
     source: DatasetSource
     dataset: Checked
+    selection: Selection
     placed: Planned
     directory: Path
     requests: RequestBuilder
@@ -40,7 +42,12 @@ class Prepared:
 
     @property
     def total(self) -> int:
-        """Results that the run has when it is complete."""
+        """Results of the selection when the run is complete."""
+        return self.selection.selected * self.plan.repeats
+
+    @property
+    def whole(self) -> int:
+        """Results of the whole dataset."""
         return self.dataset.count * self.plan.repeats
 
 
@@ -58,14 +65,17 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend = backend or create_backend(plan.run_config)
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     source = locate(plan.dataset)
+    backend.files_in = source.folder
     prompt = planned_prompt(plan)
-    dataset = check(source.reader, None if prompt is None else prompt.prompt.messages)
+    examine = None if prompt is None else prompt.prompt.messages
+    dataset, selection = select(source.reader, plan.select, examine)
     placed = planned(plan, source, backend, prompt, dataset.sha256)
     return Prepared(
         plan=plan,
         backend=backend,
         source=source,
         dataset=dataset,
+        selection=selection,
         placed=placed,
         directory=directory_of(placed),
         requests=_requests(placed, backend),

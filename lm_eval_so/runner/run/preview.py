@@ -9,6 +9,7 @@ from lm_eval_so.runner.backends.base import Outgoing
 from lm_eval_so.runner.dataset.reader import read_checked
 from lm_eval_so.runner.masking.names import is_secret_name
 from lm_eval_so.runner.masking.values import MASK
+from lm_eval_so.runner.request.media import filled_request
 from lm_eval_so.runner.run.prepare import Prepared
 
 
@@ -19,9 +20,12 @@ async def previews(prepared: Prepared, count: int) -> AsyncIterator[str]:
         prepared: The run.
         count: Requests at the most.
     """
-    samples = read_checked(prepared.source.reader, prepared.dataset)
-    for index, sample in enumerate(islice(samples, count)):
+    samples = enumerate(read_checked(prepared.source.reader, prepared.dataset))
+    selected = (each for each in samples if prepared.selection.includes(each[0]))
+    for index, sample in islice(selected, count):
         request = prepared.requests.build(sample, index, 0, prepared.requests.key(sample))
+        if prepared.source.folder is not None:
+            request = await filled_request(request, prepared.source.folder)
         outgoing = await prepared.backend.preview(request)
         yield f"# {sample.id}\n{_text(outgoing, prepared)}"
 

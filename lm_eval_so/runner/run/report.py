@@ -20,7 +20,7 @@ from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import InterruptedRunError
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 from lm_eval_so.runner.store.results import RESULTS, read_results
-from lm_eval_so.runner.store.run_metadata import RunMetadata, State
+from lm_eval_so.runner.store.run_metadata import RunMetadata, SelectionRecord, State
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.summary.verdict import Verdict
 
@@ -37,6 +37,7 @@ class RunReport(Value):
             that was killed stays.
         summary: None when the run was stopped at once.
         verdict: Whether the results may be counted on; None without a summary.
+        selection: Which samples of the dataset were asked.
         fault: Why the run is not complete.
         exit_code: 0 all ok, 1 some samples failed or a gate is exceeded, 2 aborted or the
             budget is spent, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; loaded from a directory, 2 for
@@ -51,6 +52,7 @@ class RunReport(Value):
     metadata_path: Path
     summary: Summary | None
     verdict: Verdict | None = None
+    selection: SelectionRecord
     fault: BaseException | None
     exit_code: int
 
@@ -76,6 +78,7 @@ class RunReport(Value):
             metadata_path=directory / METADATA,
             summary=metadata.summary,
             verdict=metadata.verdict,
+            selection=metadata.selection,
             fault=None if metadata.reason is None else LmEvalError(metadata.reason),
             exit_code=_exit_code(metadata),
         )

@@ -20,7 +20,7 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import Outcome, RunRequest
-from lm_eval_so.runner.run.feed import OwedFeed
+from lm_eval_so.runner.run.feed import OwedFeed, Questions
 from lm_eval_so.runner.run.log import run_log
 from lm_eval_so.runner.run.metadata import MetadataWriter
 from lm_eval_so.runner.run.observer import Observer, Started
@@ -60,7 +60,7 @@ class Run:
         self.directory = RunDirectory(
             prepared.directory,
             prepared.placed.identity,
-            prepared.total,
+            prepared.whole,
             self.redactor,
             prepared.placed.asked,
         )
@@ -87,9 +87,7 @@ class Run:
             self.redactor,
             self.plan.store,
         )
-        self._metadata = MetadataWriter(
-            self.plan, prepared.source, prepared.dataset, prepared.placed
-        )
+        self._metadata = MetadataWriter(prepared)
         self._final = FinalFile(self.directory)
         self._exit = ExitStack()
         self._resumed = self._delivered = 0
@@ -129,6 +127,8 @@ class Run:
         return self._conclude()
 
     async def _send_owed(self) -> None:
+        if self._prepared.selection.note is not None:
+            _LOG.warning(self._prepared.selection.note)
         for observer in self._observers:
             observer.started(self._started(), self._engine.live)
         syncing = asyncio.create_task(self._keep_synced())
@@ -155,8 +155,11 @@ class Run:
     def _new_feed(self) -> OwedFeed:
         prepared = self._prepared
         return OwedFeed(
-            read_checked(prepared.source.reader, prepared.dataset),
-            prepared.requests,
+            Questions(
+                read_checked(prepared.source.reader, prepared.dataset),
+                prepared.requests,
+                prepared.selection,
+            ),
             self.directory.ledger,
             stopping=lambda: bool(self.stop),
             answered_before=self._answered_before,
@@ -211,7 +214,9 @@ class Run:
             self.stop.request(self.directory.refusal)
         if summary is not None and summary.status_counts.get("owed") and not self.stop:
             self.stop.request(LostLinesError(f"{self.directory.results_path} has lost results"))
-        verdict = None if summary is None else judge(summary, self.plan.options)
+        verdict = (
+            None if summary is None else judge(summary, self.plan.options, self._prepared.whole)
+        )
         state, exit_code = self._write_end(summary, verdict)
         return RunReport(
             state=state,
@@ -220,6 +225,7 @@ class Run:
             metadata_path=self.directory.metadata_path,
             summary=summary,
             verdict=verdict,
+            selection=self._metadata.selection,
             fault=self.stop.reason,
             exit_code=exit_code,
         )
@@ -247,7 +253,7 @@ class Run:
     def _summary(self) -> Summary:
         assert self._final.totals is not None  # noqa: S101 - it is in order
         wall_time = self._ended - self._began
-        return self._final.totals.summary(self._prepared.total).model_copy(
+        return self._final.totals.summary(self._prepared.total + self._feed.unasked).model_copy(
             update={
                 "requests": self._engine.live().requests,
                 "resumed": self._resumed,
@@ -280,5 +286,8 @@ class Run:
         config = self.plan.run_config
         title = f"{self._prepared.source.id} · {config.backend} · {config.model}"
         return Started(
-            title=visible(title), total=self._prepared.total, directory=self.directory.path
+            title=visible(title),
+            total=self._prepared.total,
+            whole=self._prepared.whole,
+            directory=self.directory.path,
         )

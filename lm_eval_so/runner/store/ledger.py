@@ -32,6 +32,11 @@ class Ledger:
                 self._lines[question] = line.offset << 1 | line.ok
         self._samples = array("I", [_OWED]) * count  # number of the line's entry, from 1
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no line, of whichever question."""
+        return len(self._lines) == 0
+
     def find(self, index: int, sample_id: str, request_key: str) -> int | None:
         """The offset of the stored answer to this sample; None if the sample is owed."""
         entry = self._lines.find((sample_id, request_key))
@@ -43,6 +48,10 @@ class Ledger:
             return None
         self._lines.change(entry, value - 1)  # taken: not a leftover
         return value >> 1
+
+    def has_line(self, index: int) -> bool:
+        """Whether this sample has a line, after `find` or `add`."""
+        return self._samples[index] != _OWED
 
     def add(self, index: int, line: StoredLine) -> None:
         """Notes a new line."""

@@ -44,6 +44,20 @@ class DatasetRecord(Value):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
+class SelectionRecord(Value):
+    """Which samples of the dataset the last command asked for.
+
+    Attributes:
+        asked: The keys of ``select`` that were set; of many ids only how many.
+        selected: Samples, each counted once whatever the repeats.
+        of: Samples in the dataset.
+    """
+
+    asked: dict[str, Any] = Field(default_factory=dict)
+    selected: int
+    of: int
+
+
 class ConfigRecord(RecordedConfig):
     """The RunConfig without secrets, with its notes."""
 
@@ -117,6 +131,7 @@ class RunMetadata(Value):
     Attributes:
         reason: Why the run is not complete.
         prompt: None if the messages of each sample were sent as they are.
+        selection: None in files of earlier releases, which always asked the whole dataset.
         ended_at: None while the run goes on.
         variant: Sets the run apart from others of the same config.
         repeats: Times that each sample is asked.
@@ -140,6 +155,7 @@ class RunMetadata(Value):
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     dataset: DatasetRecord
+    selection: SelectionRecord | None = None
     prompt: PromptRecord | None = None
     run_config: ConfigRecord
     variant: str | None = None
@@ -159,8 +175,10 @@ class RunMetadata(Value):
 
     @property
     def asked(self) -> int:
-        """Results that the run leaves when it is complete."""
-        return self.dataset.sample_count * self.repeats
+        """Results of the selection when the run is complete."""
+        selection = self.selection
+        samples = self.dataset.sample_count if selection is None else selection.selected
+        return samples * self.repeats
 
     @property
     def trace_prefix(self) -> str | None:

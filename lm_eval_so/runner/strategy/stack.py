@@ -31,6 +31,7 @@ from typing import Any
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.config.schema import AutoConcurrency, RunnerOptions
 from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
+from lm_eval_so.runner.request.media import with_files
 from lm_eval_so.runner.store.spent import SpentFile
 from lm_eval_so.runner.strategy.adaptive.controller import Adaptive
 from lm_eval_so.runner.strategy.base import Strategy, fold
@@ -151,7 +152,7 @@ class Stack:
             Retry(options, stopping=stopping, sleep=self._sleep),
             self.evidence.under_way,
         ]
-        self.settle = as_outcome(fold(backend.send, self.strategies))
+        self.settle = as_outcome(fold(with_files(backend.send, backend.files_in), self.strategies))
 
 
 def _bounds(

@@ -28,13 +28,6 @@ class Verdict(Value):
         return f"{self.outcome}: {'; '.join(self.reasons)}" if self.reasons else self.outcome
 
 
-class Selected(NamedTuple):
-    """How many of the dataset's samples a run was to ask."""
-
-    samples: int
-    of: int
-
-
 class _Finding(NamedTuple):
     """Something wrong with the results: how much of it, and the gate that bounds it."""
 
@@ -49,18 +42,18 @@ class _Finding(NamedTuple):
         return self.bound is not None and self.amount > self.bound
 
 
-def judge(summary: Summary, options: RunnerOptions, selected: Selected | None = None) -> Verdict:
+def judge(summary: Summary, options: RunnerOptions, whole: int) -> Verdict:
     """The verdict on what a run leaves.
 
     Args:
         summary: Of its results.
         options: With ``gate`` and ``max_failures``.
-        selected: None where the whole dataset was to be asked.
+        whole: Samples in the dataset, each counted once for each repeat.
     """
-    findings = [*_findings(summary, options), *_unselected(selected, options)]
+    findings = [*_findings(summary, options), _unselected(summary, options, whole)]
     exceeded = [found for found in findings if found.exceeds]
     reasons = [f"{found.words}, more than {found.gate}={found.bound:g}" for found in exceeded]
-    missing = list(_missing(summary, selected, exceeded))
+    missing = list(_missing(summary, whole, exceeded))
     owed = summary.status_counts.get("owed", 0)
     return Verdict(
         outcome="invalid" if exceeded and not owed else "partial" if missing else "complete",
@@ -72,15 +65,13 @@ def judge(summary: Summary, options: RunnerOptions, selected: Selected | None = 
     )
 
 
-def _missing(
-    summary: Summary, selected: Selected | None, exceeded: list[_Finding]
-) -> Iterator[str]:
+def _missing(summary: Summary, whole: int, exceeded: list[_Finding]) -> Iterator[str]:
     owed = summary.status_counts.get("owed", 0)
     if owed:
         yield f"{owed:,} of {summary.total:,} samples have no outcome"
     told = any(found.gate.endswith("unselected") for found in exceeded)
-    if selected is not None and selected.samples < selected.of and not told:
-        yield f"{selected.samples:,} of {selected.of:,} samples of the dataset were selected"
+    if summary.total < whole and not told:
+        yield f"{summary.total:,} of {whole:,} samples of the dataset were selected"
 
 
 def _findings(summary: Summary, options: RunnerOptions) -> Iterator[_Finding]:
@@ -113,16 +104,15 @@ def _failed(summary: Summary, options: RunnerOptions) -> _Finding:
     return _Finding(failed, words, "runner.max_failures", bound, warned_above=failed)
 
 
-def _unselected(selected: Selected | None, options: RunnerOptions) -> Iterator[_Finding]:
-    if selected is not None and selected.of:
-        left_out = selected.of - selected.samples
-        yield _Finding(
-            left_out / selected.of,
-            f"{_of(left_out, selected.of)} of the dataset were not selected",
-            "runner.gate.unselected",
-            options.gate.unselected,
-            warned_above=1,
-        )
+def _unselected(summary: Summary, options: RunnerOptions, whole: int) -> _Finding:
+    left_out = whole - summary.total
+    return _Finding(
+        left_out / max(whole, 1),
+        f"{_of(left_out, whole)} of the dataset were not selected",
+        "runner.gate.unselected",
+        options.gate.unselected,
+        warned_above=1,
+    )
 
 
 def _changed(summary: Summary) -> str:

@@ -17,7 +17,11 @@ CHOICES = sorted(
     f"{path.parent.name}={path.stem}" for path in CONF.rglob("*.yaml") if path.parent != CONF
 )
 NEEDED = {
-    "dataset=path": ["dataset.path=somewhere"],
+    **{
+        f"dataset={path.stem}": ["dataset.path=somewhere"]
+        for path in (CONF / "dataset").glob("*.yaml")
+        if "path: ???" in path.read_text()
+    },
     "prompt=few_shot": ["prompt.few_shot.path=somewhere"],
     "backend=openai": ["model=m"],
     "backend=custom": ["model=m", "backend.kind=mine"],

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, TypeGuard, Union, get_args, get_ori
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from lm_eval_so.runner.config.overrides import TEXT_KEYS, as_prose, as_typed
@@ -108,3 +110,22 @@ def test_prose_arrives_as_it_was_typed(text: str) -> None:
 )
 def test_what_is_quoted_or_no_prose_is_left_alone(typed: str) -> None:
     assert as_prose(typed) == typed
+
+
+@given(st.text("ab'\"\\[]{}()=,.: <>|", min_size=1, max_size=12))
+def test_an_expression_reaches_the_config_as_it_is_typed(text: str) -> None:
+    override = as_typed(f"select.where=x{text}")
+    assert OverridesParser.create().parse_override(override).value() == f"x{text}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("select.where=\"id == 'a'\"", "id == 'a'"),
+        ("select.where='id == \\'a\\''", "id == 'a'"),
+        ("++select.where='a' in tags or id == 'b'", "'a' in tags or id == 'b'"),
+        ("select.where=null", None),
+    ],
+)
+def test_an_expression_may_have_quotes_for_hydra_too(typed: str, read: str | None) -> None:
+    assert OverridesParser.create().parse_override(as_typed(typed)).value() == read

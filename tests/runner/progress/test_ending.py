@@ -18,6 +18,7 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.progress.ending import explain
 from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.run.signals import InterruptedRunError
+from lm_eval_so.runner.store.run_metadata import SelectionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ def report(fault: BaseException | None, directory: Path) -> RunReport:
         results_path=directory / "run_results.jsonl",
         metadata_path=directory / "run_metadata.json",
         summary=None,
+        selection=SelectionRecord(selected=1, of=1),
         fault=fault,
         exit_code=2,
     )

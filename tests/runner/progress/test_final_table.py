@@ -8,6 +8,7 @@ from rich.console import Console
 
 from lm_eval_so.runner.progress.final_table import one_line, print_report
 from lm_eval_so.runner.run.report import RunReport
+from lm_eval_so.runner.store.run_metadata import SelectionRecord
 from support.results import summed
 
 
@@ -25,13 +26,14 @@ def failed(error_type: str, message: str) -> dict[str, Any]:
     }
 
 
-def report_of(*lines: dict[str, Any]) -> RunReport:
+def report_of(*lines: dict[str, Any], of: int | None = None) -> RunReport:
     return RunReport(
         state="complete",
         run_dir=Path("run"),
         results_path=Path("run/run_results.jsonl"),
         metadata_path=Path("run/run_metadata.json"),
         summary=summed(lines, len(lines)),
+        selection=SelectionRecord(selected=len(lines), of=of or len(lines)),
         fault=None,
         exit_code=1,
     )
@@ -84,3 +86,10 @@ def test_an_error_without_words_has_its_type_alone() -> None:
 def test_one_line_says_what_it_came_to() -> None:
     report = report_of(failed("NotFoundError", "no"))
     assert one_line(report) == "1 error, 0 in 0.0 s; run"
+
+
+def test_a_part_of_the_dataset_is_said_to_be_one() -> None:
+    part = report_of(failed("E", "m"), of=1_000)
+    assert "selected  1 of 1,000 samples" in [line.rstrip() for line in printed(part)]
+    assert one_line(part).startswith("1 error, 1 of 1,000 samples, ")
+    assert "selected" not in " ".join(printed(report_of(failed("E", "m"))))

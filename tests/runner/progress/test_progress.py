@@ -93,7 +93,7 @@ def live(paused: float = 0) -> Live:
     return Live(in_flight=4, requests=9, concurrency=8, rate_limit=None, paused_s=paused)
 
 
-STARTED = Started(title="d · b · m", total=50, directory=Path("run"))
+STARTED = Started(title="d · b · m", total=50, whole=50, directory=Path("run"))
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:

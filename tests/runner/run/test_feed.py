@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lm_eval_so.runner.dataset.selection import Selection
 from lm_eval_so.runner.models import RunConfig, TestSample
 from lm_eval_so.runner.request.build import RequestBuilder
-from lm_eval_so.runner.run.feed import OwedFeed
+from lm_eval_so.runner.run.feed import OwedFeed, Questions
 from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.results import StoredLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 REQUESTS = RequestBuilder(RunConfig(backend="b", model="m"))
 
@@ -21,20 +22,36 @@ def sample(number: int) -> TestSample:
     return TestSample(id=f"s{number}", messages=[{"role": "user", "content": "q"}])
 
 
+def whole(count: int) -> Selection:
+    return Selection(of=count, selected=count)
+
+
+def chosen(count: int, *positions: int) -> Selection:
+    marks = bytes(position in positions for position in range(count))
+    return Selection(of=count, selected=len(positions), chosen=marks)
+
+
 class Scene:
     """A feed of ``count`` samples, some of which have an answer."""
 
-    def __init__(self, count: int, answered: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+    def __init__(
+        self,
+        count: int,
+        answered: Collection[int] = (),
+        failed: Collection[int] = (),
+        selection: Selection | None = None,
+    ) -> None:
         self.read = 0
         self.told: list[int] = []
         self.stopping = False
         stored = [
-            StoredLine(n * 100, f"s{n}", REQUESTS.key(sample(n)), ok=True) for n in sorted(answered)
+            StoredLine(n * 100, f"s{n}", REQUESTS.key(sample(n)), ok=n in answered)
+            for n in sorted({*answered, *failed})
         ]
+        self.ledger = Ledger(stored, count)
         self.feed = OwedFeed(
-            self._samples(count),
-            REQUESTS,
-            Ledger(stored, count),
+            Questions(self._samples(count), REQUESTS, selection or whole(count)),
+            self.ledger,
             stopping=lambda: self.stopping,
             answered_before=self._told,
         )
@@ -109,10 +126,40 @@ def test_a_fault_in_the_dataset_reaches_who_asks() -> None:
 
     async def go() -> None:
         feed = OwedFeed(
-            torn(), REQUESTS, Ledger([], 2), stopping=lambda: False, answered_before=told
+            Questions(torn(), REQUESTS, whole(2)),
+            Ledger([], 2),
+            stopping=lambda: False,
+            answered_before=told,
         )
         assert await feed.next() is not None
         with pytest.raises(OSError, match="gone"):
             await feed.next()
 
     asyncio.run(go())
+
+
+def test_a_sample_that_is_not_selected_is_not_handed_out_and_keeps_its_line() -> None:
+    scene = Scene(9, answered={0, 2, 7}, failed={3, 4}, selection=chosen(9, 1, 2, 4))
+    assert asyncio.run(scene.all()) == ["s1", "s4"]
+    assert scene.told == [200], "only of what is selected"
+    assert scene.feed.pass_over() == 2, "the answers of s0 and s7"
+    assert scene.feed.unasked == 3, "with the failure of s3"
+    assert [place.offset for place in scene.ledger.places()] == [0, 200, 300, 400, 700]
+    assert list(scene.ledger.leftovers()) == []
+
+
+def test_a_run_that_is_stopped_keeps_the_lines_of_what_is_not_selected() -> None:
+    async def go() -> None:
+        scene = Scene(9, answered={2, 7, 8}, selection=chosen(9, 1, 7))
+        assert await scene.feed.has_more()
+        scene.stopping = True
+        assert scene.feed.pass_over() == 3
+        assert [place.offset for place in scene.ledger.places()] == [200, 700, 800]
+
+    asyncio.run(go())
+
+
+def test_a_pilot_in_a_new_directory_reads_no_further_than_its_last_sample() -> None:
+    scene = Scene(10_000, selection=chosen(10_000, 0, 3))
+    assert asyncio.run(scene.all()) == ["s0", "s3"]
+    assert (scene.feed.pass_over(), scene.feed.unasked, scene.read) == (0, 0, 4)

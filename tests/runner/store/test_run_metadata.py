@@ -72,6 +72,7 @@ FULL: dict[str, Any] = {
         "sample_count": 2,
         "metadata": {"id": "colours", "more": [1, None, {"a": 0.5}]},
     },
+    "selection": {"asked": {"limit": 2}, "selected": 2, "of": 2},
     "prompt": {
         "name": "mine",
         "label": "mine",

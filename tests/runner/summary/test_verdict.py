@@ -9,7 +9,7 @@ import pytest
 from lm_eval_so.runner.config.schema import GateOptions, RunnerOptions
 from lm_eval_so.runner.summary.served import Served
 from lm_eval_so.runner.summary.summarise import Summary
-from lm_eval_so.runner.summary.verdict import Selected, Verdict, judge
+from lm_eval_so.runner.summary.verdict import Verdict, judge
 
 EVERY = 1000
 
@@ -30,10 +30,10 @@ def summary(ok: int = EVERY, failed: int = 0, owed: int = 0, **more: Any) -> Sum
     )
 
 
-def verdict(found: Summary, selected: Selected | None = None, **gate: Any) -> Verdict:  # noqa: ANN401 - options
+def verdict(found: Summary, whole: int | None = None, **gate: Any) -> Verdict:  # noqa: ANN401 - options
     most = gate.pop("max_failures", 0)
     options = RunnerOptions(gate=GateOptions(**gate), max_failures=most)
-    return judge(found, options, selected)
+    return judge(found, options, whole or found.total)
 
 
 def test_a_run_without_a_fault_is_complete_and_says_nothing() -> None:
@@ -139,12 +139,12 @@ def test_another_model_in_the_middle_of_a_run_is_told() -> None:
 
 def test_a_selection_is_a_part_and_no_fault_unless_a_gate_bounds_it() -> None:
     found = summary(ok=50)
-    assert verdict(found, Selected(50, 50)).outcome == "complete"
-    pilot = verdict(found, Selected(50, 1000))
+    assert verdict(found, 50).outcome == "complete"
+    pilot = verdict(found, 1000)
     assert pilot == Verdict(
         outcome="partial", reasons=("50 of 1,000 samples of the dataset were selected",)
     )
-    assert verdict(found, Selected(50, 1000), unselected=0.5) == Verdict(
+    assert verdict(found, 1000, unselected=0.5) == Verdict(
         outcome="invalid",
         reasons=(
             (

@@ -1,0 +1,125 @@
+"""What a run is from Python: keywords to a plan."""
+
+from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
+from typing import TypedDict
+
+from lm_eval_so.runner.backends.base import ChatBackend, Send
+from lm_eval_so.runner.config.schema import (
+    DatasetConfig,
+    EngineConfig,
+    PromptConfig,
+    RunnerOptions,
+    RunPlan,
+    SelectConfig,
+    StoreOptions,
+    TrackingConfig,
+)
+from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.host.private import make_private
+from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.run.spool import Given, Samples
+
+DatasetPath = str | PathLike[str]
+Dataset = DatasetPath | DatasetConfig
+_OUTPUT_ROOT = "outputs"
+
+
+class RunKeywords(TypedDict, total=False):
+    """Keywords that all functions here take.
+
+    Attributes:
+        samples: In the place of a dataset: dicts or TestSamples, read by ``for`` or ``async for``;
+            or a DataFrame. They are kept in a file in the output root.
+        dataset_id: Names these samples, and with that the run directory.
+        select: Which samples are asked; all if not given.
+        options: How the run is carried out; the defaults are those of the command line.
+        store: What a result line keeps of an answer.
+        prompt: What is done to the messages of each sample before they are sent.
+        backend: Answers instead of the backend that the config names; an ``async def
+            send(request)`` will do.
+        metadata: ``metadata.json``, where it does not stand beside the samples.
+        variant: Sets the run apart from others of the same config.
+        repeats: Times that each sample is asked; 1 if not given.
+        engine: Kind of the engine that drives the requests; ``sync`` if not given.
+        output_root: Run directories are made in it; ``outputs`` if not given.
+        output_dir: Names the run directory itself.
+        tracking: ``TrackingConfig(kind="mlflow")`` tells MLflow of the run.
+        handle_signals: Ctrl-C, SIGTERM and SIGHUP stop the run as on the command line, and a
+            handler of the program's own is called too. `run` does so unless this is False; the
+            others leave signals alone unless it is True.
+    """
+
+    samples: Samples
+    dataset_id: str
+    select: SelectConfig
+    options: RunnerOptions
+    store: StoreOptions
+    prompt: PromptConfig
+    backend: ChatBackend | Send
+    metadata: DatasetPath
+    variant: str
+    repeats: int
+    engine: str
+    output_root: DatasetPath
+    output_dir: DatasetPath
+    tracking: TrackingConfig
+    handle_signals: bool
+
+
+def source_of(dataset: Dataset | None, how: RunKeywords) -> Dataset | Given:
+    """The dataset's path, or the samples that a file is to be made of.
+
+    Raises:
+        ConfigError: Both are given, or none, or what would name the samples is missing.
+        TypeError: There is no such keyword.
+    """
+    _check_keywords(how)
+    if (dataset is None) == ("samples" not in how):
+        raise ConfigError("give either a dataset (its path) or samples=, and not both")
+    if dataset is not None:
+        if "dataset_id" in how:
+            raise ConfigError("dataset_id names samples=; a dataset has its id in metadata.json")
+        return dataset
+    if not how.get("dataset_id") or "metadata" in how:
+        raise ConfigError(
+            "samples need dataset_id='...', by which the same call finds its results again, and "
+            "take no metadata"
+        )
+    make_private(how.get("options", RunnerOptions()).private)
+    root = how.get("output_root") or how.get("output_dir") or _OUTPUT_ROOT
+    return Given(how["samples"], how["dataset_id"], Path(root))
+
+
+def plan_of(dataset: Dataset, config: RunConfig, how: RunKeywords) -> RunPlan:
+    """The declaration that the keywords stand for."""
+    metadata, output_dir = how.get("metadata"), how.get("output_dir")
+    return RunPlan(
+        dataset=_dataset(dataset, metadata),
+        prompt=how.get("prompt", PromptConfig()),
+        run_config=config,
+        select=how.get("select", SelectConfig()),
+        variant=how.get("variant"),
+        repeats=how.get("repeats", 1),
+        options=how.get("options", RunnerOptions()),
+        store=how.get("store", StoreOptions()),
+        engine=EngineConfig(kind=how.get("engine", "sync")),
+        output_root=Path(how.get("output_root", _OUTPUT_ROOT)),
+        output_dir=None if output_dir is None else Path(output_dir),
+        tracking=how.get("tracking", TrackingConfig()),
+    )
+
+
+def _dataset(dataset: Dataset, metadata: DatasetPath | None) -> DatasetConfig:
+    beside = {} if metadata is None else {"metadata": Path(metadata)}
+    if isinstance(dataset, DatasetConfig):
+        return dataset.model_copy(update=beside)
+    return DatasetConfig(path=Path(dataset), **beside)
+
+
+def _check_keywords(how: RunKeywords) -> None:
+    for name in how.keys() - RunKeywords.__annotations__.keys():
+        near = get_close_matches(name, RunKeywords.__annotations__, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"unexpected keyword argument {name!r}{hint}")
