@@ -78,7 +78,7 @@ class RunReport(Value):
             metadata_path=directory / METADATA,
             summary=metadata.summary,
             verdict=metadata.verdict,
-            selection=metadata.selection,
+            selection=metadata.selection or _everything(metadata),
             fault=None if metadata.reason is None else LmEvalError(metadata.reason),
             exit_code=_exit_code(metadata),
         )
@@ -114,6 +114,12 @@ def ending(
             return "complete", ExitCode.SAMPLES_FAILED if invalid else ExitCode.OK
         case _:
             return "aborted", ExitCode.NOT_CARRIED_OUT
+
+
+def _everything(metadata: RunMetadata) -> SelectionRecord:
+    """What an earlier release asked."""
+    samples = metadata.dataset.sample_count
+    return SelectionRecord(selected=samples, of=samples)
 
 
 def _exit_code(metadata: RunMetadata) -> int:

@@ -60,6 +60,7 @@ class TestLoad:
         (directory,) = WRITTEN.glob(f"outputs/colours/{name}")
         loaded = RunReport.load(directory)
         assert (loaded.state, loaded.exit_code, loaded.verdict) == (state, code, None)
+        assert (loaded.selection.selected, loaded.selection.of) == (4, 4)
 
     def test_of_no_run_is_one_sentence(self, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match=f"there is no run_metadata.json in {tmp_path}"):

@@ -11,6 +11,7 @@ import pytest
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import ChatResponse
 from lm_eval_so.runner.run.report import RunReport
+from lm_eval_so.runner.store.run_metadata import SelectionRecord
 from lm_eval_so.runner.sweep.objective import check_objective, objective_of
 from support.results import result, summed
 
@@ -45,6 +46,7 @@ def report() -> RunReport:
         results_path=Path("run/run_results.jsonl"),
         metadata_path=Path("run/run_metadata.json"),
         summary=summed(lines, 3),
+        selection=SelectionRecord(selected=2, of=2),
         fault=None,
         exit_code=1,
     )
