@@ -12,13 +12,18 @@ from lm_eval_so.runner.store.line import Whole, check_line
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import PromptRecord, RunMetadata
+from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.tracking.base import Status
-from lm_eval_so.tracking.names import flat
+from lm_eval_so.tracking.names import flat, numbers
 
 CONFIG, TABLE = "config.yaml", "results_table.json"
 _STATUS: dict[str, Status] = {"complete": "FINISHED", "partial": "KILLED", "aborted": "FAILED"}
 _ALWAYS = {f"status_counts.{status}": 0 for status in ("ok", "error", "timeout", "owed")}
-_COUNTS = ("status_counts.", "error_counts.")
+_COUNTS = ("status_counts.", "error_counts.", "finish_reasons.", "by_tag.", "models.")
+_NO_COUNT = ".latency_p50_ms"
+_MOST_TAGS, _MOST_MODELS = 30, 10
+_SELDOM = ("reasoning", "tool_calls", "refusal")
+"""Columns of the table that are left out where no result has them."""
 _PREFIX = "lm_eval_so."
 
 
@@ -35,6 +40,7 @@ def config_of(metadata: RunMetadata) -> dict[str, Any]:
         "variant": metadata.variant,
         "repeats": metadata.repeats,
         "runner": metadata.options,
+        "store": metadata.store,
         "engine": {"kind": metadata.engine},
         "metadata": run.metadata,
     }
@@ -86,8 +92,13 @@ def tags_of(metadata: RunMetadata, directory: Path) -> dict[str, Any]:
 
 
 def ended_tags_of(metadata: RunMetadata) -> dict[str, Any]:
-    """How the run ended."""
-    return {f"{_PREFIX}state": metadata.state, f"{_PREFIX}reason": metadata.reason or ""}
+    """How the run ended, and whether its results may be counted on."""
+    tags = {"state": metadata.state, "reason": metadata.reason or ""}
+    if (verdict := metadata.verdict) is not None:
+        tags["verdict"] = verdict.outcome
+        tags["verdict.reasons"] = "; ".join(verdict.reasons)
+        tags["verdict.warnings"] = "; ".join(verdict.warnings)
+    return {f"{_PREFIX}{name}": value for name, value in tags.items()}
 
 
 def status_of(metadata: RunMetadata) -> Status:
@@ -98,7 +109,9 @@ def status_of(metadata: RunMetadata) -> Status:
 def metrics_of(
     metadata: RunMetadata, before: Mapping[str, float] | None = None
 ) -> dict[str, float]:
-    """The summary, flattened: ``latency_ms.p50``, ``status_counts.ok``, ``cost_usd``.
+    """The summary's numbers, flattened: ``latency_ms.p50``, ``status_counts.ok``, ``cost_usd``.
+
+    Of many tags and models, those with the most samples, and those that have metrics already.
 
     Args:
         metadata: Of the run.
@@ -106,10 +119,32 @@ def metrics_of(
     """
     if metadata.summary is None:  # it was stopped at once
         return {}
-    numbers = flat(metadata.summary.model_dump()).items()
-    found = {key: value for key, value in numbers if isinstance(value, int | float)}
-    gone = {key: 0.0 for key in before or {} if key.startswith(_COUNTS)}
-    return {**gone, **_ALWAYS, **found}
+    before = before or {}
+    values, some = _numbers(metadata.summary), _numbers(_shortened(metadata.summary))
+    found = dict(zip(numbers(values), values.items(), strict=True))  # by the names MLflow takes
+    gone = {
+        name: 0.0
+        for name in before.keys() - found.keys()
+        if name.startswith(_COUNTS) and not name.endswith(_NO_COUNT)
+    }
+    kept = {name: n for name, (key, n) in found.items() if key in some or name in before}
+    return {**gone, **_ALWAYS, **kept}
+
+
+def _numbers(summary: Summary) -> dict[str, float]:
+    values = flat(summary.model_dump(exclude={"system_fingerprints"})).items()
+    return {key: value for key, value in values if isinstance(value, int | float)}
+
+
+def _shortened(summary: Summary) -> Summary:
+    tags, models = summary.by_tag, summary.models
+    by_size = sorted(tags, key=lambda tag: (-tags[tag].n, tag))[:_MOST_TAGS]
+    most_used = sorted(models, key=lambda name: (-models[name].answers, name))[:_MOST_MODELS]
+    update = {
+        "by_tag": {tag: tags[tag] for tag in tags if tag in by_size},
+        "models": {name: models[name] for name in models if name in most_used},
+    }
+    return summary.model_copy(update=update)
 
 
 def artifacts_of(directory: Path, limit: float) -> list[Path]:
@@ -122,8 +157,10 @@ def artifacts_of(directory: Path, limit: float) -> list[Path]:
 def results_table(results: Path) -> bytes:
     """The results as a table that MLflow's UI shows row by row (pandas' ``split`` layout)."""
     rows = list(_rows(results))
-    columns = list(rows[0]) if rows else []
-    return orjson.dumps({"columns": columns, "data": [list(row.values()) for row in rows]})
+    never = {name for name in _SELDOM if not any(row[name] for row in rows)}
+    columns = [name for name in rows[0] if name not in never] if rows else []
+    data = [[row[name] for name in columns] for row in rows]
+    return orjson.dumps({"columns": columns, "data": data})
 
 
 def _rows(results: Path) -> Iterator[dict[str, Any]]:
@@ -134,26 +171,31 @@ def _rows(results: Path) -> Iterator[dict[str, Any]]:
             except orjson.JSONDecodeError:
                 continue  # torn by a full disk or a kill
             check_line(result, results)
-            if not (isinstance(result, dict) and result.keys() >= Whole.__required_keys__):
-                continue
-            response, error = result["response"] or {}, result["error"] or {}
-            context, tokens = result["request_context"], response.get("tokens") or {}
-            yield {
-                "sample_id": result["sample_id"],
-                "repeat": result["repeat"],
-                "status": result["status"],
-                "messages": result["request_messages"],
-                "text": response.get("text"),
-                "expected": context["expected"],
-                "error": f"{error['error_type']}: {error['message']}" if error else None,
-                "latency_ms": result["latency_ms"],
-                "input_tokens": tokens.get("input"),
-                "output_tokens": tokens.get("output"),
-                "cost_usd": result.get("cost_usd"),
-                "attempts": result["attempts"],
-                "tags": context["sample_tags"],
-                "trace_id": result["trace_id"],
-            }
+            if isinstance(result, dict) and result.keys() >= Whole.__required_keys__:
+                yield _row(result)
+
+
+def _row(result: dict[str, Any]) -> dict[str, Any]:
+    response, error = result["response"] or {}, result["error"] or {}
+    context, tokens = result["request_context"], response.get("tokens") or {}
+    return {
+        "sample_id": result["sample_id"],
+        "repeat": result["repeat"],
+        "status": result["status"],
+        "messages": result["request_messages"],
+        "text": response.get("text"),
+        **{name: response.get(name) for name in _SELDOM},
+        "finish_reason": response.get("finish_reason"),
+        "expected": context["expected"],
+        "error": f"{error['error_type']}: {error['message']}" if error else None,
+        "latency_ms": result["latency_ms"],
+        "input_tokens": tokens.get("input"),
+        "output_tokens": tokens.get("output"),
+        "cost_usd": result.get("cost_usd"),
+        "attempts": result["attempts"],
+        "tags": context["sample_tags"],
+        "trace_id": result["trace_id"],
+    }
 
 
 def _user() -> str | None:

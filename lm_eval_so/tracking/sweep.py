@@ -21,7 +21,10 @@ _LOG = logging.getLogger(__name__)
 _RECORD, _TABLE = "sweep.json", "sweep.csv"
 _LACK = ("the end of the sweep",)
 _TIMEOUT = 30.0  # seconds
-_ADDED_UP = ("ok", "failed", "owed", "input_tokens", "output_tokens", "cost_usd")
+_ADDED_UP = (
+    *("ok", "failed", "owed", "truncated", "refused", "empty"),
+    *("input_tokens", "output_tokens", "cost_usd"),
+)
 
 
 def parent_run(client: TrackingClient, folder: Path, experiment_id: str) -> str:

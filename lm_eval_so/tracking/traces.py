@@ -8,13 +8,19 @@ from typing import Any
 
 from lm_eval_so.tracking.client import TrackingClient
 from lm_eval_so.tracking.live import Lines
+from lm_eval_so.tracking.names import sanitise_name
+from lm_eval_so.tracking.trace_content import (
+    Result,
+    attributes_of,
+    expectations_of,
+    inputs_of,
+    outputs_of,
+)
 
 TRACE_TAG = "lm_eval_so.trace_id"
-_USAGE = "mlflow.chat.tokenUsage"  # where the UI looks for tokens
 _PAGE = 500  # traces, the most that MLflow lists at once
 _DELETED_AT_ONCE = 100
 _PROBED_EVERY = 20  # traces; MLflow itself only logs a warning when one is lost
-Result = dict[str, Any]
 
 
 class Traces:
@@ -114,21 +120,17 @@ class Traces:
         mlflow.set_tracking_uri(self._client.uri)  # its exporter knows no other way
         client = self._client.raw
         begin, end = (datetime.fromisoformat(result[key]) for key in ("started_at", "completed_at"))
-        config, context, error = result["run_config"], result["request_context"], result["error"]
+        tags = result["request_context"]["sample_tags"]
         root = client.start_trace(
             result["sample_id"],
             span_type="CHAT_MODEL",
-            inputs={
-                "model": config["model"],
-                "messages": result["request_messages"],
-                **config["parameters"],
-            },
-            attributes=_attributes(result),
+            inputs=inputs_of(result),
+            attributes=attributes_of(result),
             tags={
                 TRACE_TAG: result["trace_id"],
                 "lm_eval_so.sample_id": result["sample_id"],
                 "lm_eval_so.status": result["status"],
-                **{f"lm_eval_so.tag.{tag}": "true" for tag in context["sample_tags"]},
+                **{f"lm_eval_so.tag.{tag}": "true" for tag in tags},
             },
             experiment_id=self._experiment_id,
             start_time_ns=_ns(begin),
@@ -136,10 +138,11 @@ class Traces:
         )
         for number, attempt in enumerate(_attempts(result, begin), start=1):
             self._span(root.trace_id, root.span_id, f"attempt {number}", attempt)
+        _expect(root.trace_id, expectations_of(result))
         client.end_trace(
             root.trace_id,
-            outputs=_outputs(result),
-            status="OK" if error is None else "ERROR",
+            outputs=outputs_of(result),
+            status="OK" if result["error"] is None else "ERROR",
             end_time_ns=_ns(end),
         )
 
@@ -166,28 +169,24 @@ def sampling_hash(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
 
 
-def _attributes(result: Result) -> Result:
-    tokens = (result["response"] or {}).get("tokens") or {}
-    usage = {f"{name}_tokens": n for name, n in tokens.items() if n is not None}
-    return {
-        "latency_ms": result["latency_ms"],
-        "expected": result["request_context"]["expected"],
-        "metadata": result["request_context"]["sample_metadata"],
-        "repeat": result["repeat"],
-        "cost_usd": result.get("cost_usd"),
-        **({_USAGE: usage} if usage else {}),
-    }
+def _expect(trace_id: str, expectations: dict[str, Any]) -> None:
+    """Gives expectations to a trace that has not ended, so that both are stored by one call.
 
+    `mlflow.log_expectation` takes a call for each, and a kill before it would leave a trace without
+    them that no later command mends. The ids make a call that is sent twice store them once.
+    """
+    from mlflow.entities import Expectation  # noqa: PLC0415 - seconds, and seldom needed
+    from mlflow.tracing.trace_manager import InMemoryTraceManager  # noqa: PLC0415 - as above
 
-def _outputs(result: Result) -> Result:
-    """The answer in the form of Chat Completions, which the UI shows as a conversation."""
-    response = result["response"]
-    if response is None:
-        return {"error": result["error"]}
-    raw = response["raw"]
-    if isinstance(raw, dict) and "choices" in raw:
-        return raw
-    return {"choices": [{"message": {"role": "assistant", "content": response["text"]}}]}
+    with InMemoryTraceManager.get_instance().get_trace(trace_id) as trace:  # type: ignore[no-untyped-call]
+        if trace is None:  # the environment turns tracing off
+            return
+        for key, value in expectations.items():
+            taken = {assessment.name for assessment in trace.info.assessments}
+            expectation = Expectation(sanitise_name(key, taken), value)
+            digest = hashlib.sha256(f"{trace_id} {key}".encode()).hexdigest()
+            expectation.assessment_id = f"a-{digest[:32]}"
+            trace.info.assessments.append(expectation)
 
 
 def _attempts(result: Result, begin: datetime) -> Iterator[Result]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from mlflow import MlflowClient
 
+from conftest import rows
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.tracking.names import flat
+from support.mlflow_tree import Node, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from support.mlflow_tree import Node
 
 
 def of_dataset(path: Path, *more: str) -> list[str]:
@@ -25,7 +26,7 @@ def numbers_of(directory: Path) -> dict[str, float]:
     metadata = read_metadata(directory)
     assert metadata is not None
     assert metadata.summary is not None
-    summary = flat(metadata.summary.model_dump())
+    summary = flat(metadata.summary.model_dump(exclude={"system_fingerprints"}))
     return {k: v for k, v in summary.items() if isinstance(v, int | float)}
 
 
@@ -50,3 +51,21 @@ def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:
             pass  # the experiment or its run is not there yet
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+def only(uri: str, experiment: str = "numbers") -> Node:
+    (found,) = tree(uri, experiment).values()
+    return found
+
+
+def results_of(node: Node) -> list[dict[str, Any]]:
+    return rows(run_dir(node) / "run_results.jsonl")
+
+
+def traces(uri: str, node: Node) -> dict[str, Any]:
+    found = MlflowClient(uri).search_traces(
+        locations=[node.run.info.experiment_id], run_id=node.run.info.run_id, max_results=500
+    )
+    by_sample = {trace.info.tags["lm_eval_so.sample_id"]: trace for trace in found}
+    assert len(by_sample) == len(found), "two traces of one sample"
+    return by_sample

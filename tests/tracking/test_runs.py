@@ -8,10 +8,9 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -20,12 +19,16 @@ from mlflow import MlflowClient
 from conftest import program, rows
 from lm_eval_so import RunConfig, TrackingConfig, run, run_async
 from lm_eval_so.runner.store.metadata import read_metadata
-from lm_eval_so.tracking.client import TrackingClient
-from lm_eval_so.tracking.live import Lines
-from lm_eval_so.tracking.traces import Traces
-from support.fake_openai import FakeOpenAI, Received, Reply
+from support.fake_openai import FakeOpenAI, Reply
 from support.mlflow_tree import MlflowServer, Node, tree
-from support.tracked import assert_equals_the_summary, of_dataset, run_dir, wait_for
+from support.tracked import (
+    assert_equals_the_summary,
+    of_dataset,
+    only,
+    run_dir,
+    traces,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,11 +38,6 @@ NOWHERE = "http://127.0.0.1:9"
 MINUTE = 60  # seconds; MLflow alone would try for several
 
 SECRET = "sk-very-secret-0123456789"  # noqa: S105 - nobody's
-
-
-def only(uri: str, experiment: str = "numbers") -> Node:
-    (found,) = tree(uri, experiment).values()
-    return found
 
 
 def artifact(uri: str, node: Node, name: str) -> bytes:
@@ -428,138 +426,14 @@ class TestFromPython:
         assert only(database).status == "FINISHED"
 
 
-class TestTraces:
-    @staticmethod
-    def fail_once(received: Received, nth: int) -> Reply:
-        if received.question == "question 1" and nth == 1:
-            return Reply(status=500)
-        return Reply(status=400) if received.question == "question 2" else Reply()
-
-    def test_are_one_per_sample_with_attempts_as_spans(
-        self, command: Command, make_dataset: Callable[..., Path], server: FakeOpenAI, database: str
-    ) -> None:
-        server.behave = self.fail_once
-        arguments = [
-            *of_dataset(make_dataset(4), "backend=openai", "model=m", f"tracking.uri={database}"),
-            *("tracking.traces=true", "runner.backoff_initial=0.01"),
-        ]
-        assert command(*arguments, env=server.env).returncode == 1
-        root = only(database)
-        found = traces(database, root)
-        assert set(found) == {"s0", "s1", "s2", "s3"}
-        for sample_id, trace in found.items():
-            head = trace.data.spans[0]
-            result = next(r for r in results_of(root) if r["sample_id"] == sample_id)
-            assert head.inputs["messages"] == result["request_messages"]
-            assert trace.info.tags["lm_eval_so.trace_id"] == result["trace_id"]
-        assert found["s0"].data.spans[0].outputs["choices"][0]["message"]["content"]
-        assert found["s0"].info.token_usage["total_tokens"] == 10
-        assert [s.status.status_code.value for s in found["s1"].data.spans] == ["OK", "ERROR", "OK"]
-        assert found["s2"].info.state.value == "ERROR"
-        assert found["s2"].data.spans[0].outputs["error"]["error_type"] == "BadRequestError"
-        # The sample that failed is asked again, and its trace takes the place of the old one.
-        server.behave = lambda _received, _nth: Reply()
-        assert command(*arguments, env=server.env).returncode == 0
-        again = traces(database, only(database))
-        assert set(again) == {"s0", "s1", "s2", "s3"}
-        assert again["s2"].info.state.value == "OK"
-        assert again["s0"].info.trace_id == found["s0"].info.trace_id
-
-    def test_are_sampled_and_always_the_same_ones(
-        self, command: Command, make_dataset: Callable[..., Path], database: str
-    ) -> None:
-        arguments = [
-            *of_dataset(make_dataset(40), "backend=simulated", f"tracking.uri={database}"),
-            *("tracking.traces=true", "tracking.trace_share=0.25"),
-        ]
-        assert command(*arguments).returncode == 0
-        found = traces(database, only(database))
-        assert 3 <= len(found) <= 17
-        assert command(*arguments).returncode == 0
-        assert set(traces(database, only(database))) == set(found)
-
-    def test_of_others_are_left_alone(
-        self, command: Command, make_dataset: Callable[..., Path], database: str, tmp_path: Path
-    ) -> None:
-        arguments = [
-            *of_dataset(make_dataset(4), "backend=simulated", f"tracking.uri={database}"),
-            "tracking.traces=true",
-        ]
-        assert command(*arguments).returncode == 0
-        root = only(database).run
-        judge = (
-            "import sys, mlflow; c = mlflow.MlflowClient(); t = c.start_trace('judge',"
-            "experiment_id=sys.argv[1], run_id=sys.argv[2]); c.end_trace(t.trace_id)"
-        )
-        subprocess.run(
-            [sys.executable, "-c", judge, root.info.experiment_id, root.info.run_id],
-            env={
-                **os.environ,
-                "MLFLOW_TRACKING_URI": database,
-                "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
-            },
-            cwd=tmp_path,
-            check=True,
-            timeout=60,
-        )
-        assert command(*arguments).returncode == 0
-        found = MlflowClient(database).search_traces(
-            locations=[root.info.experiment_id], run_id=root.info.run_id
-        )
-        assert len(found) == 5
-
-    @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")  # mlflow's, of its own
-    def test_that_are_missing_are_counted(
-        self, make_dataset: Callable[..., Path], database: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
-        report = run(make_dataset(10), TestFromPython.CONFIG)
-        client = TrackingClient(database)
-        experiment_id = client.experiment("e")
-        run_id = client.create_run(experiment_id, "r", {})
-        lines = Lines(report.results_path)
-        made = Traces(client, experiment_id, run_id, lines, 1.0, resumed=False)
-        made.finish(time.monotonic())
-        assert made.missing() == ["traces (9)"]
-        made.finish(time.monotonic() + 60)
-        assert made.missing() == []
-
-    def test_follow_a_file_that_is_put_in_order_under_them(
-        self, make_dataset: Callable[..., Path], database: str
-    ) -> None:
-        report = run(make_dataset(10), TestFromPython.CONFIG)
-        client = TrackingClient(database)
-        experiment_id = client.experiment("e")
-        run_id = client.create_run(experiment_id, "r", {})
-        made = Traces(client, experiment_id, run_id, Lines(report.results_path), 0.0, resumed=False)
-        made.follow(time.monotonic() + 60)
-        text = report.results_path.read_bytes()
-        report.results_path.write_bytes(b"{" + text + text)
-        made.follow(time.monotonic() + 60)
-        report.results_path.write_bytes(text)
-        made.finish(time.monotonic() + 60)
-        assert made.missing() == []
-
-    def test_for_which_there_is_no_time_are_counted_and_sent_later(
-        self, command: Command, make_dataset: Callable[..., Path], database: str
-    ) -> None:
-        arguments = [
-            *of_dataset(make_dataset(100), "backend=simulated", f"tracking.uri={database}"),
-            *("tracking.traces=true", "backend.options.latency_ms=1"),
-        ]
-        hurried = command(*arguments, "tracking.drain_timeout=0.5")
-        assert hurried.returncode == 0
-        assert hurried.stderr.count("MLflow lacks") == 1
-        done = command(*arguments)
-        assert "MLflow lacks" not in done.stderr
-        assert len(traces(database, only(database))) == 100
-
-
 def test_a_server_takes_a_run_and_its_traces(
     command: Command, make_dataset: Callable[..., Path], mlflow_server: MlflowServer
 ) -> None:
+    data = make_dataset(5, name="over_http")
+    samples = [{**sample, "expected": ["yes"]} for sample in rows(data / "test.jsonl")]
+    (data / "test.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     done = command(
-        *of_dataset(make_dataset(5, name="over_http"), "backend=simulated", "tracking.traces=true"),
+        *of_dataset(data, "backend=simulated", "tracking.traces=true"),
         env={"MLFLOW_TRACKING_URI": mlflow_server.uri},
     )
     assert done.returncode == 0, done.stderr
@@ -567,7 +441,10 @@ def test_a_server_takes_a_run_and_its_traces(
     assert root.status == "FINISHED"
     assert {"run_results.jsonl", "results_table.json"} <= root.artifacts
     assert_equals_the_summary(root, run_dir(root))
-    assert len(traces(mlflow_server.uri, root)) == 5
+    found = traces(mlflow_server.uri, root)
+    assert len(found) == 5
+    for trace in found.values():
+        assert [(one.name, one.value) for one in trace.info.assessments] == [("expected", ["yes"])]
     assert f"{mlflow_server.uri}/#/experiments/" in done.stdout
 
 
@@ -593,16 +470,3 @@ def test_a_wrong_tracking_config_is_one_sentence(
 
 def default_database(make_dataset: Callable[..., Path]) -> str:
     return f"sqlite:///{make_dataset(1, name='unused').parent}/outputs/mlflow.db"
-
-
-def results_of(node: Node) -> list[dict[str, Any]]:
-    return rows(run_dir(node) / "run_results.jsonl")
-
-
-def traces(uri: str, node: Node) -> dict[str, Any]:
-    found = MlflowClient(uri).search_traces(
-        locations=[node.run.info.experiment_id], run_id=node.run.info.run_id, max_results=500
-    )
-    by_sample = {trace.info.tags["lm_eval_so.sample_id"]: trace for trace in found}
-    assert len(by_sample) == len(found), "two traces of one sample"
-    return by_sample

@@ -41,8 +41,8 @@ def test_a_newer_release_is_named(report: RunReport) -> None:
 
 def test_lines_of_a_newer_release_are_no_table(report: RunReport) -> None:
     path = report.results_path
-    path.write_text(path.read_text().replace('"schema_version":1', '"schema_version":2', 1))
-    with pytest.raises(NewerVersionError, match=r"run_results\.jsonl has schema_version 2"):
+    path.write_text(path.read_text().replace('"schema_version":2', '"schema_version":3', 1))
+    with pytest.raises(NewerVersionError, match=r"run_results\.jsonl has schema_version 3"):
         results_table(path)
 
 

@@ -77,7 +77,7 @@ class ChatBackend(ABC):
         else:
             options = with_plain_headers(options)
         return {
-            name: value
+            name: str(value) if isinstance(value, Path) else value
             for name, value in identity_options(options).items()
             if value is not None and name not in self.operational_options
         }

@@ -3,18 +3,29 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pydantic import ConfigDict
 
-from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError
+from lm_eval_so.runner.errors import (
+    BackendUnusableError,
+    BudgetSpentError,
+    LmEvalError,
+    StoreError,
+)
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import RunResult, Value
+from lm_eval_so.runner.run.data_frame import data_frame
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import InterruptedRunError
-from lm_eval_so.runner.store.results import read_results
-from lm_eval_so.runner.store.run_metadata import SelectionRecord, State
+from lm_eval_so.runner.store.metadata import METADATA, read_metadata
+from lm_eval_so.runner.store.results import RESULTS, read_results
+from lm_eval_so.runner.store.run_metadata import RunMetadata, SelectionRecord, State
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.summary.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class RunReport(Value):
@@ -22,13 +33,15 @@ class RunReport(Value):
 
     Attributes:
         state: ``complete``: every sample has an outcome; ``partial``: stopped on request;
-            ``aborted``: it could not go on.
+            ``aborted``: it could not go on; loaded from a directory also ``running``, which a run
+            that was killed stays.
         summary: None when the run was stopped at once.
         verdict: Whether the results may be counted on; None without a summary.
         selection: Which samples of the dataset were asked.
         fault: Why the run is not complete.
         exit_code: 0 all ok, 1 some samples failed or a gate is exceeded, 2 aborted or the
-            budget is spent, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
+            budget is spent, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; loaded from a directory, 2 for
+            every run that is not complete.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -43,9 +56,46 @@ class RunReport(Value):
     fault: BaseException | None
     exit_code: int
 
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """The report of a run that any command or program has left in a directory.
+
+        Args:
+            path: The run directory, or a file in it.
+
+        Raises:
+            NewerVersionError: A newer release wrote it.
+            StoreError: There is no run, or its ``run_metadata.json`` is damaged.
+        """
+        directory = Path(path).parent if Path(path).is_file() else Path(path)
+        metadata = read_metadata(directory)
+        if metadata is None:
+            raise StoreError(f"no run directory: there is no {METADATA} in {directory}")
+        return cls(
+            state=metadata.state,
+            run_dir=directory,
+            results_path=directory / RESULTS,
+            metadata_path=directory / METADATA,
+            summary=metadata.summary,
+            verdict=metadata.verdict,
+            selection=metadata.selection or _everything(metadata),
+            fault=None if metadata.reason is None else LmEvalError(metadata.reason),
+            exit_code=_exit_code(metadata),
+        )
+
     def results(self) -> Iterator[RunResult]:
         """The results, read one at a time."""
         return read_results(self.results_path)
+
+    def to_pandas(self) -> "DataFrame":
+        """The results as a DataFrame: one row per sample and repeat, failed ones included.
+
+        Samples without an outcome have no row: a share of the dataset is one of ``summary.total``.
+
+        Raises:
+            LmEvalError: pandas is not installed, or the results cannot be read.
+        """
+        return data_frame(self.results())
 
 
 def ending(
@@ -64,6 +114,20 @@ def ending(
             return "complete", ExitCode.SAMPLES_FAILED if invalid else ExitCode.OK
         case _:
             return "aborted", ExitCode.NOT_CARRIED_OUT
+
+
+def _everything(metadata: RunMetadata) -> SelectionRecord:
+    """What an earlier release asked."""
+    samples = metadata.dataset.sample_count
+    return SelectionRecord(selected=samples, of=samples)
+
+
+def _exit_code(metadata: RunMetadata) -> int:
+    if metadata.state != "complete" or metadata.summary is None:
+        return ExitCode.NOT_CARRIED_OUT
+    if metadata.verdict is None:  # an earlier release wrote it
+        return ExitCode.SAMPLES_FAILED if metadata.summary.failed else ExitCode.OK
+    return ending(metadata.summary, None, metadata.verdict)[1]
 
 
 def public_fault(fault: BaseException, redactor: Redactor) -> BaseException:

@@ -23,17 +23,26 @@ class Row(Value):
         settings: What distinguishes the cell from the others.
         state: State of the run; ``owed`` before it began; ``damaged`` or ``newer`` where its
             files cannot be read, and ``error`` says why.
+        verdict: Whether its results may be counted on: ``complete``, ``partial``, ``invalid``;
+            None also for a run of an earlier release.
         failed: Samples that ended with an error.
         owed: Samples without an outcome.
+        truncated: Samples whose answer was cut off; None for an earlier release, as the next two.
+        refused: Samples that were refused an answer.
+        empty: Samples whose answer says nothing.
         results_per_s: Of the last command; None if it sent nothing.
         objective: The number that the config's ``objective`` names.
     """
 
     settings: Settings
     state: str
+    verdict: str | None = None
     ok: int | None = None
     failed: int | None = None
     owed: int | None = None
+    truncated: int | None = None
+    refused: int | None = None
+    empty: int | None = None
     latency_p50_ms: float | None = None
     latency_p99_ms: float | None = None
     input_tokens: int | None = None
@@ -49,6 +58,11 @@ class Row(Value):
     def label(self) -> str:
         """The settings in one line."""
         return " ".join(f"{key}={value}" for key, value in self.settings.items() if value != "")
+
+    @property
+    def shown_state(self) -> str:
+        """The state; of a complete run whose results are not to be counted on, its verdict."""
+        return self.verdict or self.state if self.state == "complete" else self.state
 
 
 def read_row(directory: Path | None, settings: Settings) -> Row:
@@ -74,7 +88,8 @@ def unreadable_row(directory: Path | None, settings: Settings, error: StoreError
 def _numbers(directory: Path, metadata: RunMetadata) -> dict[str, Any]:
     if metadata.summary is None:
         return _counted(directory, metadata)
-    return _summed_up(metadata.summary)
+    verdict = metadata.verdict and metadata.verdict.outcome
+    return {**_summed_up(metadata.summary), **_kinds(metadata.summary), "verdict": verdict}
 
 
 def _counted(directory: Path, metadata: RunMetadata) -> dict[str, Any]:
@@ -100,6 +115,12 @@ def _summed_up(summary: Summary) -> dict[str, Any]:
         "cost_usd": summary.cost_usd,
         "results_per_s": summary.results_per_s if summary.requests else None,
     }
+
+
+def _kinds(summary: Summary) -> dict[str, int]:
+    """Unknown where the file does not tell: an earlier release did not count them."""
+    names = ("truncated", "refused", "empty")
+    return {name: getattr(summary, name) for name in names if name in summary.model_fields_set}
 
 
 def settings_of(runs: Iterable[RunMetadata]) -> list[Settings]:

@@ -27,8 +27,9 @@ def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
     """Lines of ``side_by_side.jsonl``, in the order of the first cell. Takes 16 bytes per result.
 
     Each has ``sample_id``, ``repeat``, ``request_messages``, ``expected`` and ``cells``: by label,
-    ``status``, ``text``, ``error``, ``latency_ms``, ``tokens`` and ``cost_usd``; null where the
-    cell has no result. ``messages`` is what the cell was asked, where a prompt made it differ from
+    ``status``, ``text``, ``finish_reason``, ``error``, ``latency_ms``, ``tokens`` and ``cost_usd``,
+    and ``reasoning`` and ``tool_calls`` where there are any; null where the cell has no result.
+    ``messages`` is what the cell was asked, where a prompt made it differ from
     ``request_messages``, which are those of a cell without a prompt if there is one.
 
     Args:
@@ -118,10 +119,13 @@ def _line(first: dict[str, Any], cells: dict[str, dict[str, Any] | None]) -> byt
 
 def _answer(result: dict[str, Any], messages: list[Any]) -> dict[str, Any]:
     response, own = result["response"], result["request_messages"]
+    answer = response or {}
     return {
         **({} if own == messages else {"messages": own}),
         "status": result["status"],
         "text": response and response["text"],
+        "finish_reason": answer.get("finish_reason"),
+        **{name: answer[name] for name in ("reasoning", "tool_calls") if answer.get(name)},
         "error": result["error"] and result["error"]["error_type"],
         "latency_ms": result["latency_ms"],
         "tokens": response and response["tokens"],

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -16,6 +17,9 @@ _NUMBERS = [
     "ok",
     "failed",
     "owed",
+    "truncated",
+    "refused",
+    "empty",
     "latency_p50_ms",
     "latency_p99_ms",
     "input_tokens",
@@ -25,6 +29,13 @@ _NUMBERS = [
 ]
 _UNBOUNDED = 10_000
 _WIDTH = 200  # characters, if the table is not printed on a terminal
+
+
+class _Optional(NamedTuple):
+    """Columns that are shown only where some row has something for them."""
+
+    cut: bool
+    objective: bool
 
 
 def console_for(*, stderr: bool = False) -> Console:
@@ -40,18 +51,18 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     """
     root = _root(rows)
     places = [_place(row, root) for row in rows]
-    objective = _has_objective(rows)
-    table = _table(rows)
+    optional = _optional(rows)
+    table = _table(rows, optional)
     table.add_column(f"in {root}" if root else "directory", no_wrap=True)
     for row, place in zip(rows, places, strict=True):
-        table.add_row(*_cells(row, objective=objective), place)
+        table.add_row(*_cells(row, optional), place)
     unbounded = console.options.update(max_width=_UNBOUNDED)
     if Measurement.get(console, unbounded, table).maximum <= console.width:
         console.print(table, markup=False, highlight=False)
     else:
-        table = _table(rows)
+        table = _table(rows, optional)
         for row in rows:
-            table.add_row(*_cells(row, objective=objective))
+            table.add_row(*_cells(row, optional))
         console.print(table, markup=False, highlight=False)
         for row in rows:
             console.print(f"{row.label}: {row.directory or '-'}", soft_wrap=True, markup=False)
@@ -61,15 +72,16 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
             console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[Row], optional: _Optional) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in rows[0].settings if rows else []:
         table.add_column(name, overflow="fold")
     table.add_column("state", no_wrap=True)
-    for name in ("ok", "failed", "owed", "p50", "p99", "tokens in", "out", "USD", "per s"):
+    cut = ("cut",) if optional.cut else ()
+    objective = ("objective",) if optional.objective else ()
+    names = ("p50", "p99", "tokens in", "out", "USD", "per s")
+    for name in ("ok", "failed", "owed", *cut, *names, *objective):
         table.add_column(name, justify="right", no_wrap=True)
-    if _has_objective(rows):
-        table.add_column("objective", justify="right", no_wrap=True)
     return table
 
 
@@ -78,23 +90,27 @@ def csv_text(rows: Sequence[Row]) -> str:
     settings = list(rows[0].settings) if rows else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    more = (*_NUMBERS, "exit_code", "error", "directory", "objective")
-    writer.writerow([*settings, "state", *more])
+    more = ("state", *_NUMBERS, "exit_code", "error", "directory", "objective", "verdict")
+    writer.writerow([*settings, *more])
     for row in rows:
-        numbers = [getattr(row, name) for name in more]
-        writer.writerow([*row.settings.values(), row.state, *numbers])
+        values = [getattr(row, name) for name in more]
+        writer.writerow([*row.settings.values(), *values])
     return text.getvalue()
 
 
-def _has_objective(rows: Sequence[Row]) -> bool:
-    return any(row.objective is not None for row in rows)
+def _optional(rows: Sequence[Row]) -> _Optional:
+    return _Optional(
+        cut=any(row.truncated for row in rows),
+        objective=any(row.objective is not None for row in rows),
+    )
 
 
-def _cells(row: Row, *, objective: bool) -> list[str]:
+def _cells(row: Row, optional: _Optional) -> list[str]:
     return [
         *map(str, row.settings.values()),
-        row.state,
+        row.shown_state,
         *(_count(n) for n in (row.ok, row.failed, row.owed)),
+        *([_count(row.truncated)] if optional.cut else []),
         *(
             "-" if ms is None else milliseconds(ms)
             for ms in (row.latency_p50_ms, row.latency_p99_ms)
@@ -102,7 +118,7 @@ def _cells(row: Row, *, objective: bool) -> list[str]:
         *(_count(n) for n in (row.input_tokens, row.output_tokens)),
         "-" if row.cost_usd is None else f"{row.cost_usd:,.4g}",
         "-" if row.results_per_s is None else number(row.results_per_s),
-        *(["-" if row.objective is None else f"{row.objective:,.6g}"] if objective else []),
+        *([_objective(row)] if optional.objective else []),
     ]
 
 
@@ -110,6 +126,10 @@ def _place(row: Row, root: Path | None) -> str:
     if row.directory is None:
         return "-"
     return str(row.directory.relative_to(root) if root else row.directory)
+
+
+def _objective(row: Row) -> str:
+    return "-" if row.objective is None else f"{row.objective:,.6g}"
 
 
 def _count(value: int | None) -> str:

@@ -242,6 +242,13 @@ def test_answers_come_from_a_file(tmp_path: Path) -> None:
     assert not raised.value.retryable
 
 
+def test_the_file_of_answers_is_part_of_the_identity(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.touch()
+    identity = Bench(answer="file", answers_path=str(path)).backend.identity_options
+    assert orjson.loads(orjson.dumps(identity))["answers_path"] == str(path)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

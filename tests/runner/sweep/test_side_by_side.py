@@ -105,3 +105,26 @@ def test_failures_stand_beside_answers(cell: Callable[..., Path], tmp_path: Path
     assert main([str(directory)]) == 0
     (answer,) = rows(tmp_path / "side_by_side.jsonl")[1]["cells"].values()
     assert (answer["status"], answer["text"], answer["error"]) == ("error", None, "BadRequestError")
+
+
+def test_answers_have_reasons_and_what_there_is_beside_the_text(
+    cell: Callable[..., Path], tmp_path: Path
+) -> None:
+    directory = cell("one")
+    results = directory / "run_results.jsonl"
+    lines = rows(results)
+    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    lines[0]["response"].update(finish_reason="tool_calls", reasoning="hm", tool_calls=calls)
+    lines[2].update(status="error", response=None, error=None)
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main([str(directory)]) == 0
+    first, second, third = (
+        answer
+        for line in rows(tmp_path / "side_by_side.jsonl")
+        for answer in line["cells"].values()
+    )
+    assert (first["finish_reason"], first["reasoning"]) == ("tool_calls", "hm")
+    assert first["tool_calls"] == calls
+    assert second["finish_reason"] == "stop"
+    assert second.keys().isdisjoint({"reasoning", "tool_calls"})
+    assert third["finish_reason"] is None

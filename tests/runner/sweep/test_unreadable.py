@@ -134,11 +134,11 @@ def test_lines_of_a_newer_release_are_not_counted(cell: Callable[..., Path]) -> 
     directory = cell("one")
     changed(directory, summary=None, state="running")
     results = directory / "run_results.jsonl"
-    results.write_text(results.read_text().replace('"schema_version":1', '"schema_version":2'))
+    results.write_text(results.read_text().replace('"schema_version":2', '"schema_version":3'))
     row = read_row(directory, {})
     assert (row.state, row.ok) == ("newer", None)
     assert row.error is not None
-    assert f"{results} has schema_version 2" in row.error
+    assert f"{results} has schema_version 3" in row.error
 
 
 @pytest.mark.parametrize("line", ["3", "[]", "{}", '{"sample_id": "s0"}', "torn"])
