@@ -197,7 +197,7 @@ def test_the_tab_key_completes_in_bash(checkout: Path, environment: dict[str, st
     assert done.stdout.split() == ["backend=openai"], done.stderr
 
 
-@pytest.mark.parametrize("program", blocks("python"), ids=["run", "pipeline", "backend"])
+@pytest.mark.parametrize("program", blocks("python"), ids=["run", "score", "pipeline", "backend"])
 def test_each_program_works_as_it_stands(program: str, checkout: Path, server: FakeOpenAI) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program],
