@@ -25,12 +25,16 @@ class WithFiles:
         reader: Reads the samples.
         folder: Where their paths begin; None if the dataset is not in a folder.
         allow_outside: Whether files may be outside the folder.
+
+    Attributes:
+        found_any: Whether a sample that was read names a file.
     """
 
     def __init__(self, reader: Reader, folder: Path | None, *, allow_outside: bool) -> None:
         self._reader = reader
         self._folder = folder
         self._allow_outside = allow_outside
+        self.found_any = False
 
     @property
     def name(self) -> str:
@@ -56,6 +60,7 @@ class WithFiles:
         messages = sample.get("messages")
         if not isinstance(messages, list) or not any(file_references(messages)):
             return record
+        self.found_any = True
         messages = deepcopy(messages)
         try:
             for reference in file_references(messages):

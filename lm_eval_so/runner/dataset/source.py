@@ -43,6 +43,12 @@ class DatasetSource:
     folder: Path | None = None
 
     @property
+    def files_in(self) -> Path | None:
+        """The ``folder``, if a sample that was read names a file; else None."""
+        named = isinstance(self.reader, WithFiles) and self.reader.found_any
+        return self.folder if named else None
+
+    @property
     def location(self) -> str:
         """The absolute path of the samples, with all links resolved; on a hub, what names them."""
         return self.on_hub or os.path.realpath(self.path)

@@ -65,10 +65,10 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend = backend or create_backend(plan.run_config)
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     source = locate(plan.dataset)
-    backend.files_in = source.folder
     prompt = planned_prompt(plan)
     examine = None if prompt is None else prompt.prompt.messages
     dataset, selection = select(source.reader, plan.select, examine)
+    backend.files_in = source.files_in
     placed = planned(plan, source, backend, prompt, dataset.sha256)
     return Prepared(
         plan=plan,

@@ -24,8 +24,8 @@ async def previews(prepared: Prepared, count: int) -> AsyncIterator[str]:
     selected = (each for each in samples if prepared.selection.includes(each[0]))
     for index, sample in islice(selected, count):
         request = prepared.requests.build(sample, index, 0, prepared.requests.key(sample))
-        if prepared.source.folder is not None:
-            request = await filled_request(request, prepared.source.folder)
+        if prepared.source.files_in is not None:
+            request = await filled_request(request, prepared.source.files_in)
         outgoing = await prepared.backend.preview(request)
         yield f"# {sample.id}\n{_text(outgoing, prepared)}"
 

@@ -26,8 +26,7 @@ class Agreement:
 
     def __init__(self) -> None:
         self._sample: str | None = None
-        self._answers: set[int] = set()
-        self._answered = 0
+        self._answers: list[Mapping[str, Any]] = []  # to the sample
         self._samples = self._all_equal = self._distinct = 0
 
     def add(self, result: Mapping[str, Any]) -> None:
@@ -36,8 +35,7 @@ class Agreement:
             self._close()
             self._sample = result["sample_id"]
         if result["response"] is not None:
-            self._answered += 1
-            self._answers.add(hash(_said(result["response"])))
+            self._answers.append(result["response"])
 
     def merge(self, other: "Agreement") -> None:
         """Counts all that the other has counted; no sample is in both."""
@@ -59,13 +57,12 @@ class Agreement:
         )
 
     def _close(self) -> None:
-        if self._answered > 1:
+        if len(self._answers) > 1:
+            distinct = len(set(map(_said, self._answers)))
             self._samples += 1
-            self._all_equal += len(self._answers) == 1
-            self._distinct += len(self._answers)
-        self._sample = None
-        self._answers.clear()
-        self._answered = 0
+            self._all_equal += distinct == 1
+            self._distinct += distinct
+        self._sample, self._answers = None, []
 
 
 def _said(response: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from lm_eval_so.runner.backends.openai.thoughts import split_thoughts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_REASONING = ("reasoning_content", "reasoning")  # DeepSeek, vLLM; OpenRouter, newer vLLM
 _THOUGHTS = ("thinking", "reasoning")  # types of content parts
 
 
@@ -23,7 +22,8 @@ def answer_of(choice: Mapping[str, Any], *, think_tags: bool = False) -> dict[st
     """
     message, finish = choice["message"], finish_reason_of(choice)
     content, refusal = message.get("content"), message.get("refusal")
-    reasoning = next((told for name in _REASONING if (told := message.get(name))), None)
+    # DeepSeek, vLLM; OpenRouter, newer vLLM
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
     if not isinstance(content, str | None):
         reasoning = reasoning or _thoughts_of(content)
         content = _text_of(content)

@@ -47,12 +47,12 @@ def token_usage(usage: object) -> TokenUsage | None:
 
 def _first(usage: Mapping[str, Any], places: tuple[tuple[str, ...], ...]) -> int | None:
     """The first of these that is told."""
-    for *outer, name in places:
-        part: Any = usage.get(outer[0]) if outer else usage
-        if isinstance(part, dict) and name in part:
-            count = whole_number(part[name])
-            if count is not None:
-                return count
+    for place in places:
+        found: Any = usage
+        for name in place:
+            found = found.get(name) if isinstance(found, dict) else None
+        if found is not None and (count := whole_number(found)) is not None:
+            return count
     return None
 
 
