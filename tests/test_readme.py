@@ -54,7 +54,7 @@ def commands(page: str) -> list[str]:
 
 
 COMMANDS = commands(README)
-EXAMPLE = '{"id": "e1", "messages": [{"role": "user", "content": "Hi"}], "expected": "Hello"}\n'
+EXAMPLE = '{"id": "e1", "messages": [{"role": "user", "content": "Hi 1"}], "expected": "Hello"}\n'
 FILES = {  # that a user has
     "questions.csv": "question,answer\nCan I return it?,Yes.\nWhere?,Here.\nWho?,Us.\n",
     "reviews.csv": "context,text\nfilm,It was good.\n",
@@ -62,7 +62,7 @@ FILES = {  # that a user has
     "prompts/polite.md": "Be polite.",
     "my-conf/prompt/terse.yaml": "system: Be terse.",
     "my-conf/prompt/polite.yaml": "system: Be polite.",
-    "my/examples/test.jsonl": EXAMPLE,
+    "my/examples/test.jsonl": "".join(EXAMPLE.replace("1", str(n)) for n in range(4)),
 }
 NOT_HERE = {"make check", "make test"}  # this test is a part of them
 SLURM = "submitit_slurm"

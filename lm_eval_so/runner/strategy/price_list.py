@@ -25,22 +25,35 @@ _CONTEXTS = {"batch": {"processing": "batch"}}
 _MINUTE = 60.0  # seconds
 
 
-def listed_rates(model: str, address: str) -> Callable[[float, str | None], Rates] | None:
-    """The rates of a model, by input tokens and tier; None where the list does not have it."""
+def listed_rates(
+    model: str, address: str, *, clock: Callable[[], float] = time.monotonic
+) -> Callable[[float, str | None], Rates] | None:
+    """The rates of a model, by input tokens and tier; None where the list does not have it.
+
+    Args:
+        model: As the provider names it.
+        address: Of the provider's API.
+        clock: Seconds; prices that change with the time of day are asked for every minute.
+    """
     for provider in (address, None):
         calculate = partial(calc_price, model_ref=model, provider_api_url=provider)
         try:
             found = calculate(Usage(input_tokens=_MILLION, output_tokens=_MILLION))
         except (LookupError, ValueError):  # not listed; or its price is not one of tokens
             continue
-        return _ListedRates(model, calculate, found)
+        return _ListedRates(model, calculate, found, clock)
     return None
 
 
 class _ListedRates:
     def __init__(
-        self, model: str, calculate: Callable[..., PriceCalculation], found: PriceCalculation
+        self,
+        model: str,
+        calculate: Callable[..., PriceCalculation],
+        found: PriceCalculation,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._model = model
         self._calculate = calculate
         self._by_time = isinstance(found.model.prices, list)
@@ -51,12 +64,12 @@ class _ListedRates:
         self._thresholds = _thresholds(found)
         self._known: dict[tuple[str | None, int], Rates] = {}
         self._unknown_tiers: set[str] = set()
-        self._asked_at = time.monotonic()
+        self._asked_at = clock()
 
     def __call__(self, input_tokens: float, tier: str | None) -> Rates:
-        if self._by_time and time.monotonic() - self._asked_at > _MINUTE:
+        if self._by_time and self._clock() - self._asked_at > _MINUTE:
             self._known.clear()
-            self._asked_at = time.monotonic()
+            self._asked_at = self._clock()
         # A threshold itself has still the rates below it.
         key = tier, bisect_left(self._thresholds, input_tokens)
         if key not in self._known:
