@@ -73,6 +73,8 @@ _TEXT_OPTIONS = frozenset(
         "model_path",
         "text",
         "answers_path",
+        "callable",
+        "cwd",
     }
 )
 """The same in ``backend.options``, for the backends of this package."""
