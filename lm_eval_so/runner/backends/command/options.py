@@ -55,7 +55,7 @@ class CommandOptions(Config):
     paths: Paths = Field(default={})
     pattern: str | None = None
     stderr_pattern: str | None = None
-    env: dict[str, SecretStr | str | None] = Field(default={"HOME": None, "LANG": None})
+    env: dict[str, str | SecretStr | None] = Field(default={"HOME": None, "LANG": None})
     cwd: UserPath | None = None
     persistent: Literal["jsonl"] | None = None
     retry_exit_codes: list[ExitCode] = Field(default=[75])

@@ -52,17 +52,16 @@ class Processes:
     async def _take(self) -> Child:
         while self._free:
             child = self._free.pop()
-            if not child.ended:
+            if not (child.ended or child.output):  # what it said unasked answers nothing
                 return child
             await child.end()
         return await Child.start(self._what, self._longest)
 
     async def _line(self, child: Child, question: bytes) -> bytes:
-        await child.write(question)
-        try:
-            line = await child.read_line()
-        except ValueError as error:
-            raise too_long(self._longest) from error
+        child.write(question)
+        line = await child.line()
+        if child.too_long or len(line) > self._longest:
+            raise too_long(self._longest)
         if not line.endswith(b"\n"):
             code = await child.exit_code()
             raise failed(code, child.stderr, self._options.retry_exit_codes)

@@ -1,4 +1,4 @@
-"""A process with a group of its own, bounded in time and output, and gone when it is let go."""
+"""A process with a group of its own, bounded in its output, and gone when it is let go."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from subprocess import PIPE
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from lm_eval_so.runner.errors import TransientError
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
+    from collections.abc import Callable
     from pathlib import Path
 
-_CHUNK = 1 << 16  # bytes
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
 _TAIL = 8_000  # bytes of stderr that are kept: the end of it
 _PATIENCE = 3.0  # seconds for the system to end what it was told to kill
-GRACE = 1.0
-"""Seconds for a program to end by itself, and for its pipes to close after its end."""
+_GRACE = 1.0  # seconds for a program to end by itself, and for its pipes to close after its end
 
 
 class Start(NamedTuple):
@@ -36,55 +34,46 @@ class Start(NamedTuple):
     cwd: Path | None
 
 
-class Child:
-    """A process that was started; to be used with ``async with``, or ended with `end`.
+class Child(asyncio.SubprocessProtocol):
+    """A process that was started with `start`; to be used with ``async with``, or ended with `end`.
 
     It leads a session, and so a process group, of its own: Ctrl-C in a terminal does not reach it,
     and what it has started ends with it.
 
     Args:
-        process: Started in a session of its own, with three pipes.
+        longest: Bytes of stdout that nobody has taken yet; beyond, the process is killed.
 
     Attributes:
-        output: What `read` has read.
+        output: What came on stdout, and was not taken yet.
+        ended: Whether the process is gone.
     """
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        assert process.stdin is not None  # noqa: S101 - `start` asked for the pipes
-        assert process.stdout is not None  # noqa: S101 - as above
-        assert process.stderr is not None  # noqa: S101 - as above
-        self._stdin, self._stdout = process.stdin, process.stdout
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
         self._tail = bytearray()
-        self._drained = asyncio.create_task(self._drain(process.stderr))
-        self._exited = asyncio.create_task(self._watch())
+        self._open = {_STDOUT, _STDERR}
+        self._news = asyncio.Event()
         self.output = bytearray()
+        self.ended = False
 
     @classmethod
-    async def start(cls, what: Start, longest_line: int = _CHUNK) -> Self:
+    async def start(cls, what: Start, longest: int) -> Self:
         """Starts a process.
-
-        Args:
-            what: To be started.
-            longest_line: Bytes that `read_line` takes.
 
         Raises:
             TransientError: The system has no room for another process, or no such program any more.
         """
         try:
-            process = await asyncio.create_subprocess_exec(
+            _, child = await asyncio.get_running_loop().subprocess_exec(
+                lambda: cls(longest),
                 *what.arguments,
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=PIPE,
                 env=what.env,
                 cwd=what.cwd,
                 start_new_session=True,
-                limit=longest_line,
             )
         except OSError as error:
             raise TransientError(f"the command cannot be started: {error}") from error
-        return cls(process)
+        return child
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,79 +82,103 @@ class Child:
         await self.end()
 
     @property
-    def ended(self) -> bool:
-        """Whether the process is gone."""
-        return self._exited.done()
+    def too_long(self) -> bool:
+        """Whether it was killed for the length of its output."""
+        return len(self.output) > self._longest
 
     @property
     def stderr(self) -> str:
         """The end of what it has said on stderr."""
         return self._tail.decode(errors="replace").strip()
 
-    async def feed(self, data: bytes) -> None:
-        """Writes all there is to stdin, as far as it is read."""
-        await self.write(data)
-        self._stdin.close()
+    def write(self, data: bytes) -> None:
+        """Writes to stdin; what it does not read is lost."""
+        stdin = self._transport.get_pipe_transport(_STDIN)
+        if stdin is not None and not stdin.is_closing():
+            cast("asyncio.WriteTransport", stdin).write(data)
 
-    async def write(self, data: bytes) -> None:
-        """Writes to stdin, as far as it is read."""
-        with suppress(ConnectionError):
-            self._stdin.write(data)
-            await self._stdin.drain()
+    def close_stdin(self) -> None:
+        """Says that nothing more comes."""
+        stdin = self._transport.get_pipe_transport(_STDIN)
+        if stdin is not None:
+            stdin.close()  # after what was written
 
-    async def read(self, longest: int) -> None:
-        """Reads stdout into `output`; kills the process beyond so many bytes."""
-        while chunk := await self._stdout.read(_CHUNK):
-            self.output += chunk
-            if len(self.output) > longest:
-                self._kill_group()
-                return
+    async def line(self) -> bytes:
+        """Takes a line of stdout; what is there where it ends without one."""
+        searched = 0
 
-    async def read_line(self) -> bytes:
-        """A line of stdout; what is there where it ends without one.
+        def is_whole() -> bool:
+            nonlocal searched
+            found = self.output.find(b"\n", searched) >= 0
+            searched = searched if found else len(self.output)
+            return found
 
-        Raises:
-            ValueError: It is longer than `start` was told.
-        """
-        return await self._stdout.readline()
+        await self._until(lambda: is_whole() or self.ended or _STDOUT not in self._open)
+        await self._within(_GRACE, lambda: is_whole() or _STDOUT not in self._open)
+        end = self.output.find(b"\n") + 1 or len(self.output)
+        taken = bytes(self.output[:end])
+        del self.output[:end]
+        return taken
 
     async def exit_code(self) -> int:
-        """Waits for its end; negative for a signal."""
-        code = await asyncio.shield(self._exited)
-        # What left the group may hold the pipe, and says nothing that belongs to the answer.
-        await asyncio.wait({self._drained}, timeout=GRACE)
-        return code
+        """Waits for its end and the rest of its output; negative for a signal."""
+        await self._until(lambda: self.ended)
+        # What has left the group may hold the pipes; it says nothing that belongs to the answer.
+        await self._within(_GRACE, lambda: not self._open)
+        return self._transport.get_returncode() or 0
 
     async def retire(self) -> None:
-        """Lets it go by itself: nothing more comes on stdin."""
-        self._stdin.close()
-        await asyncio.wait({self._exited}, timeout=GRACE)
+        """Lets it go by itself, since nothing more comes on stdin; then `end`."""
+        self.close_stdin()
+        await self._within(_GRACE, lambda: self.ended)
         await self.end()
 
     async def end(self) -> None:
-        """Kills the group, and waits until the process is gone and its pipes are closed."""
+        """Kills the group, and waits until the process is gone."""
         if not self.ended:
             self._kill_group()
-        self._stdin.close()
-        await asyncio.wait({self._exited}, timeout=_PATIENCE)
-        self._exited.cancel()
-        self._drained.cancel()
-        await asyncio.wait({self._exited, self._drained})
-        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+            await self._within(_PATIENCE, lambda: self.ended)
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See SubprocessProtocol."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """See SubprocessProtocol."""
+        if fd == _STDERR:
+            self._tail += data
+            del self._tail[:-_TAIL]
+        elif not self.too_long:
+            self.output += data
+            if self.too_long:
+                self._kill_group()
+        self._news.set()
+
+    def pipe_connection_lost(self, fd: int, _: Exception | None) -> None:
+        """See SubprocessProtocol."""
+        self._open.discard(fd)
+        self._news.set()
+
+    def process_exited(self) -> None:
+        """See SubprocessProtocol."""
+        self._kill_group()  # at once: later, the number may be another group's
+        self.ended = True
+        self._news.set()
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._transport.get_pid(), signal.SIGKILL)
             else:  # Windows has no process groups
-                self._process.kill()
+                self._transport.kill()
 
-    async def _watch(self) -> int:
-        code = await self._process.wait()
-        self._kill_group()  # at once: later, the number may be another group's
-        return code
+    async def _until(self, happened: Callable[[], bool]) -> None:
+        while not happened():
+            self._news.clear()
+            await self._news.wait()
 
-    async def _drain(self, stderr: asyncio.StreamReader) -> None:
-        while chunk := await stderr.read(_CHUNK):
-            self._tail += chunk
-            del self._tail[:-_TAIL]
+    async def _within(self, seconds: float, happened: Callable[[], bool]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._until(happened)

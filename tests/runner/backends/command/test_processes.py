@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +19,7 @@ from support.command_bots import ask, asked, backend_of, is_alive, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from lm_eval_so.runner.models import ChatResponse
 
@@ -123,7 +123,7 @@ def test_a_long_question_and_a_long_answer_pass_each_other() -> None:
 
 def test_of_a_flood_on_stderr_the_end_is_kept() -> None:
     flood = "head -c 30000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'the end' >&2; exit 1"
-    with pytest.raises(CommandFailedError, match="exit code 1: the end$") as failed:
+    with pytest.raises(CommandFailedError, match=r"exit code 1: the end$") as failed:
         ask(["sh", "-c", flood])
     assert failed.value.details is not None
     assert len(failed.value.details["stderr"]) <= 8_000
@@ -180,6 +180,8 @@ for line in sys.stdin:
         print("x" * 3_000_000)
     told = {"text": f"{os.getpid()} {asked}", "id": "x" if what == "mix up" else question["id"]}
     print("debug" if what == "chat" else json.dumps(told), flush=True)
+    if what == "twice":
+        print(json.dumps(told), flush=True)
 """
 
 
@@ -234,6 +236,24 @@ def test_a_process_that_did_not_answer_is_replaced(
 def test_a_line_that_is_no_json_is_an_error(tmp_path: Path) -> None:
     error, _ = conversation(tmp_path, "chat", "2")
     assert "the output is no JSON, but: debug" in str(error)
+
+
+def test_what_it_says_unasked_is_no_answer(tmp_path: Path) -> None:
+    backend = backend_of(script(tmp_path, COUNTS), persistent="jsonl")
+
+    async def one(content: str) -> str:
+        return (await backend.send(asked(backend, [{"role": "user", "content": content}]))).text
+
+    async def several() -> list[str]:
+        async with backend:
+            first = await one("twice")
+            (process,) = backend._processes._free
+            while not process.output:
+                await asyncio.sleep(0.001)
+            return [first, await one("2")]
+
+    first, second = asyncio.run(several())
+    assert second.split()[0] != first.split()[0]
 
 
 def test_there_are_no_more_processes_than_questions_at_once(tmp_path: Path) -> None:
