@@ -70,6 +70,7 @@ _TEXT_OPTIONS = frozenset(
         "organization",
         "project",
         "api_key_env",
+        "api_key_header",
         "model_path",
         "text",
         "answers_path",
