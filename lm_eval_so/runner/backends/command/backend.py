@@ -21,7 +21,7 @@ from lm_eval_so.runner.backends.command.question import as_json, as_text
 from lm_eval_so.runner.errors import BackendError, BackendSetupError, CommandFailedError
 from lm_eval_so.runner.masking.names import is_secret_name
 from lm_eval_so.runner.masking.options import opened
-from lm_eval_so.runner.masking.values import MASK, is_issued_key
+from lm_eval_so.runner.masking.values import MASK, is_issued_key, looks_like_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -160,15 +160,17 @@ def _endpoint(options: CommandOptions) -> str:
 
 
 def _public(arguments: list[str]) -> Iterator[str]:
-    """The arguments, with ``***`` for ``--api-key=X``, ``--token X`` and keys by their looks."""
-    is_value_of_secret = False
+    """The arguments, with ``***`` for keys: ``--api-key=KEY``, ``--token KEY``, and others.
+
+    A value must look like a key: ``--max-token 5`` is none.
+    """
+    before = ""
     for argument in arguments:
-        name, is_set, _ = argument.partition("=")
-        if is_value_of_secret or is_issued_key(argument):
+        name, is_set, value = argument.partition("=")
+        if is_issued_key(argument) or (is_secret_name(before) and looks_like_key(argument)):
             yield MASK
-        elif is_set and is_secret_name(name.lstrip("-")):
+        elif is_set and is_secret_name(name.lstrip("-")) and looks_like_key(value):
             yield f"{name}={MASK}"
         else:
             yield argument
-        is_option = argument.startswith("-") and not is_set
-        is_value_of_secret = is_option and is_secret_name(argument.lstrip("-"))
+        before = argument.lstrip("-") if argument.startswith("-") else ""

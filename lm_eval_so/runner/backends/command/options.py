@@ -67,6 +67,11 @@ class CommandOptions(Config):
             raise ValueError(  # noqa: TRY004 - pydantic takes a ValueError
                 "must be a list, since no shell reads it: [PROGRAM, ARGUMENT, ...]"
             )
+        for position, argument in enumerate(value if isinstance(value, list) else []):
+            if isinstance(argument, bool | float):  # 1e3 would become 1000.0
+                raise ValueError(  # noqa: TRY004 - as above
+                    f"argument {position} must stand in quotes: it is read as {argument!r}"
+                )
         return value
 
     @field_validator("env", mode="before")

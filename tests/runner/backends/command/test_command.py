@@ -201,6 +201,11 @@ def test_an_exit_code_and_the_last_words_become_the_error() -> None:
     ("options", "sentence"),
     [
         ({"command": "bot --fast"}, "backend.options.command: must be a list, since no shell"),
+        ({"command": ["bot", 1e3]}, "command: argument 1 must stand in quotes: it is read as 1000"),
+        (
+            {"command": ["bot", True]},
+            "command: argument 1 must stand in quotes: it is read as True",
+        ),
         ({"command": []}, "backend.options.command must be a non-empty list"),
         ({"command": ["bot_of_nobody"]}, "there is no program 'bot_of_nobody' on the PATH"),
         ({"command": ["./bot_of_nobody"]}, "there is no program './bot_of_nobody' at "),
@@ -241,12 +246,14 @@ def test_what_decides_the_answers_is_the_identity(tmp_path: Path) -> None:
 
 
 def test_keys_among_the_arguments_are_in_no_identity() -> None:
-    keys = ["--api-key=abc-123456", "--token", "def-123456", "sk-0123456789abcdefghij"]
-    backend = backend_of(["cat", *keys, "-"], env={"MY_TOKEN": "ghi-123456", "TIER": "low"})
+    keys = ["--api-key=abc-12345678", "--token", "def-12345678", "sk-0123456789abcdefghij"]
+    backend = backend_of(["cat", *keys, "-"], env={"MY_TOKEN": "ghi-12345678", "TIER": "low"})
     assert backend.identity_options["command"] == [
         *("cat", "--api-key=***", "--token", "***", "***", "-")
     ]
     assert backend.identity_options["env"] == {"MY_TOKEN": None, "TIER": "low"}
-    assert {"abc-123456", "def-123456", keys[3], "ghi-123456"} <= set(backend.secrets)
-    others = ["--api-key=xyz", "--token", "x", "sk-9876543210abcdefghij"]
+    assert {"abc-12345678", "def-12345678", keys[3], "ghi-12345678"} <= set(backend.secrets)
+    others = ["--api-key=xyz-87654321", "--token", "uvw-87654321", "sk-9876543210abcdefghij"]
     assert backend_of(["cat", *others, "-"]).endpoint == backend.endpoint
+    few, many = (backend_of(["cat", "--max-token", count]) for count in ("5", "500"))
+    assert few.endpoint != many.endpoint, "a number is no key"
