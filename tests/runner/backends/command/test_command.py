@@ -144,6 +144,28 @@ def test_tokens_and_times_may_stand_on_stderr() -> None:
     assert ask(prints("Here."), stderr_pattern=r"(?P<output_tokens>\d+)").tokens is None
 
 
+OLLAMA = """
+total duration:       4.1s
+load duration:        31.2ms
+prompt eval count:    26 token(s)
+prompt eval duration: 130ms
+prompt eval rate:     200.00 tokens/s
+eval count:           298 token(s)
+eval duration:        3.9s
+eval rate:            76.41 tokens/s
+"""
+
+
+def test_what_ollama_says_with_verbose_has_the_tokens() -> None:
+    pattern = (
+        r"(?s)prompt eval count: +(?P<input_tokens>\d+).*\neval count: +(?P<output_tokens>\d+)"
+    )
+    command = prints("Here.", f"printf %s {shlex.quote(OLLAMA)} >&2")
+    tokens = ask(command, stderr_pattern=pattern).tokens
+    assert tokens is not None
+    assert (tokens.input, tokens.output) == (26, 298)
+
+
 def test_bytes_that_are_no_text_cost_a_character_each() -> None:
     assert ask(["printf", r"Here\377."]).text == "Here\ufffd."
 

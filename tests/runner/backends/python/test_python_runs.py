@@ -151,3 +151,21 @@ def test_a_missing_callable_is_one_sentence(
     assert capfd.readouterr().err.startswith(
         "error: backend.options.callable is missing; set backend.options.callable=..."
     )
+
+
+def test_a_key_in_a_traceback_is_in_no_file(
+    write: Write,
+    make_dataset: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = "sk-0123456789-of-nobody"
+    monkeypatch.setenv("BOT_API_KEY", key)
+    told = "if '0' in m[0]['content']: raise ValueError(os.environ['BOT_API_KEY'])"
+    reference = write(f"import os\ndef answer(m):\n    {told}\n    return 'Here.'")
+    command = ["backend=python", f"backend.options.callable={reference}", "output_dir=run"]
+    assert main([*command, f"dataset.path={make_dataset(3)}"]) == 1
+    (failed,) = (line for line in rows(tmp_path / "run/run_results.jsonl") if line["error"])
+    assert failed["error"]["details"]["traceback"].endswith("ValueError: ***\n")
+    files = [path.read_bytes() for path in (tmp_path / "run").iterdir()]
+    assert not [content for content in files if key.encode() in content]
