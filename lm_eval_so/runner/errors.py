@@ -39,6 +39,7 @@
         ├── InternalServerError     x   5xx
         ├── InvalidResponseError    x   200 whose body is no completion
         ├── AnswerTooLongError          a body without end, or one that unpacks to too much
+        ├── CommandFailedError          a command (backend=command) ended with another code than 0
         ├── BackendFaultError           the backend's own code broke
         └── UnwritableResultError       an answer that has no JSON form
 
@@ -282,6 +283,10 @@ class InvalidResponseError(BackendError):
 
 class AnswerTooLongError(BackendError):
     """The body is longer than ``runner.max_response_mb``; what was read of it is thrown away."""
+
+
+class CommandFailedError(BackendError):
+    """A program that was to answer ended with an exit code other than 0, or by a signal."""
 
 
 class BackendFaultError(BackendError):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAVY = {
     "aiohttp",
@@ -13,6 +17,7 @@ HEAVY = {
     "alembic",
     "httpx2",
     "jinja2",
+    "jmespath",
     "mlflow",
     "openai",
     "pydantic",
@@ -48,6 +53,8 @@ def loaded(module: str, *arguments: str) -> set[str]:
         ("hydra_app.app", ["--help"]),
         ("hydra_app.app", ["--cfg", "job"]),
         ("hydra_app.app", ["--cfg", "job", "backend=openai", "model=m", "params.top_p=0.9"]),
+        ("hydra_app.app", ["--cfg", "job", "backend=command", "backend.options.command=[bot]"]),
+        ("hydra_app.app", ["--cfg", "job", "backend=python", "backend.options.callable=b.py:a"]),
         ("hydra_app.app", ["--info", "defaults"]),
         ("hydra_app.app", ["--version"]),
         ("cli", ["--help"]),
@@ -62,7 +69,15 @@ def test_what_sends_nothing_loads_nothing_heavy(module: str, arguments: list[str
 def test_a_run_without_a_network_loads_no_client() -> None:
     found = loaded("hydra_app.app", "backend=simulated", "runner.progress=none")
     assert "pydantic" in found
-    assert found & {"openai", "httpx2", "aiohttp", "jinja2", "mlflow", "xllamacpp"} == set()
+    heavy = {"openai", "httpx2", "aiohttp", "jinja2", "jmespath", "mlflow", "xllamacpp"}
+    assert found & heavy == set()
+
+
+def test_a_python_function_needs_no_client(tmp_path: Path) -> None:
+    (tmp_path / "bot.py").write_text("def answer(messages): return 'Here.'")
+    arguments = ("backend=python", f"backend.options.callable={tmp_path}/bot.py:answer")
+    found = loaded("hydra_app.app", *arguments, "runner.progress=none")
+    assert found & {"openai", "httpx2", "aiohttp", "jmespath"} == set()
 
 
 def test_a_tracked_run_leaves_mlflow_to_the_process_beside_it() -> None:

@@ -108,6 +108,8 @@ class FakeOpenAI:
         self._closing = asyncio.Event()
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/v1/chat/completions", self._completions)
+        azure = "/openai/deployments/{name}/chat/completions"
+        app.router.add_post(azure, self._completions)
         app.router.add_get("/v1/models", self._models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lm_eval_so.runner.models import RunConfig
 
 _NOT_PARAMETERS = {"model": "model=...", "messages": "the dataset"}
 _NO_PROMPT = "none"
+_UNSET = re.compile(r"Environment variable '(\w+)' not found")
 _NEEDED = {
     "system": "prompt.system='...' or prompt.system_file=FILE",
     "template": "prompt.template='...' or prompt.template_file=FILE",
@@ -59,6 +61,8 @@ def plan_from(composed: DictConfig, prompt_option: str | None = None) -> RunPlan
         key = getattr(error, "full_key", None) or "a value"
         if isinstance(error, MissingMandatoryValue):
             raise ConfigError(f"{key} is missing; set {key}=...") from error
+        if unset := _UNSET.search(str(error)):
+            raise ConfigError(f"{key}: the variable {unset[1]} is not set") from error
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     return plan_from_tree(_plain(tree), prompt_option)
 

@@ -70,9 +70,12 @@ _TEXT_OPTIONS = frozenset(
         "organization",
         "project",
         "api_key_env",
+        "api_key_header",
         "model_path",
         "text",
         "answers_path",
+        "callable",
+        "cwd",
     }
 )
 """The same in ``backend.options``, for the backends of this package."""

@@ -14,6 +14,7 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_TRACEBACK = 4000  # characters: the end of it, which says most
 _OURS = str(Path(__file__).resolve().parents[2])
 
 
@@ -51,7 +52,8 @@ class FaultBoundary:
     def _fault(self, request: RunRequest, error: Exception) -> BackendFaultError:
         name, where = type(error).__name__, where_raised(error)
         fault = BackendFaultError(
-            f"the backend broke: {name}: {error}{where}", details={"type": name}
+            f"the backend broke: {name}: {error}{where}",
+            details={"type": name, "traceback": _traceback_of(error)},
         )
         if name + where not in self._logged:
             self._logged.add(name + where)
@@ -62,9 +64,19 @@ class FaultBoundary:
 def where_raised(fault: BaseException) -> str:
     """`` (file:line, in function)`` of the user's code that raised; "" where nothing is known."""
     frames = traceback.extract_tb(fault.__traceback__)
-    ours = [n for n, frame in enumerate(frames) if frame.filename.startswith(_OURS)]
-    below = frames[ours[-1] + 1 :] if ours else frames
-    where = next(iter(below), frames[-1] if frames else None)
+    where = next(iter(_below_ours(frames)), frames[-1] if frames else None)
     if where is None:
         return ""
     return f" ({where.filename}:{where.lineno}, in {where.name})"
+
+
+def _traceback_of(fault: BaseException) -> str:
+    """As Python prints it, from the user's code on."""
+    told = traceback.TracebackException.from_exception(fault)
+    told.stack = traceback.StackSummary.from_list(_below_ours(told.stack))
+    return "".join(told.format())[-_LONGEST_TRACEBACK:]
+
+
+def _below_ours(frames: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    ours = [n for n, frame in enumerate(frames) if frame.filename.startswith(_OURS)]
+    return frames[ours[-1] + 1 :] if ours else list(frames)

@@ -23,7 +23,13 @@ NEEDED = {
         if "path: ???" in path.read_text()
     },
     "prompt=few_shot": ["prompt.few_shot.path=somewhere"],
-    "backend=openai": ["model=m"],
+    **{
+        f"backend={path.stem}": ["model=m"]
+        for path in (CONF / "backend").glob("*.yaml")
+        if "kind: openai" in path.read_text()
+    },
+    "backend=python": ["backend.options.callable=bot.py:answer"],
+    "backend=command": ["backend.options.command=[bot]"],
     "backend=custom": ["model=m", "backend.kind=mine"],
 }
 
@@ -35,7 +41,8 @@ def plan(*overrides: str) -> RunPlan:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_file_is_a_valid_plan(choice: str) -> None:
+def test_every_file_is_a_valid_plan(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com/")
     found = plan(choice, *NEEDED.get(choice, []))
     assert found.run_config.model
     assert found.run_config.backend in {*known_kinds(), "mine"}

@@ -57,7 +57,8 @@ class OpenAIBackend(ChatBackend):
     options: OpenAIOptions
     options_model = OpenAIOptions
     operational_options = frozenset(
-        {"api_key", "api_key_env", "base_url", "default_query", "organization", "project"}
+        {"api_key", "api_key_env", "api_key_header", "base_url", "default_query"}
+        | {"organization", "project"}
     )
 
     def __init__(self, config: RunConfig, environ: Mapping[str, str] | None = None) -> None:

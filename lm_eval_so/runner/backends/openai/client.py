@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.backends.http.connection import Connection
     from lm_eval_so.runner.backends.openai.environment import Account
 
-_TELEMETRY = "X-Stainless-"
+_TELEMETRY, _AUTHORISATION = "X-Stainless-", "Authorization"
 
 
 def with_sdk_headers(connection: Connection, account: Account) -> Connection:
@@ -39,4 +39,7 @@ def with_sdk_headers(connection: Connection, account: Account) -> Connection:
         for name, value in {**client.auth_headers, **client.default_headers}.items()
         if isinstance(value, str) and not name.startswith(_TELEMETRY)
     }
+    if account.key_header is not None:
+        headers.pop(_AUTHORISATION, None)
+        headers[account.key_header] = account.credential
     return replace(connection, headers=headers)

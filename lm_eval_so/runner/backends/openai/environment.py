@@ -34,12 +34,14 @@ class Account:
 
     Attributes:
         credential: What authorises: the key, or ``user:password`` where `by_userinfo`.
+        key_header: The header that takes the credential; None for ``Authorization: Bearer``.
         by_userinfo: The address holds a user name, which is sent in place of a key.
         organization: OpenAI's; None is not sent.
         project: OpenAI's; None is not sent.
     """
 
     credential: str = field(repr=False)
+    key_header: str | None = None
     by_userinfo: bool
     organization: str | None
     project: str | None
@@ -79,6 +81,7 @@ def read_account(options: OpenAIOptions, environ: Mapping[str, str]) -> Account:
     userinfo = urlsplit(_url(options, environ)).netloc.rpartition("@")[0]
     return Account(
         credential=unquote(userinfo) if userinfo else _key(options, environ),
+        key_header=None if userinfo else options.api_key_header,
         by_userinfo=bool(userinfo),
         organization=_value("organization", options.organization, "OPENAI_ORG_ID", environ),
         project=_value("project", options.project, "OPENAI_PROJECT_ID", environ),

@@ -1,5 +1,6 @@
 """Options of the ``openai`` backend."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -18,6 +19,9 @@ from lm_eval_so.runner.masking.values import is_no_variable
 
 PATH = "/chat/completions"
 """Behind the base URL."""
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
+_SLASHES = re.compile(r"(?<=[^:/])//+(?=openai/)")
+"""Of ``https://NAME.openai.azure.com/``, as Azure's portal has it, with a path behind it."""
 
 
 def _as_sent(value: object) -> object:
@@ -39,6 +43,7 @@ class OpenAIOptions(Config):
     Attributes:
         api_key: The key itself; ``api_key_env`` is the safer way.
         api_key_env: Name of the environment variable that holds the key.
+        api_key_header: Takes the key as it is, in the place of ``Authorization: Bearer``.
         base_url: Address up to ``/v1``; ``api_base`` is taken for it too. A query stays a query; a
             user name and a password are sent as Basic authorisation, in place of a key.
         default_headers: Sent with every request.
@@ -50,6 +55,7 @@ class OpenAIOptions(Config):
 
     api_key: SecretStr | None = None
     api_key_env: str = "OPENAI_API_KEY"
+    api_key_header: str | None = None
     base_url: str | None = None
     organization: str | None = None
     project: str | None = None
@@ -76,12 +82,19 @@ class OpenAIOptions(Config):
             raise ValueError("must be the name of an environment variable, and not the key itself")
         return value
 
+    @field_validator("api_key_header")
+    @classmethod
+    def _is_header(cls, value: str | None) -> str | None:
+        if value is not None and not _HEADER.fullmatch(value):
+            raise ValueError(f"must be the name of a header, such as api-key, got {value!r}")
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        value = value.strip()
+        value = _SLASHES.sub("/", value.strip())
         if fault := endpoint_fault(value, PATH):
             raise ValueError(f"{fault}{shown(value)}")
         return value
