@@ -85,7 +85,7 @@ class AuthOptions(Config):
     Attributes:
         token_command: The program and its arguments; no shell.
         lifetime: Seconds after which it is run again.
-        token: Where the token is, if the command prints JSON: ``access_token``.
+        token_path: Where the token is, if the command prints JSON: ``access_token``.
         header: That the token is sent in.
         prefix: Stands before the token.
         timeout: Seconds for the command.
@@ -93,7 +93,7 @@ class AuthOptions(Config):
 
     token_command: Annotated[list[str], Field(min_length=1)]
     lifetime: Annotated[float, Field(gt=0)] = 1800.0
-    token: _Expression | None = None
+    token_path: _Expression | None = None
     header: str = "Authorization"
     prefix: str = "Bearer "
     timeout: Annotated[float, Field(gt=0)] = 60.0

@@ -24,6 +24,8 @@ _INNER = {
 }
 """Nodes whose first child alone looks into what is given; the others look into what that found."""
 
+_LITERALS = {"null", "true", "false"}
+
 Node = dict[str, Any]
 
 
@@ -95,6 +97,8 @@ class Path:
 
 def _hint(name: str, names: Collection[str]) -> str:
     """``reply`` was meant as ``body.reply``; a variable is likelier mistyped."""
+    if name in _LITERALS:
+        return f"; JMESPath writes it in backticks: `{name}`"
     return f"; did you mean 'body.{name}'?" if "body" in names else nearest(name, names)
 
 

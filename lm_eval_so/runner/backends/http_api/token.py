@@ -57,8 +57,8 @@ class Token:
         if fault := header_fault(options.header, options.prefix):
             raise ConfigError(f"{KEY}.auth: {fault}")
         # A path looks into what the command prints, which has no name.
-        whole = f"json.{options.token}" if options.token else None
-        self._path = None if whole is None else Path(whole, _JSON_NAMES, f"{KEY}.auth.token")
+        whole = f"json.{options.token_path}" if options.token_path else None
+        self._path = None if whole is None else Path(whole, _JSON_NAMES, f"{KEY}.auth.token_path")
         self._options = options
         self._clock = clock
         self._turn = asyncio.Lock()

@@ -241,6 +241,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"body": {"{{ model }}": 1}}, "cannot hold an expression"),
     ({"body": {"q": "{{ @ }}"}}, "begins with '@'"),
     ({"answer": "reply"}, "did you mean 'body.reply'?"),
+    ({"retry_when": "body.done == false"}, "in backticks: `false`"),
     ({"answer": None}, "backend.options.answer is missing"),
     ({"body": {"q": "{{ session }}"}}, "needs backend.options.session"),
     ({"url": "localhost/chat"}, "must start with http://"),
