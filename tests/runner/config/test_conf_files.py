@@ -25,6 +25,11 @@ NEEDED = {
     "prompt=few_shot": ["prompt.few_shot.path=somewhere"],
     "backend=openai": ["model=m"],
     "backend=custom": ["model=m", "backend.kind=mine"],
+    **{
+        f"backend={path.stem}": ["backend.options.url=http://localhost"]
+        for path in (CONF / "backend").glob("*.yaml")
+        if "url: ???" in path.read_text()
+    },
 }
 
 

@@ -68,18 +68,19 @@ def read_target(
             return value.get_secret_value()
         if not isinstance(value, Variable):
             return value
-        secrets.append(found := _variable(value, key, environ))
+        found = _variable(value, key, environ)
+        if found is None:
+            return None
+        secrets.append(found)
         return value.prefix + found
 
-    url, path = _url(plain(options.url, f"{KEY}.url"), options.url)
-    headers = {
-        name: plain(value, f"{KEY}.headers.{name}") for name, value in options.headers.items()
-    }
-    query = {
-        name: plain(value, f"{KEY}.query.{name}")
-        for name, value in options.query.items()
-        if value is not None
-    }
+    def all_of(name: str) -> dict[str, Any]:
+        given: Mapping[str, Any] = getattr(options, name)
+        found = {each: plain(value, f"{KEY}.{name}.{each}") for each, value in given.items()}
+        return {each: value for each, value in found.items() if value is not None}
+
+    url, path = _url(plain(options.url, f"{KEY}.url") or "", options.url)
+    headers, query = all_of("headers"), all_of("query")
     fixed, changing = _parted(headers)
     fixed_query, changing_query = _parted(query)
     checked = [
@@ -110,8 +111,10 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _variable(value: Variable, key: str, environ: Mapping[str, str]) -> str:
+def _variable(value: Variable, key: str, environ: Mapping[str, str]) -> str | None:
     found = environ.get(value.env, "").strip()
+    if not found and value.optional:
+        return None
     if not found:
         raise BackendSetupError(f"the variable {value.env} is not set; {key} names it")
     return found

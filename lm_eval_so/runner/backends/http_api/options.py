@@ -23,10 +23,12 @@ class Variable(Config):
     Attributes:
         env: Its name.
         prefix: Stands before the value: ``"Bearer "``.
+        optional: Whether nothing is sent where the variable is not set.
     """
 
     env: str
     prefix: str = ""
+    optional: bool = False
 
     @field_validator("env")
     @classmethod
