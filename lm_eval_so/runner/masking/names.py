@@ -15,6 +15,10 @@ _NO_SECRET = re.compile(
 
 _HEADERS, _QUERIES = re.compile(r"(^|_)headers$"), re.compile(r"(^|_)query$")
 _NAMES_VARIABLE = re.compile(r"(^|_)env$")
+VARIABLE = "env"
+"""``{env: NAME}`` in the place of a value: that of the variable is the secret, its name is none."""
+WAYS_TO_A_KEY = "auth"
+"""``{token_command: [...]}``: how a key is found. Its words stay readable in errors."""
 HANDED_ON = "LM_EVAL_SO_SECRET_"
 """Prefix of the variables that pass secrets of the command line to other processes."""
 

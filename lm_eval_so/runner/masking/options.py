@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from lm_eval_so.runner.masking.names import (
+    VARIABLE,
+    WAYS_TO_A_KEY,
     holds_headers,
     holds_query,
     is_secret_name,
@@ -22,11 +24,6 @@ from lm_eval_so.runner.masking.values import (
 )
 
 _CONCEALED_HEADERS = {"headers", "default_headers", "extra_headers"}
-
-_VARIABLE = "env"
-"""``{env: NAME}`` in the place of a value: that of the variable is the secret, its name is none."""
-_WAYS_TO_A_KEY = "auth"
-"""``{token_command: [...]}``: how a key is found. Its words stay readable in errors."""
 
 
 def concealed(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +101,7 @@ def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
     for name, value in options.items():
         if names_variable(name):
             yield os.environ.get(str(value), "")
-        elif name == _WAYS_TO_A_KEY and isinstance(value, Mapping):
+        elif name == WAYS_TO_A_KEY and isinstance(value, Mapping):
             yield from _secrets_of(_with_plain_words(value))
         elif is_secret_name(name) or holds_headers(name):
             yield from _secrets_of(concealed_all(value))
@@ -114,7 +111,7 @@ def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
 
 def concealed_all(value: Any) -> Any:  # noqa: ANN401 - any option
     """The value with a SecretStr for every text and number in it but the names of variables."""
-    if isinstance(value, Mapping) and _VARIABLE in value:
+    if isinstance(value, Mapping) and VARIABLE in value:
         return value
     if isinstance(value, Mapping):
         return {name: concealed_all(item) for name, item in value.items()}

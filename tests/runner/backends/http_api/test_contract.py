@@ -1,4 +1,4 @@
-"""What a run promises, it keeps with each kind of backend: for now with those of `support.http_answerers`."""
+"""What a run promises, it keeps with `backend=http`: the table is `support.http_answerers`."""
 
 from __future__ import annotations
 

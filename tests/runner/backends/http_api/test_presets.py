@@ -50,7 +50,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         with Chatbot(KNOWN[preset]) as bot:
             monkeypatch.setenv("CHATBOT_URL", bot.url)
             url = f"{bot.url}{PATHS.get(preset, '/ask')}"
-            given = [] if preset == "chatbot" else [f"backend.options.url='{url}'"]
+            given = [] if preset == "chatbot" else [f"backend.options.url={url}"]
             main(
                 [
                     *(f"backend={preset}", "dataset=path", "dataset.path=q.jsonl"),
