@@ -13,6 +13,7 @@ HEAVY = {
     "alembic",
     "httpx2",
     "jinja2",
+    "jmespath",
     "mlflow",
     "openai",
     "pydantic",
@@ -48,6 +49,7 @@ def loaded(module: str, *arguments: str) -> set[str]:
         ("hydra_app.app", ["--help"]),
         ("hydra_app.app", ["--cfg", "job"]),
         ("hydra_app.app", ["--cfg", "job", "backend=openai", "model=m", "params.top_p=0.9"]),
+        ("hydra_app.app", ["--cfg", "job", "backend=dify"]),
         ("hydra_app.app", ["--info", "defaults"]),
         ("hydra_app.app", ["--version"]),
         ("cli", ["--help"]),
@@ -62,7 +64,10 @@ def test_what_sends_nothing_loads_nothing_heavy(module: str, arguments: list[str
 def test_a_run_without_a_network_loads_no_client() -> None:
     found = loaded("hydra_app.app", "backend=simulated", "runner.progress=none")
     assert "pydantic" in found
-    assert found & {"openai", "httpx2", "aiohttp", "jinja2", "mlflow", "xllamacpp"} == set()
+    assert (
+        found & {*("openai", "httpx2", "aiohttp", "jinja2", "jmespath", "mlflow", "xllamacpp")}
+        == set()
+    )
 
 
 def test_a_tracked_run_leaves_mlflow_to_the_process_beside_it() -> None:

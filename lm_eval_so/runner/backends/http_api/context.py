@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lm_eval_so.runner.models import TestSample
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from lm_eval_so.runner.models import Message, RunRequest, TestSample
+    from lm_eval_so.runner.models import Message, RunRequest
 
     Part = Callable[[RunRequest, Mapping[str, Any]], Any]
 
 _SYSTEM = ("system", "developer")
 _TEXT = {"text", "input_text"}
 SESSION = "session"
+_FIELDS = tuple(name for name in TestSample.model_fields if name != "messages")
 
 
 def values_of(
@@ -35,7 +38,8 @@ def values_of(
 
 def sample_fields(sample: TestSample) -> dict[str, Any]:
     """A sample without its messages, which a prompt may have changed."""
-    return sample.model_dump(mode="json", exclude={"messages"}, warnings=False)
+    fields = {name: getattr(sample, name) for name in _FIELDS}
+    return {**fields, **(sample.model_extra or {})}
 
 
 def last_user(messages: list[Message]) -> Any:  # noqa: ANN401 - text, or content parts
