@@ -23,7 +23,7 @@ from lm_eval_so.runner.masking.values import (
     secrets_in_address,
 )
 
-_CONCEALED_HEADERS = {"headers", "default_headers", "extra_headers"}
+_CONCEALED_HEADERS = {"default_headers", "extra_headers"}
 
 
 def concealed(options: Mapping[str, Any]) -> dict[str, Any]:
