@@ -58,6 +58,10 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "print N requests as they would be sent, send and write nothing",
     },
+    "--check": {
+        "metavar": "N",
+        "help": "send N samples once, print what was sent and found, and write nothing",
+    },
     "--engine": {"metavar": "KIND", "default": "sync", "help": "sync (default)"},
 }
 _SELECT_FLAGS = {
@@ -158,6 +162,7 @@ def _overrides(flags: argparse.Namespace) -> Iterator[str]:
     yield f"engine{'.kind' if installed else ''}={override_value(flags.engine)}"
     keys = {
         "preview": "preview",
+        "check": "check",
         **{name: f"select.{key}" for name, (key, _) in _SELECT_FLAGS.items()},
         **{name: f"runner.{name}" for name in _RUNNER_FLAGS},
     }

@@ -55,6 +55,7 @@ def loaded(module: str, *arguments: str) -> set[str]:
         ("hydra_app.app", ["--cfg", "job", "backend=openai", "model=m", "params.top_p=0.9"]),
         ("hydra_app.app", ["--cfg", "job", "backend=command", "backend.options.command=[bot]"]),
         ("hydra_app.app", ["--cfg", "job", "backend=python", "backend.options.callable=b.py:a"]),
+        ("hydra_app.app", ["--cfg", "job", "backend=dify"]),
         ("hydra_app.app", ["--info", "defaults"]),
         ("hydra_app.app", ["--version"]),
         ("cli", ["--help"]),

@@ -1,7 +1,7 @@
 """The seam: everything that answers has this shape, and everything around it wraps this shape."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
@@ -14,7 +14,7 @@ from lm_eval_so.runner.config.messages import invalid
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.masking.options import identity_options, with_plain_headers
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
+from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 
 LONGEST_ANSWER = 64_000_000  # bytes
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
@@ -28,13 +28,32 @@ class Outgoing(NamedTuple):
         method: ``POST``; empty where nothing goes over HTTP.
         address: Where it goes.
         headers: Name and value of each, in order.
-        body: JSON.
+        body: JSON, or what the header ``Content-Type`` says.
     """
 
     method: str
     address: str
     headers: list[tuple[str, str]]
     body: bytes
+
+
+class Finding(NamedTuple):
+    """Something that was found in an answer, for a person: what, and its value."""
+
+    name: str
+    value: Any
+
+
+class Examined(NamedTuple):
+    """A question that was asked once, to look at.
+
+    Attributes:
+        findings: What was found in the answer, in order.
+        error: Why there is no answer; None where there is one.
+    """
+
+    findings: list[Finding]
+    error: BackendError | None = None
 
 
 class ChatBackend(ABC):
@@ -130,6 +149,19 @@ class ChatBackend(ABC):
             BackendError: There is no answer; anything else counts as a bug, costs its sample, and
                 ends the run where all of the first samples meet it.
         """
+
+    def sent_of(self, sample: TestSample) -> Mapping[str, Any]:  # noqa: ARG002 - for those who do
+        """What of a sample is sent beside its messages and parameters; a part of its key."""
+        return {}
+
+    async def examine(self, request: RunRequest) -> Examined:
+        """Asks once, for a person who wants to see what comes back."""
+        try:
+            response = await self.send(request)
+        except BackendError as error:
+            return Examined([], error)
+        fields = response.model_dump(mode="json", exclude={"raw"}, exclude_none=True)
+        return Examined([Finding(name, value) for name, value in fields.items()])
 
     async def preview(self, request: RunRequest) -> Outgoing:
         """What `send` would send; nothing is sent, and the backend need not be open.

@@ -11,6 +11,7 @@ from lm_eval_so.runner.models import RunConfig
 ENTRY_POINT_GROUP = "lm_eval_so.backends"
 _BUILT_IN = {
     "command": ("command.backend", "CommandBackend"),
+    "http": ("http_api.backend", "HttpBackend"),
     "local": ("local.backend", "LocalBackend"),
     "openai": ("openai.backend", "OpenAIBackend"),
     "python": ("python.backend", "PythonBackend"),

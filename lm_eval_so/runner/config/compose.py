@@ -108,6 +108,7 @@ def plan_from_tree(
         sweep_name=config.sweep_name,
         objective=config.objective,
         preview=config.preview,
+        check=config.check,
     )
 
 

@@ -60,6 +60,13 @@ all of ``--help`` or ``--cfg``; a test compares the two."""
 _EXPRESSION = re.compile(r"(\+{0,2}select\.where=)(.+)", re.DOTALL)
 """A Jinja expression, with quotes and brackets of its own."""
 
+_PATH = re.compile(
+    r"(\+{0,2}backend\.options\.(?:url|answer|finish_reason|request_id|reasoning|tool_calls|error"
+    r"|retry_when|tokens\.\w+|stream\.(?:delta|done|error)|session\.from)=)(?!\{(?!\{))(.+)",
+    re.DOTALL,
+)
+"""An address or a JMESPath expression of ``backend=http``: ``body.choices[0].text``."""
+
 _QUOTED = re.compile(r"""(["'])(?:(?!\1)[^\\]|\\.)*\1""", re.DOTALL)
 """One text in quotes, as Hydra takes it."""
 
@@ -110,6 +117,8 @@ def as_typed(override: str) -> str:
     if (expression := _EXPRESSION.fullmatch(override)) and expression[2] != "null":
         is_quoted = _QUOTED.fullmatch(expression[2])
         return override if is_quoted else expression[1] + _in_quotes(expression[2])
+    if (path := _PATH.fullmatch(override)) and not _FOR_HYDRA.fullmatch(path[2]):
+        return path[1] + _in_quotes(path[2])
     match = _OVERRIDE.fullmatch(override)
     if match is None:
         return override

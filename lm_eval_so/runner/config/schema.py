@@ -251,6 +251,7 @@ class ComposedConfig(Config):
     sweep_name: Annotated[str, Field(min_length=1)] | None = None
     objective: str | None = None
     preview: Annotated[int, Field(ge=1)] | None = None
+    check: Annotated[int, Field(ge=1)] | None = None
 
 
 class RunPlan(Config):
@@ -265,6 +266,7 @@ class RunPlan(Config):
         objective: Names the number that a search optimises, such as ``summary.latency_ms.p50``.
         prompt_option: The user's own option of the group ``prompt``; names the prompt for people.
         preview: How many requests are shown and not sent; None sends them.
+        check: How many samples are asked once, to see what comes back; nothing is written.
     """
 
     dataset: DatasetConfig
@@ -283,6 +285,12 @@ class RunPlan(Config):
     sweep_name: str | None = None
     objective: str | None = None
     preview: int | None = None
+    check: int | None = None
+
+    @property
+    def only_shows(self) -> bool:
+        """Whether requests are looked at, and no run begins."""
+        return self.preview is not None or self.check is not None
 
     def limits_folder(self, *, parallel: bool = False) -> Path | None:
         """Folder through which processes share the provider's limits, if they do.

@@ -55,10 +55,10 @@ class SearchSweeper(CellSweeper):
         example = [f"{key}={a_value(values)}" for key, values in space.items()]
         plan = self._plan(0, [*fixed, *example])
         _check(plan)
-        if plan.preview is not None:
-            from lm_eval_so.runner.hydra_app.preview import show_preview
+        if plan.only_shows:
+            from lm_eval_so.runner.hydra_app.preview import show_requests
 
-            outcome = show_preview(plan, plan.preview, f"for example {' '.join(example)}")
+            outcome = show_requests(plan, f"for example {' '.join(example)}")
             self._command.end_sweep(outcome.exit_code)
             return
         searched = [f"{key}={values}" for key, values in space.items()]

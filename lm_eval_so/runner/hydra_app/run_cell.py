@@ -11,7 +11,7 @@ from rich.console import Console
 from lm_eval_so.runner.config.compose import plan_from
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.host.output import show, tell
-from lm_eval_so.runner.hydra_app.preview import show_preview
+from lm_eval_so.runner.hydra_app.preview import show_requests
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
 from lm_eval_so.runner.progress.ending import explain
@@ -54,8 +54,8 @@ def run_cell(
     try:
         plan = plan_from(composed, HydraConfig.get().runtime.choices.get("prompt"))
         check_objective(plan.objective)
-        if plan.preview is not None:
-            return show_preview(plan, plan.preview, _label(place) if place else "")
+        if plan.only_shows:
+            return show_requests(plan, _label(place) if place else "")
         return _run(plan, resume_command, tracker, place)
     except LmEvalError as error:
         cell = f"[{_label(place)}] " if place else ""

@@ -73,7 +73,7 @@ class CellSweeper(Sweeper):
         plans = [plan for _, _, plan in composed]
         make_private(all(plan.options.private for plan in plans))
         record = SweepRecord(planned(composed, mask_secrets), self._command.resume_command)
-        if any(plan.preview for plan in plans):
+        if any(plan.only_shows for plan in plans):
             self._command.end_sweep(_show_previews(plans, record.labels))
             return
         record.write()
@@ -142,11 +142,11 @@ class CellSweeper(Sweeper):
 
 def _show_previews(plans: list[RunPlan], labels: list[str]) -> int:
     """Shows what the cells would send; returns the exit code."""
-    from lm_eval_so.runner.hydra_app.preview import show_preview
+    from lm_eval_so.runner.hydra_app.preview import show_requests
 
     codes = [ExitCode.OK]
     for number, (plan, label) in enumerate(zip(plans, labels, strict=True), start=1):
-        if plan.preview is not None:
-            outcome = show_preview(plan, plan.preview, f"{number}/{len(plans)} {label}")
+        if plan.only_shows:
+            outcome = show_requests(plan, f"{number}/{len(plans)} {label}")
             codes.append(ExitCode(outcome.exit_code))
     return max(codes)

@@ -4,13 +4,20 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lm_eval_so.runner.masking.names import (
+    VARIABLE,
+    WAYS_TO_A_KEY,
     holds_headers,
     holds_query,
     is_secret_name,
     is_secret_parameter,
     names_variable,
 )
-from lm_eval_so.runner.masking.values import is_issued_key, is_no_variable, public_address
+from lm_eval_so.runner.masking.values import (
+    is_issued_key,
+    is_no_variable,
+    looks_like_key,
+    public_address,
+)
 
 _INTERPOLATION = "${"
 
@@ -30,14 +37,20 @@ class Place(NamedTuple):
     @property
     def is_secret(self) -> bool:
         """Whether every value there is a secret."""
+        if self.name == VARIABLE:
+            return False
         if holds_query(self.mapping) and is_secret_parameter(self.name):
             return True
         return is_secret_name(self.name) or holds_headers(self.mapping)
 
     def within(self, name: object) -> "Place":
-        """The place of an item of the mapping there; all items below a secret are secret."""
+        """The place of an item of the mapping there; all items below a secret are secret.
+
+        But for the name of a variable, and the words of a command that prints a key.
+        """
         own = str(name)
-        return self if self.is_secret else Place(own, self.name)
+        is_open = own == VARIABLE or self.name == WAYS_TO_A_KEY
+        return Place(own, self.name) if is_open or not self.is_secret else self
 
 
 def is_secret_leaf(text: str, place: Place) -> bool:
@@ -45,6 +58,8 @@ def is_secret_leaf(text: str, place: Place) -> bool:
     if not text or text.startswith(_INTERPOLATION):
         return False
     if place.is_secret or holds_headers(place.name):
+        return True
+    if place.mapping == WAYS_TO_A_KEY and looks_like_key(text.rpartition("=")[2]):
         return True
     if is_issued_key(text) or public_address(text) != text:
         return True

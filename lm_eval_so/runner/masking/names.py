@@ -14,7 +14,11 @@ _NO_SECRET = re.compile(
 """Words of tokenizers, and keys that are not secret (``prompt_cache_key``)."""
 
 _HEADERS, _QUERIES = re.compile(r"(^|_)headers$"), re.compile(r"(^|_)query$")
-_NAMES_VARIABLE = "_env"
+_NAMES_VARIABLE = re.compile(r"(^|_)env$")
+VARIABLE = "env"
+"""``{env: NAME}`` in the place of a value: that of the variable is the secret, its name is none."""
+WAYS_TO_A_KEY = "auth"
+"""``{token_command: [...]}``: how a key is found. Its words stay readable in errors."""
 HANDED_ON = "LM_EVAL_SO_SECRET_"
 """Prefix of the variables that pass secrets of the command line to other processes."""
 
@@ -44,8 +48,11 @@ def holds_query(name: str) -> bool:
 
 
 def names_variable(name: str) -> bool:
-    """Whether an option of this name names an environment variable with a secret."""
-    return _plain(name).endswith(_NAMES_VARIABLE)
+    """Whether an option of this name names an environment variable with a secret.
+
+    ``api_key_env: NAME``, and ``{env: NAME}`` in the place of a value.
+    """
+    return _NAMES_VARIABLE.search(_plain(name)) is not None
 
 
 def _plain(name: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from lm_eval_so.runner.masking.names import (
+    VARIABLE,
+    WAYS_TO_A_KEY,
     holds_headers,
     holds_query,
     is_secret_name,
@@ -16,6 +18,7 @@ from lm_eval_so.runner.masking.names import (
 from lm_eval_so.runner.masking.values import (
     MASK,
     is_no_variable,
+    looks_like_key,
     public_address,
     secrets_in_address,
 )
@@ -98,6 +101,8 @@ def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
     for name, value in options.items():
         if names_variable(name):
             yield os.environ.get(str(value), "")
+        elif name == WAYS_TO_A_KEY and isinstance(value, Mapping):
+            yield from _secrets_of(_with_plain_words(value))
         elif is_secret_name(name) or holds_headers(name):
             yield from _secrets_of(concealed_all(value))
         else:
@@ -105,10 +110,22 @@ def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def concealed_all(value: Any) -> Any:  # noqa: ANN401 - any option
-    """The value with a SecretStr for every text and number in it."""
+    """The value with a SecretStr for every text and number in it but the names of variables."""
+    if isinstance(value, Mapping) and VARIABLE in value:
+        return value
     if isinstance(value, Mapping):
         return {name: concealed_all(item) for name, item in value.items()}
     return [concealed_all(item) for item in value] if isinstance(value, list) else _secret(value)
+
+
+def _with_plain_words(value: Any) -> Any:  # noqa: ANN401 - any option
+    """The value with a SecretStr for all that looks like a key, as in ``client_secret=...``."""
+    if isinstance(value, Mapping):
+        return {name: _with_plain_words(item) for name, item in concealed(value).items()}
+    if isinstance(value, list):
+        return [_with_plain_words(item) for item in value]
+    is_key = isinstance(value, str) and looks_like_key(value.rpartition("=")[2])
+    return SecretStr(value.rpartition("=")[2]) if is_key else value
 
 
 def _concealed(name: str, value: object) -> object:

@@ -26,7 +26,8 @@ class Journal:
         number: Attempts, from 1.
         refusals: Attempts that are not held against the sample, since the server had no room.
         answers_seen: Answers to the whole run when its last attempt failed.
-        resent: Times that this attempt left once more, since a kept connection had lost it.
+        resent: Requests of this attempt beside the first: one that a kept connection had lost, one
+            whose token had ended, the further turns of a bot that keeps the conversation.
     """
 
     __slots__ = (
@@ -82,7 +83,7 @@ class Journal:
         return self.first_started_at + timedelta(seconds=at - self._first_left)
 
     def left_again(self) -> None:
-        """Notes that a kept connection lost the request, and that it goes out once more."""
+        """Notes that one more request goes out in this attempt."""
         self.resent += 1
 
     def close(self, *, status_code: int | None = None, error_type: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """Makes the requests of a run: sample and config to a RunRequest, with its key and trace id."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from random import Random
 from typing import Any, Self
@@ -42,6 +42,7 @@ class RequestBuilder:
             for repeat, config in enumerate(self.configs)
         ]
         self._prefix = trace_prefix
+        self._sent_of: Callable[[TestSample], Mapping[str, Any]] = lambda _: {}
         self._prompt: Prompt | None = None
         self._last: tuple[TestSample, list[Message]] | None = None
 
@@ -51,6 +52,16 @@ class RequestBuilder:
         prompted._prompt, prompted._last = prompt, None  # noqa: SLF001 - its own
         return prompted
 
+    def with_parts(self, sent_of: Callable[[TestSample], Mapping[str, Any]]) -> Self:
+        """The same builder, for a backend that sends more of a sample; that is a part of its key.
+
+        Args:
+            sent_of: What is sent beside its messages and parameters.
+        """
+        more = copy(self)
+        more._sent_of = sent_of  # noqa: SLF001 - its own
+        return more
+
     @property
     def repeats(self) -> int:
         """Times that each sample is asked."""
@@ -58,7 +69,10 @@ class RequestBuilder:
 
     def key(self, sample: TestSample, repeat: int = 0) -> str:
         """The request key of a sample: SHA-256 of what is sent, in hex."""
-        return self._keys[repeat].key(self._messages(sample), sample.parameters)
+        parameters = sample.parameters
+        if more := self._sent_of(sample):
+            parameters = {**parameters, "sample": more}
+        return self._keys[repeat].key(self._messages(sample), parameters)
 
     def build(self, sample: TestSample, index: int, repeat: int, key: str) -> RunRequest:
         """The request of a sample.

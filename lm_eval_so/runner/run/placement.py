@@ -107,7 +107,9 @@ def planned(
         prompt: What is done to the messages.
         sha256: Digest of the dataset, where it is known; else it is read when it is needed.
     """
-    requests = RequestBuilder(plan.run_config, endpoint=backend.endpoint, defaults=backend.defaults)
+    requests = RequestBuilder(
+        plan.run_config, endpoint=backend.endpoint, defaults=backend.defaults
+    ).with_parts(backend.sent_of)
     if prompt is not None:
         requests = requests.with_prompt(prompt.prompt)
 

@@ -91,7 +91,7 @@ def _requests(placed: Planned, backend: ChatBackend) -> RequestBuilder:
         defaults=backend.defaults,
         repeats=plan.repeats,
         trace_prefix=placed.redactor.data(plan.options.trace_prefix),
-    )
+    ).with_parts(backend.sent_of)
     return requests if placed.prompt is None else requests.with_prompt(placed.prompt.prompt)
 
 

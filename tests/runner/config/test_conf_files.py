@@ -31,6 +31,11 @@ NEEDED = {
     "backend=python": ["backend.options.callable=bot.py:answer"],
     "backend=command": ["backend.options.command=[bot]"],
     "backend=custom": ["model=m", "backend.kind=mine"],
+    **{
+        f"backend={path.stem}": ["backend.options.url=http://localhost"]
+        for path in (CONF / "backend").glob("*.yaml")
+        if "url: ???" in path.read_text()
+    },
 }
 
 

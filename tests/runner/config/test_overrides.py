@@ -63,6 +63,12 @@ def test_the_text_keys_are_those_of_the_schema() -> None:
         ("metadata.note=#5", "metadata.note='#5'"),
         ("params.stop=。,!", "params.stop='。','!'"),
         ("dataset=데이터", "dataset='데이터'"),
+        ("backend.options.answer=body.a[0].b", "backend.options.answer='body.a[0].b'"),
+        ("backend.options.error=body.a == 'x'", "backend.options.error='body.a == \\'x\\''"),
+        ("backend.options.url=http://h/{{ a }}?b=c", "backend.options.url='http://h/{{ a }}?b=c'"),
+        ("backend.options.url={env: URL}", "backend.options.url={env: URL}"),
+        ("backend.options.error=null", "backend.options.error=null"),
+        ("backend.options.answer='a[0]'", "backend.options.answer='a[0]'"),
     ],
 )
 def test_a_value_of_a_text_key_is_kept_as_typed(typed: str, kept: str) -> None:

@@ -41,5 +41,6 @@ def redirected(status_code: int, headers: Mapping[str, str]) -> str:
     loss = "hand the question to another host" if keeps else "lose the question"
     return (
         f"the server redirects ({status_code}) to {place[:_LONGEST_PLACE]!r}, which would {loss}; "
-        "if that is the right place, name it as backend.options.base_url"
+        "if that is the right place, name it in the config: backend.options.base_url, or url with "
+        "backend=http"
     )

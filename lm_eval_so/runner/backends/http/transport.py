@@ -63,7 +63,7 @@ async def _stop(request: ClientRequest, _: ClientHandlerType) -> NoReturn:
 
 
 class Transport:
-    """Posts JSON to one address; concurrency, timeouts and retries are the strategies' affair.
+    """Asks at one address; concurrency, timeouts and retries are the strategies' affair.
 
     What was lost on a kept connection is sent again, once, on one of its own.
 
@@ -72,6 +72,7 @@ class Transport:
         path: Behind its address; the questions are posted there.
         longest: Bytes of one answer, unpacked, at the most.
         clock: In seconds.
+        method: Of every request.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class Transport:
         *,
         longest: int = LONGEST_ANSWER,
         clock: Callable[[], float] = time.monotonic,
+        method: str = "POST",
     ) -> None:
         self._clock = clock
+        self._method = method
         self._longest = longest
         self._connection = connection
         self._path = path
@@ -139,20 +142,25 @@ class Transport:
         await self._session.close()
 
     async def post(
-        self, body: bytes, headers: Mapping[str, str], resent: Callable[[], None] = _uncounted
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        resent: Callable[[], None] = _uncounted,
+        at: str = "",
     ) -> Answer:
         """Sends and reads the whole answer, whatever its status.
 
         Args:
-            body: JSON.
+            body: JSON, or what a ``Content-Type`` among the headers says.
             headers: Of this request alone.
             resent: Called when the request is sent again.
+            at: Where to, encoded; empty for the address of all.
 
         Raises:
             BackendError: There is no whole answer.
         """
         try:
-            async with await self._head(body, headers, resent) as answer:
+            async with await self._head(at, body, headers, resent) as answer:
                 whole = await Stream(answer, self._longest).whole()
                 self._errors.check(whole.status, whole.body)
                 return whole
@@ -161,7 +169,11 @@ class Transport:
 
     @asynccontextmanager
     async def stream(
-        self, body: bytes, headers: Mapping[str, str], resent: Callable[[], None] = _uncounted
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        resent: Callable[[], None] = _uncounted,
+        at: str = "",
     ) -> AsyncIterator[Stream]:
         """As `post`, but gives the answer as soon as its head is there.
 
@@ -171,7 +183,7 @@ class Transport:
             BackendError: There is no answer, or it broke while it was read.
         """
         try:
-            async with await self._head(body, headers, resent) as answer:
+            async with await self._head(at, body, headers, resent) as answer:
                 stream = Stream(answer, self._longest)
                 refused = stream.status == _REFUSED  # its body may say that TLS is asked for
                 self._errors.check(stream.status, (await stream.whole()).body if refused else b"")
@@ -183,14 +195,14 @@ class Transport:
             raise await self._errors.explain(error) from error
 
     async def _head(
-        self, body: bytes, headers: Mapping[str, str], resent: Callable[[], None]
+        self, at: str, body: bytes, headers: Mapping[str, str], resent: Callable[[], None]
     ) -> ClientResponse:
         """The answer as soon as its head is there.
 
         A redirect is followed, once, where it keeps the question and leads to the same host;
         another one is the answer.
         """
-        target, followed = self._target, 0
+        target, followed = self._place(at), 0
         while True:
             answer = await self._sent(target, body, headers, resent)
             moved = moved_to(answer)
@@ -211,10 +223,13 @@ class Transport:
         resent()
         return await self._post(self._once, target, body, headers)
 
-    async def preview(self, body: bytes, headers: Mapping[str, str]) -> Outgoing:
+    def _place(self, at: str) -> URL:
+        return type(self._target)(at, encoded=True) if at else self._target
+
+    async def preview(self, body: bytes, headers: Mapping[str, str], at: str = "") -> Outgoing:
         """The request that `post` would send, stopped before there is a connection."""
         try:
-            await self._post(self._session, self._target, body, headers, _stop)
+            await self._post(self._session, self._place(at), body, headers, _stop)
         except _StoppedError as stopped:
             request = stopped.request
         return Outgoing(request.method, str(request.url), [*request.headers.items()], body)
@@ -227,8 +242,13 @@ class Transport:
         headers: Mapping[str, str],
         *middlewares: ClientMiddlewareType,
     ) -> ClientResponse:
-        return await session.post(
-            target, data=body, headers=headers, allow_redirects=False, middlewares=middlewares
+        return await session.request(
+            self._method,
+            target,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            middlewares=middlewares,
         )
 
     def _is_lost(self, error: Exception, sending: Sending) -> bool:
