@@ -22,11 +22,14 @@ class Checked:
         sha256: Of the records as JSON text, each with one newline. In a JSON Lines file these are
             the lines that are not blank, so neither blank lines nor compression change it.
         stamp: The stamp of the dataset when it was opened.
+        is_repeatable: Whether another check of the same records would find the same and say no
+            more: no sample names a file, and there was no warning.
     """
 
     count: int
     sha256: str
     stamp: object = field(compare=False)
+    is_repeatable: bool = field(default=False, compare=False)
 
 
 def read_samples(reader: Reader) -> Iterator[TestSample]:
