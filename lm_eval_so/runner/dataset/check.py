@@ -7,6 +7,7 @@ from itertools import islice
 
 from lm_eval_so.runner.dataset import hints
 from lm_eval_so.runner.dataset.base import Reader, Record
+from lm_eval_so.runner.dataset.plain import plain_id
 from lm_eval_so.runner.dataset.reader import Checked, Digest
 from lm_eval_so.runner.dataset.sample import json_text, parse_sample
 from lm_eval_so.runner.errors import DatasetError
@@ -45,6 +46,7 @@ def check(
     positions = HashIndex()  # by id: the position of the first record with it
     faults: list[str] = []
     is_repeatable = True
+    looks_closer = examine is not None or see is not None
     with reader.opened() as reading:
         stamp = reading.stamp()  # before: a change during the reading is found later
         for position, record in enumerate(reading.records):
@@ -52,18 +54,23 @@ def check(
                 text = json_text(record)
                 digest.add(text)
                 is_repeatable &= _MARK not in text
-                sample = parse_sample(text)
-                if examine is not None:
-                    examine(sample)
+                sample_id = None if looks_closer else plain_id(text)
+                sample = None
+                if sample_id is None:
+                    sample = parse_sample(text)
+                    sample_id = sample.id
+                    if examine is not None:
+                        examine(sample)
             except ValueError as error:
                 faults.append(f"{record.where}: {error}")
             else:
-                is_repeatable &= not _warn_of_unsent(record, sample)
-                first = positions.setdefault(sample.id, position)
-                if first != position and (where := _where(reader, first, sample.id)):
-                    faults.append(f"{record.where}: duplicate id {sample.id!r}, first at {where}")
-                if see is not None and not faults:
-                    see(record.where, sample)
+                first = positions.setdefault(sample_id, position)
+                if first != position and (where := _where(reader, first, sample_id)):
+                    faults.append(f"{record.where}: duplicate id {sample_id!r}, first at {where}")
+                if sample is not None:
+                    is_repeatable &= not _warn_of_unsent(record, sample)
+                    if see is not None and not faults:
+                        see(record.where, sample)
             if len(faults) == _MOST_REPORTED:
                 faults.append(f"stopped after {_MOST_REPORTED} errors")
                 break

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lm_eval_so.runner.dataset.base import Reader
+from lm_eval_so.runner.dataset.plain import PlainSample, whole
 from lm_eval_so.runner.dataset.sample import json_text, parse_checked, parse_sample
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import TestSample
@@ -49,6 +50,15 @@ def read_samples(reader: Reader) -> Iterator[TestSample]:
 
 def read_checked(reader: Reader, checked: Checked) -> Iterator[TestSample]:
     """The samples that `check` has counted and hashed, and no others.
+
+    Raises:
+        DatasetError: As `read_lazily`.
+    """
+    return map(whole, read_lazily(reader, checked))
+
+
+def read_lazily(reader: Reader, checked: Checked) -> Iterator[TestSample | PlainSample]:
+    """The samples of `read_checked`; those that are plain are made whole by who needs them.
 
     If the dataset has changed since, it is hashed again before more of it is read.
 

@@ -16,7 +16,8 @@ from lm_eval_so._version import __version__
 from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.dataset.base import Reader, Stamp
 from lm_eval_so.runner.dataset.check import check
-from lm_eval_so.runner.dataset.reader import Checked, read_checked
+from lm_eval_so.runner.dataset.plain import PlainSample
+from lm_eval_so.runner.dataset.reader import Checked, read_lazily
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.host.private import make_directory, open_own
 from lm_eval_so.runner.models import TestSample
@@ -97,10 +98,10 @@ class CheckMemory:
             make_directory(self._path.parent)
             self._replace(found.model_dump_json().encode())
 
-    def read(self, reader: Reader, checked: Checked) -> Iterator[TestSample]:
-        """`read_checked`; forgets the check when the dataset holds something else."""
+    def read(self, reader: Reader, checked: Checked) -> Iterator[TestSample | PlainSample]:
+        """`read_lazily`; forgets the check when the dataset holds something else."""
         try:
-            yield from read_checked(reader, checked)
+            yield from read_lazily(reader, checked)
         except DatasetError:
             with suppress(OSError):
                 self._path.unlink()
