@@ -46,7 +46,6 @@ def check(
     positions = HashIndex()  # by id: the position of the first record with it
     faults: list[str] = []
     is_repeatable = True
-    looks_closer = examine is not None or see is not None
     with reader.opened() as reading:
         stamp = reading.stamp()  # before: a change during the reading is found later
         for position, record in enumerate(reading.records):
@@ -54,13 +53,7 @@ def check(
                 text = json_text(record)
                 digest.add(text)
                 is_repeatable &= _MARK not in text
-                sample_id = None if looks_closer else plain_id(text)
-                sample = None
-                if sample_id is None:
-                    sample = parse_sample(text)
-                    sample_id = sample.id
-                    if examine is not None:
-                        examine(sample)
+                sample_id, sample = _read(text, examine, is_whole=see is not None)
             except ValueError as error:
                 faults.append(f"{record.where}: {error}")
             else:
@@ -81,6 +74,18 @@ def check(
     return Checked(
         count=len(positions), sha256=digest.hex(), stamp=stamp, is_repeatable=is_repeatable
     )
+
+
+def _read(
+    text: bytes, examine: Callable[[TestSample], object] | None, *, is_whole: bool
+) -> tuple[str, TestSample | None]:
+    """The id of a sample, and the sample; of a plain one only where somebody looks at it."""
+    if examine is None and not is_whole and (sample_id := plain_id(text)) is not None:
+        return sample_id, None
+    sample = parse_sample(text)
+    if examine is not None:
+        examine(sample)
+    return sample.id, sample
 
 
 def _warn_of_unsent(record: Record, sample: TestSample) -> bool:
