@@ -2,100 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lm_eval_so import ChatResponse, RunConfig, RunReport
-from lm_eval_so.runner.config.schema import DatasetColumns, DatasetConfig, RunPlan, SelectConfig
+from lm_eval_so.runner.config.schema import DatasetColumns, DatasetConfig, SelectConfig
 from lm_eval_so.runner.dataset.remembered import CheckMemory
 from lm_eval_so.runner.dataset.selection import select
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import DatasetError
-from lm_eval_so.runner.run.prepare import prepare
-from lm_eval_so.runner.run.run import Run
-from support.backends import Sends
+from support.checked_place import COUNT, LONG_AGO, Place, sample, spoil, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from lm_eval_so import RunRequest
-    from lm_eval_so.runner.dataset.reader import Checked
-
-LONG_AGO = 1_700_000_000_000_000_000
-"""Nanoseconds since the epoch."""
-COUNT = 20
-KEEP = """
-import sys
-from pathlib import Path
-from lm_eval_so.runner.config.schema import DatasetConfig
-from lm_eval_so.runner.dataset.remembered import CheckMemory
-from lm_eval_so.runner.dataset.source import locate
-config = DatasetConfig(path=Path(sys.argv[1]))
-source = locate(config)
-memory = CheckMemory(Path(sys.argv[2]), config, source.files)
-memory.check(source.reader)
-sys.stdout.write("ready\\n")
-sys.stdout.flush()
-sys.stdin.readline()
-for _ in range(int(sys.argv[3])):
-    memory.keep()
-"""
-
-
-def sample(number: int, **more: object) -> dict[str, object]:
-    messages = [{"role": "user", "content": f"question {number}"}]
-    return {"id": f"s{number}", "messages": messages, **more}
-
-
-def write(path: Path, *samples: object, modified_ns: int = LONG_AGO) -> None:
-    """Writes over the file, so that its inode stays."""
-    path.write_text("".join(json.dumps(one) + "\n" for one in samples))
-    os.utime(path, ns=(modified_ns, modified_ns))
-
-
-def spoil(path: Path) -> None:
-    """Leaves no sample in the file, and its inode, its size and its time as they are."""
-    found = path.stat()
-    path.write_bytes(b"x" * found.st_size)
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
-
-
-class Place:
-    """A dataset, and the folder in which its check is remembered."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "numbers.jsonl"
-        self.root = folder / "outputs"
-        self.kept = self.root / ".checked"
-        self.root.mkdir()
-        write(self.path, *map(sample, range(COUNT)))
-
-    def check(self, path: Path | None = None, **config: object) -> Checked:
-        """What a command does, up to the moment in which it begins to send."""
-        how = DatasetConfig(path=path or self.path, **config)  # type: ignore[arg-type]
-        source = locate(how)
-        memory = CheckMemory(self.kept, how, source.files)
-        checked = memory.check(source.reader)
-        memory.keep()
-        return checked
-
-    def read(self, checked: Checked) -> list[str]:
-        how = DatasetConfig(path=self.path)
-        source = locate(how)
-        memory = CheckMemory(self.kept, how, source.files)
-        return [sample.id for sample in memory.read(source.reader, checked)]
-
-    def memory(self) -> Path:
-        (found,) = self.kept.iterdir()
-        return found
 
 
 @pytest.fixture
@@ -280,98 +201,3 @@ def test_only_the_owner_can_read_it(place: Place) -> None:
         "0o700",
         "0o600",
     ]
-
-
-def keeping(place: Place, times: int) -> subprocess.Popen[bytes]:
-    """A command that checks the dataset, waits, and keeps what it found so many times."""
-    return subprocess.Popen(
-        [sys.executable, "-c", KEEP, place.path, place.kept, str(times)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-
-
-def wait_until_checked(command: subprocess.Popen[bytes]) -> None:
-    assert command.stdout is not None
-    assert command.stdout.readline() == b"ready\n"
-
-
-def begin(command: subprocess.Popen[bytes]) -> None:
-    assert command.stdin is not None
-    command.stdin.write(b"\n")
-    command.stdin.flush()
-
-
-def test_commands_at_the_same_time_leave_one_whole_memory(place: Place) -> None:
-    commands = [keeping(place, 100) for _ in range(3)]
-    for step in (wait_until_checked, begin):
-        for command in commands:
-            step(command)
-    for command in commands:
-        command.communicate()
-    assert [command.returncode for command in commands] == [0] * 3
-    assert place.memory().suffix == ".json"
-    first = place.check()
-    spoil(place.path)
-    assert place.check() == first
-
-
-def test_a_command_that_is_killed_while_it_writes_leaves_a_whole_memory_or_none(
-    place: Place,
-) -> None:
-    first = place.check()
-    for _ in range(4):
-        place.memory().unlink()
-        command = keeping(place, 1_000_000)
-        wait_until_checked(command)
-        begin(command)
-        while not any(place.kept.glob("*.json")):
-            time.sleep(0.001)
-        command.kill()
-        command.communicate()
-        spoil(place.path)
-        assert place.check() == first
-        write(place.path, *map(sample, range(COUNT)))
-        next(place.kept.glob("*.json")).unlink()
-        place.check()
-        assert place.memory().suffix == ".json", "what the other began is gone"
-
-
-def finished(place: Place, asked: list[str]) -> RunReport:
-    async def send(request: RunRequest) -> ChatResponse:
-        asked.append(request.sample.id)
-        await asyncio.sleep(0)
-        return ChatResponse(text="fine")
-
-    plan = RunPlan(
-        dataset=DatasetConfig(path=place.path),
-        run_config=RunConfig(backend="sends", model="m"),
-        output_root=place.root,
-    )
-    with Run(prepare(plan, Sends(send))) as run:
-        return asyncio.run(run.carry_out())
-
-
-def test_a_run_remembers_the_check_for_the_next_one(place: Place) -> None:
-    asked: list[str] = []
-    assert finished(place, asked).exit_code == 0
-    assert place.memory().exists()
-    assert finished(place, asked).exit_code == 0
-    assert len(asked) == COUNT
-    spoil(place.path)
-    report = finished(place, asked)
-    assert report.exit_code == 2
-    assert isinstance(report.fault, DatasetError)
-    assert not list(place.kept.iterdir())
-    assert len(asked) == COUNT
-
-
-def test_nothing_is_remembered_before_the_run_directory_is_held(place: Place) -> None:
-    plan = RunPlan(
-        dataset=DatasetConfig(path=place.path),
-        run_config=RunConfig(backend="sends", model="m"),
-        output_root=place.root,
-    )
-    prepare(plan, Sends(lambda _: None))  # type: ignore[arg-type]
-    assert not list(place.root.iterdir())
