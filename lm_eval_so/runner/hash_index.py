@@ -49,8 +49,15 @@ class HashIndex:
 
     def find(self, key: Hashable) -> int | None:
         """The number of the key's entry, or None."""
-        entry = self._slots[self._slot(hash(key) & _MASK)] - 1
-        return None if entry < 0 else entry
+        code = hash(key) & _MASK
+        slots, hashes = self._slots, self._hashes  # `_slot`, in place, as in `_entry`
+        mask = len(slots) - 1
+        slot = (code ^ code >> 32) & mask
+        while entry := slots[slot]:
+            if hashes[entry - 1] == code:
+                return entry - 1
+            slot = (slot + 1) & mask
+        return None
 
     def get(self, key: Hashable) -> int | None:
         """The value kept for the key, or None."""
