@@ -9,11 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from parse import seconds
-
 from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.source import locate
+from parse import seconds
 
 
 def checked(path: str) -> float:
