@@ -146,10 +146,7 @@ class RunDirectory:
             LostLinesError: Lines that were written are missing; the file is unchanged.
             StoreError: A new file cannot be written; the old one is unchanged.
         """
-        self._lock.check()
-        self.spent.flush()
-        with suppress(StoreError):  # kept in `refusal`; the new file is synced instead
-            self._sync()
+        self._settle()
         lines = _seen(self._results.lines_at(self.ledger.places()), see)
         if self.refusal is None and self._results.is_just(self.ledger.places()):
             deque(lines, maxlen=0)
@@ -178,8 +175,14 @@ class RunDirectory:
 
         Nothing has been written since, and each sample that has a line has one, in its place.
         """
+        self._settle()
+        return self.refusal is None and self._results.is_as_seen(self.ledger.places())
+
+    def _settle(self) -> None:
         self._lock.check()
-        return self._results.is_as_seen(self.ledger.places())
+        self.spent.flush()
+        with suppress(StoreError):  # kept in `refusal`; a new file is synced instead
+            self._sync()
 
     def _is_complete(self) -> bool:
         try:
