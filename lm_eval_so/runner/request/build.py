@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from copy import copy
 from random import Random
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import Message, RunConfig, RunRequest, TestSample
@@ -11,6 +11,18 @@ from lm_eval_so.runner.request.key import RequestKeys
 from lm_eval_so.runner.request.prompt import Prompt
 
 _UNIQUE = Random()  # noqa: S311 - tells runs apart, and is no secret
+
+
+class Asks(Protocol):
+    """What is sent of a sample."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """Of the sample."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those of the sample alone."""
 
 
 class RequestBuilder:
@@ -56,8 +68,18 @@ class RequestBuilder:
         """Times that each sample is asked."""
         return len(self.configs)
 
-    def key(self, sample: TestSample, repeat: int = 0) -> str:
-        """The request key of a sample: SHA-256 of what is sent, in hex."""
+    @property
+    def has_prompt(self) -> bool:
+        """Whether what is sent is made of more than the messages and parameters of a sample."""
+        return self._prompt is not None
+
+    def key(self, sample: Asks, repeat: int = 0) -> str:
+        """The request key of a sample: SHA-256 of what is sent, in hex.
+
+        Args:
+            sample: Where there is a prompt, a `TestSample`.
+            repeat: From 0.
+        """
         return self._keys[repeat].key(self._messages(sample), sample.parameters)
 
     def build(self, sample: TestSample, index: int, repeat: int, key: str) -> RunRequest:
@@ -80,7 +102,7 @@ class RequestBuilder:
             repeat,
         )
 
-    def _messages(self, sample: TestSample) -> list[Message]:
+    def _messages(self, sample: Asks) -> list[Message]:
         """What is sent; made once for the key of a sample, its requests and its repeats.
 
         Raises:
@@ -88,6 +110,7 @@ class RequestBuilder:
         """
         if self._prompt is None:
             return sample.messages
+        assert isinstance(sample, TestSample)  # noqa: S101 - see `key`
         if self._last is None or self._last[0] is not sample:
             try:
                 self._last = sample, self._prompt.messages(sample)
