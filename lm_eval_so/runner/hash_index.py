@@ -49,8 +49,15 @@ class HashIndex:
 
     def find(self, key: Hashable) -> int | None:
         """The number of the key's entry, or None."""
-        entry = self._slots[self._slot(hash(key) & _MASK)] - 1
-        return None if entry < 0 else entry
+        code = hash(key) & _MASK
+        slots, hashes = self._slots, self._hashes  # `_slot`, in place, as in `_entry`
+        mask = len(slots) - 1
+        slot = (code ^ code >> 32) & mask
+        while entry := slots[slot]:
+            if hashes[entry - 1] == code:
+                return entry - 1
+            slot = (slot + 1) & mask
+        return None
 
     def get(self, key: Hashable) -> int | None:
         """The value kept for the key, or None."""
@@ -83,10 +90,14 @@ class HashIndex:
         if self._used * 3 >= len(self._slots) * 2:
             self._grow()
         code = hash(key) & _MASK
-        slot = self._slot(code)
-        entry = self._slots[slot] - 1
-        if entry >= 0:
-            return entry
+        # `_slot`, in place: a call would be a third of the cost of all this.
+        slots, hashes = self._slots, self._hashes
+        mask = len(slots) - 1
+        slot = (code ^ code >> 32) & mask
+        while entry := slots[slot]:
+            if hashes[entry - 1] == code:
+                return entry - 1
+            slot = (slot + 1) & mask
         if self._used == len(self._hashes):
             more = array("Q", [0]) * (self._used // 8)
             self._hashes.extend(more)

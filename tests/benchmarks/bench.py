@@ -26,6 +26,7 @@ import costs
 import faults
 import memory
 import pace
+import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
         *(pace.told, pace.untold, pace.configured, pace.tokens),
         *(faults.errors, faults.waits, faults.refused, faults.nginx_limit, faults.outage),
         *(cells.joblib, memory.edited, memory.finished),
+        *(reading.checked, reading.resumed),
     )
 }
 

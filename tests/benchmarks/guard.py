@@ -76,8 +76,8 @@ def sizes(bench: Bench) -> Iterator[Figure]:
         "resume of finished samples beside parsing the files",
         f"{1e6 * again / between:.0f} us a sample, {1e6 * parse / between:.0f} us: "
         f"{again / parse:.1f} times",
-        "at most 10.0 times",
-        again / parse <= 10,
+        "at most 5.0 times",
+        again / parse <= 5,
     )
 
 

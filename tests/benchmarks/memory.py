@@ -91,4 +91,5 @@ def command(path: Path, run: Path) -> Cost:
     return cost(
         *(BIN / "lm-eval-so", "backend=simulated", "model=m", "backend.options.latency_ms=0"),
         *("dataset=path", f"dataset.path={path}", f"output_dir={run}"),
+        f"output_root={path.parent}",
     )[0]

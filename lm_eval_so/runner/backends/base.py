@@ -150,11 +150,16 @@ class ChatBackend(ABC):
                 ends the run where all of the first samples meet it.
         """
 
+    @property
+    def sends_more(self) -> bool:
+        """Whether more of a sample is sent than its messages and parameters: `sent_of`."""
+        return type(self).sent_of is not ChatBackend.sent_of
+
     def sent_of(self, sample: TestSample) -> Mapping[str, Any]:  # noqa: ARG002 - for those who do
         """What of a sample is sent beside its messages and parameters; a part of its key."""
         return {}
 
-    async def examine(self, request: RunRequest) -> Examined:
+    async def try_once(self, request: RunRequest) -> Examined:
         """Asks once, for a person who wants to see what comes back."""
         try:
             response = await self.send(request)

@@ -7,16 +7,19 @@ from itertools import islice
 
 from lm_eval_so.runner.dataset import hints
 from lm_eval_so.runner.dataset.base import Reader, Record
+from lm_eval_so.runner.dataset.plain import plain_id
 from lm_eval_so.runner.dataset.reader import Checked, Digest
 from lm_eval_so.runner.dataset.sample import json_text, parse_sample
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import TestSample
+from lm_eval_so.runner.models.media import MARK
 from lm_eval_so.runner.text.once_per_kind import OncePerKind
 
 _LOG = logging.getLogger(__name__)
 _LOG.addFilter(OncePerKind())
 _MOST_REPORTED = 10
+_MARK = MARK.encode()  # of a file that a sample names
 
 
 See = Callable[[str, TestSample], None]
@@ -42,24 +45,25 @@ def check(
     digest = Digest()
     positions = HashIndex()  # by id: the position of the first record with it
     faults: list[str] = []
+    is_repeatable = True
     with reader.opened() as reading:
         stamp = reading.stamp()  # before: a change during the reading is found later
         for position, record in enumerate(reading.records):
             try:
                 text = json_text(record)
                 digest.add(text)
-                sample = parse_sample(text)
-                if examine is not None:
-                    examine(sample)
+                is_repeatable &= _MARK not in text
+                sample_id, sample = _read(text, examine, is_whole=see is not None)
             except ValueError as error:
                 faults.append(f"{record.where}: {error}")
             else:
-                _warn_of_unsent(record, sample)
-                first = positions.setdefault(sample.id, position)
-                if first != position and (where := _where(reader, first, sample.id)):
-                    faults.append(f"{record.where}: duplicate id {sample.id!r}, first at {where}")
-                if see is not None and not faults:
-                    see(record.where, sample)
+                first = positions.setdefault(sample_id, position)
+                if first != position and (where := _where(reader, first, sample_id)):
+                    faults.append(f"{record.where}: duplicate id {sample_id!r}, first at {where}")
+                if sample is not None:
+                    is_repeatable &= not _warn_of_unsent(record, sample)
+                    if see is not None and not faults:
+                        see(record.where, sample)
             if len(faults) == _MOST_REPORTED:
                 faults.append(f"stopped after {_MOST_REPORTED} errors")
                 break
@@ -67,17 +71,34 @@ def check(
         raise DatasetError("\n".join(faults))
     if not len(positions):
         raise DatasetError(f"dataset {reader.name} has no samples")
-    return Checked(count=len(positions), sha256=digest.hex(), stamp=stamp)
+    return Checked(
+        count=len(positions), sha256=digest.hex(), stamp=stamp, is_repeatable=is_repeatable
+    )
 
 
-def _warn_of_unsent(record: Record, sample: TestSample) -> None:
-    if sample.model_extra and (names := hints.kept_only(sample.model_extra)):
+def _read(
+    text: bytes, examine: Callable[[TestSample], object] | None, *, is_whole: bool
+) -> tuple[str, TestSample | None]:
+    """The id of a sample, and the sample; of a plain one only where somebody looks at it."""
+    if examine is None and not is_whole and (sample_id := plain_id(text)) is not None:
+        return sample_id, None
+    sample = parse_sample(text)
+    if examine is not None:
+        examine(sample)
+    return sample.id, sample
+
+
+def _warn_of_unsent(record: Record, sample: TestSample) -> bool:
+    """Whether there was something to warn of."""
+    names = hints.kept_only(sample.model_extra) if sample.model_extra else []
+    if names:
         _LOG.warning(
             "%s: %s of a sample: kept, but not sent. Set parameters in the config (params.*); put "
             "a system text into the messages or into the prompt",
             record.where,
             ", ".join(names),
         )
+    return bool(names)
 
 
 def _where(reader: Reader, position: int, sample_id: str) -> str | None:

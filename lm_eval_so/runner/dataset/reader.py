@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lm_eval_so.runner.dataset.base import Reader
+from lm_eval_so.runner.dataset.plain import PlainSample, whole
 from lm_eval_so.runner.dataset.sample import json_text, parse_checked, parse_sample
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import TestSample
@@ -22,11 +23,14 @@ class Checked:
         sha256: Of the records as JSON text, each with one newline. In a JSON Lines file these are
             the lines that are not blank, so neither blank lines nor compression change it.
         stamp: The stamp of the dataset when it was opened.
+        is_repeatable: Whether another check of the same records would find the same and say no
+            more: no sample names a file, and there was no warning.
     """
 
     count: int
     sha256: str
     stamp: object = field(compare=False)
+    is_repeatable: bool = field(default=False, compare=False)
 
 
 def read_samples(reader: Reader) -> Iterator[TestSample]:
@@ -46,6 +50,15 @@ def read_samples(reader: Reader) -> Iterator[TestSample]:
 
 def read_checked(reader: Reader, checked: Checked) -> Iterator[TestSample]:
     """The samples that `check` has counted and hashed, and no others.
+
+    Raises:
+        DatasetError: As `read_lazily`.
+    """
+    return map(whole, read_lazily(reader, checked))
+
+
+def read_lazily(reader: Reader, checked: Checked) -> Iterator[TestSample | PlainSample]:
+    """The samples of `read_checked`; those that are plain are made whole by who needs them.
 
     If the dataset has changed since, it is hashed again before more of it is read.
 

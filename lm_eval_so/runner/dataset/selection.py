@@ -51,6 +51,7 @@ def select(
     reader: Reader,
     config: SelectConfig,
     examine: Callable[[TestSample], object] | None = None,
+    check_all: Callable[[Reader], Checked] = check,
 ) -> tuple[Checked, Selection]:
     """Checks a dataset, and finds in the same pass which of its samples are asked.
 
@@ -58,13 +59,14 @@ def select(
         reader: Reads the dataset.
         config: Which samples are wanted.
         examine: As for `check`.
+        check_all: Checks the dataset where that is all there is to do.
 
     Raises:
         ConfigError: The selection cannot be made, or selects nothing.
         DatasetError: As `check`.
     """
     if config == SelectConfig():
-        checked = check(reader, examine)
+        checked = check_all(reader) if examine is None else check(reader, examine)
         return checked, Selection(of=checked.count, selected=checked.count)
     selector = Selector(config)
     return check(reader, examine, selector.see), selector.selection()

@@ -31,6 +31,7 @@ class DatasetSource:
         metadata: All of ``metadata.json``; empty where there is none.
         on_hub: Names the split of a dataset that is no file.
         folder: Where the paths of files begin that samples name; that of the first file.
+        files: All that hold samples, in order.
     """
 
     reader: Reader
@@ -41,6 +42,7 @@ class DatasetSource:
     metadata: dict[str, Any]
     on_hub: str | None = None
     folder: Path | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def files_in(self) -> Path | None:
@@ -70,7 +72,7 @@ def locate(config: DatasetConfig) -> DatasetSource:
     metadata = _metadata(config.metadata, files.paths[0].with_name(METADATA))
     path = files.paths[0] if len(files.paths) == 1 else config.path
     found = _source(path, _reader(files, config), metadata, _default_id(config.path, files))
-    return replace(found, folder=files.paths[0].parent)
+    return replace(found, folder=files.paths[0].parent, files=tuple(files.paths))
 
 
 def _source(path: Path, reader: Reader, metadata: dict[str, Any], default: str) -> DatasetSource:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from copy import copy
 from random import Random
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from lm_eval_so.runner.errors import DatasetError
 from lm_eval_so.runner.models import Message, RunConfig, RunRequest, TestSample
@@ -11,6 +11,18 @@ from lm_eval_so.runner.request.key import RequestKeys
 from lm_eval_so.runner.request.prompt import Prompt
 
 _UNIQUE = Random()  # noqa: S311 - tells runs apart, and is no secret
+
+
+class Asks(Protocol):
+    """What is sent of a sample."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """Of the sample."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those of the sample alone."""
 
 
 class RequestBuilder:
@@ -42,7 +54,7 @@ class RequestBuilder:
             for repeat, config in enumerate(self.configs)
         ]
         self._prefix = trace_prefix
-        self._sent_of: Callable[[TestSample], Mapping[str, Any]] = lambda _: {}
+        self._sent_of: Callable[[TestSample], Mapping[str, Any]] | None = None
         self._prompt: Prompt | None = None
         self._last: tuple[TestSample, list[Message]] | None = None
 
@@ -52,11 +64,11 @@ class RequestBuilder:
         prompted._prompt, prompted._last = prompt, None  # noqa: SLF001 - its own
         return prompted
 
-    def with_parts(self, sent_of: Callable[[TestSample], Mapping[str, Any]]) -> Self:
+    def with_parts(self, sent_of: Callable[[TestSample], Mapping[str, Any]] | None) -> Self:
         """The same builder, for a backend that sends more of a sample; that is a part of its key.
 
         Args:
-            sent_of: What is sent beside its messages and parameters.
+            sent_of: What is sent beside its messages and parameters; None for nothing.
         """
         more = copy(self)
         more._sent_of = sent_of  # noqa: SLF001 - its own
@@ -67,11 +79,23 @@ class RequestBuilder:
         """Times that each sample is asked."""
         return len(self.configs)
 
-    def key(self, sample: TestSample, repeat: int = 0) -> str:
-        """The request key of a sample: SHA-256 of what is sent, in hex."""
+    @property
+    def needs_whole_samples(self) -> bool:
+        """Whether what is sent is made of more than the messages and parameters of a sample."""
+        return self._prompt is not None or self._sent_of is not None
+
+    def key(self, sample: Asks, repeat: int = 0) -> str:
+        """The request key of a sample: SHA-256 of what is sent, in hex.
+
+        Args:
+            sample: A `TestSample`, where whole samples are needed.
+            repeat: From 0.
+        """
         parameters = sample.parameters
-        if more := self._sent_of(sample):
-            parameters = {**parameters, "sample": more}
+        if self._sent_of is not None:
+            assert isinstance(sample, TestSample)  # noqa: S101 - as told above
+            if more := self._sent_of(sample):
+                parameters = {**parameters, "sample": more}
         return self._keys[repeat].key(self._messages(sample), parameters)
 
     def build(self, sample: TestSample, index: int, repeat: int, key: str) -> RunRequest:
@@ -94,7 +118,7 @@ class RequestBuilder:
             repeat,
         )
 
-    def _messages(self, sample: TestSample) -> list[Message]:
+    def _messages(self, sample: Asks) -> list[Message]:
         """What is sent; made once for the key of a sample, its requests and its repeats.
 
         Raises:
@@ -102,6 +126,7 @@ class RequestBuilder:
         """
         if self._prompt is None:
             return sample.messages
+        assert isinstance(sample, TestSample)  # noqa: S101 - see `key`
         if self._last is None or self._last[0] is not sample:
             try:
                 self._last = sample, self._prompt.messages(sample)

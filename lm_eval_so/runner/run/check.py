@@ -40,7 +40,7 @@ async def _examined(prepared: Prepared, request: RunRequest) -> Examined:
     seconds = prepared.plan.options.timeout
     try:
         async with asyncio.timeout(seconds):
-            return await prepared.backend.examine(request)
+            return await prepared.backend.try_once(request)
     except TimeoutError:
         return Examined([], APITimeoutError(f"no answer within {seconds:g} s"))
 

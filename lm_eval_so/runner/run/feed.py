@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
+from lm_eval_so.runner.dataset.plain import PlainSample, whole
 from lm_eval_so.runner.dataset.selection import Selection
 from lm_eval_so.runner.models import RunRequest, TestSample
 from lm_eval_so.runner.request.build import RequestBuilder
@@ -18,12 +19,12 @@ class Questions(NamedTuple):
     """What the dataset asks.
 
     Attributes:
-        samples: Of the dataset, in order.
+        samples: Of the dataset, in order; the whole of one is read when it is asked.
         requests: Makes their requests.
         selection: Which of them are asked.
     """
 
-    samples: Iterable[TestSample]
+    samples: Iterable[TestSample | PlainSample]
     requests: RequestBuilder
     selection: Selection
 
@@ -52,6 +53,8 @@ class OwedFeed:
         answered_before: Callable[[int], Awaitable[None]],
     ) -> None:
         samples, self._requests, self._selection = questions
+        if self._requests.needs_whole_samples:  # which may look at any part of a sample
+            samples = map(whole, samples)
         repeats = range(self._requests.repeats)
         asked = enumerate((sample, repeat) for sample in samples for repeat in repeats)
         # Without a line in the file, nothing is to be found behind the last that is selected.
@@ -78,7 +81,7 @@ class OwedFeed:
                 key = self._requests.key(sample, repeat)
                 offset = self._ledger.find(index, sample.id, key)
                 if offset is None:
-                    return self._requests.build(sample, index, repeat, key)
+                    return self._requests.build(whole(sample), index, repeat, key)
                 await self._answered_before(offset)
             else:
                 self._keep(index, sample, repeat)
@@ -111,7 +114,7 @@ class OwedFeed:
     def _is_selected(self, index: int) -> bool:
         return self._selection.includes(index // self._requests.repeats)
 
-    def _keep(self, index: int, sample: TestSample, repeat: int) -> None:
+    def _keep(self, index: int, sample: TestSample | PlainSample, repeat: int) -> None:
         """Claims the line of a sample that is not selected, so that it stays in the file."""
         if not self._has_lines:
             return

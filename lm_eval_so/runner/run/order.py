@@ -14,6 +14,9 @@ _MOST_LOSSES = 3
 class FinalFile:
     """Puts the results file of a directory in order, however often it loses lines meanwhile.
 
+    Args:
+        directory: The directory, which has not been entered yet.
+
     Attributes:
         losses: Times that lines were gone from it.
         totals: Of its lines, once it is in order.
@@ -21,6 +24,8 @@ class FinalFile:
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
+        self._seen = Totals()
+        directory.first_look = self._seen.add
         self.losses = 0
         self.totals: Totals | None = None
 
@@ -31,6 +36,9 @@ class FinalFile:
             LostLinesError: It loses lines again and again.
             StoreError: The new file cannot be written.
         """
+        if self._directory.is_as_opened():
+            self.totals = self._seen
+            return True
         totals = Totals()
         try:
             self._directory.put_in_order(totals.add)

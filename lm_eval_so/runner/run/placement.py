@@ -109,7 +109,7 @@ def planned(
     """
     requests = RequestBuilder(
         plan.run_config, endpoint=backend.endpoint, defaults=backend.defaults
-    ).with_parts(backend.sent_of)
+    ).with_parts(backend.sent_of if backend.sends_more else None)
     if prompt is not None:
         requests = requests.with_prompt(prompt.prompt)
 

@@ -7,6 +7,7 @@ from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
 from lm_eval_so.runner.config.schema import RunPlan
 from lm_eval_so.runner.dataset.reader import Checked
+from lm_eval_so.runner.dataset.remembered import CheckMemory
 from lm_eval_so.runner.dataset.selection import Selection, select
 from lm_eval_so.runner.dataset.source import DatasetSource, locate
 from lm_eval_so.runner.errors import ConfigError
@@ -16,6 +17,9 @@ from lm_eval_so.runner.run.placement import Planned, directory_of, planned
 from lm_eval_so.runner.run.prompt import planned_prompt
 from lm_eval_so.runner.strategy.price import Price, price_of
 
+_CHECKED = ".checked"
+"""The folder of the output root in which checks of datasets are remembered."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -23,6 +27,7 @@ class Prepared:
 
     Attributes:
         dataset: What the check of the dataset found.
+        memory: Of that check; it is kept once the run directory is held.
         selection: Which of its samples are asked.
         placed: Its identity, and what tells its results from others.
         directory: The run directory; it may not exist yet.
@@ -34,6 +39,7 @@ class Prepared:
     backend: ChatBackend
     source: DatasetSource
     dataset: Checked
+    memory: CheckMemory
     selection: Selection
     placed: Planned
     directory: Path
@@ -67,7 +73,8 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     source = locate(plan.dataset)
     prompt = planned_prompt(plan)
     examine = None if prompt is None else prompt.prompt.messages
-    dataset, selection = select(source.reader, plan.select, examine)
+    memory = CheckMemory(plan.output_root / _CHECKED, plan.dataset, source.files)
+    dataset, selection = select(source.reader, plan.select, examine, memory.check)
     backend.files_in = source.files_in
     placed = planned(plan, source, backend, prompt, dataset.sha256)
     return Prepared(
@@ -75,6 +82,7 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
         backend=backend,
         source=source,
         dataset=dataset,
+        memory=memory,
         selection=selection,
         placed=placed,
         directory=directory_of(placed),
@@ -91,7 +99,7 @@ def _requests(placed: Planned, backend: ChatBackend) -> RequestBuilder:
         defaults=backend.defaults,
         repeats=plan.repeats,
         trace_prefix=placed.redactor.data(plan.options.trace_prefix),
-    ).with_parts(backend.sent_of)
+    ).with_parts(backend.sent_of if backend.sends_more else None)
     return requests if placed.prompt is None else requests.with_prompt(placed.prompt.prompt)
 
 

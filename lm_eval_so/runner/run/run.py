@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from lm_eval_so.runner.dataset.reader import read_checked
 from lm_eval_so.runner.engine.base import EngineSetup, Stop
 from lm_eval_so.runner.engine.registry import create_engine
 from lm_eval_so.runner.errors import (
@@ -96,6 +95,7 @@ class Run:
         with ExitStack() as entered:
             entered.enter_context(self.directory)
             entered.enter_context(run_log(self.directory.path, self.redactor))
+            self._prepared.memory.keep()
             self._exit = entered.pop_all()
         return self
 
@@ -156,7 +156,7 @@ class Run:
         prepared = self._prepared
         return OwedFeed(
             Questions(
-                read_checked(prepared.source.reader, prepared.dataset),
+                prepared.memory.read(prepared.source.reader, prepared.dataset),
                 prepared.requests,
                 prepared.selection,
             ),

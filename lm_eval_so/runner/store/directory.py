@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
@@ -22,22 +22,15 @@ from lm_eval_so.runner.store.files import (
 from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.lock import DirectoryLock
-from lm_eval_so.runner.store.metadata import METADATA, write_metadata
+from lm_eval_so.runner.store.metadata import METADATA, read_metadata, write_metadata
 from lm_eval_so.runner.store.owner import Asked, check_owner, may_go_on
-from lm_eval_so.runner.store.results import (
-    RESULTS,
-    ResultsFile,
-    StoredLine,
-    scan_lines,
-    stored_line,
-)
+from lm_eval_so.runner.store.results import RESULTS, ResultsFile, See, scan_lines
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.runner.store.spent import SPENT, SpentFile
+from lm_eval_so.runner.store.stored_line import StoredLine, content, stored_line
 
 _SUPERSEDED = "superseded_results.jsonl"
 _SYNC_INTERVAL = 1.0  # seconds between two syncs to disk, at most
-
-See = Callable[[Mapping[str, Any]], None]
 
 
 class RunDirectory:
@@ -50,6 +43,8 @@ class RunDirectory:
         asked: The dataset; the results in the directory must be of it. None allows any.
 
     Attributes:
+        first_look: Gets the content of each line while the directory is entered, if the last
+            command has completed it; None if nobody looks.
         spent: The total of all commands.
         refusal: The first error of the disk when it was to sync.
 
@@ -71,6 +66,7 @@ class RunDirectory:
         self.path = path
         self.spent = SpentFile(path / SPENT)
         self.refusal: StoreError | None = None
+        self.first_look: See | None = None
         self._identity = identity
         self._count = count
         self._redactor = redactor
@@ -150,10 +146,7 @@ class RunDirectory:
             LostLinesError: Lines that were written are missing; the file is unchanged.
             StoreError: A new file cannot be written; the old one is unchanged.
         """
-        self._lock.check()
-        self.spent.flush()
-        with suppress(StoreError):  # kept in `refusal`; the new file is synced instead
-            self._sync()
+        self._settle()
         lines = _seen(self._results.lines_at(self.ledger.places()), see)
         if self.refusal is None and self._results.is_just(self.ledger.places()):
             deque(lines, maxlen=0)
@@ -176,6 +169,27 @@ class RunDirectory:
             await asyncio.sleep(_SYNC_INTERVAL)
             self.spent.flush()
             await asyncio.to_thread(self._sync)
+
+    def is_as_opened(self) -> bool:
+        """Whether there is nothing to put in order: the lines were in order at the first look.
+
+        Nothing has been written since, and each sample that has a line has one, in its place.
+        """
+        self._settle()
+        return self.refusal is None and self._results.is_as_seen(self.ledger.places())
+
+    def _settle(self) -> None:
+        self._lock.check()
+        self.spent.flush()
+        with suppress(StoreError):  # kept in `refusal`; a new file is synced instead
+            self._sync()
+
+    def _is_complete(self) -> bool:
+        try:
+            metadata = read_metadata(self.path)
+        except StoreError:  # it is damaged, but not in what tells whose it is
+            return False
+        return metadata is not None and metadata.state == "complete"
 
     def _check_dataset(self) -> None:
         if self._asked is not None and not may_go_on(self.path, self._asked):
@@ -209,7 +223,7 @@ class RunDirectory:
         is_aside = aside.is_file()
         if is_aside:
             deque(scan_lines(aside), maxlen=0)
-        yield from self._results.scan()
+        yield from self._results.scan(self.first_look if self._is_complete() else None)
         for name in (RESULTS, METADATA, _SUPERSEDED):
             remove_abandoned(self.path / name)
         self._results.mend()
@@ -221,9 +235,9 @@ class RunDirectory:
             with aside.open("rb", buffering=1 << 18) as lines:
                 for line in lines:
                     offset = self._results.append(line.removesuffix(b"\n"))
-                    stored = stored_line(offset, line, aside)
-                    if stored is not None:
-                        yield stored
+                    found = content(line, aside)
+                    if found is not None:
+                        yield stored_line(offset, found)
             self._results.sync()
             aside.unlink()
 

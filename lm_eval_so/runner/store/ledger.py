@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 
 from lm_eval_so.runner.hash_index import HashIndex
-from lm_eval_so.runner.store.results import LinePlace, StoredLine
+from lm_eval_so.runner.store.stored_line import LinePlace, StoredLine
 
 _OWED = 0
 

@@ -2,36 +2,37 @@
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from lm_eval_so.runner.errors import LostLinesError, StoreError
-from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.host.private import file_mode
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import reading, unsynced, unwritable
-from lm_eval_so.runner.store.line import Whole, read_line, read_whole
+from lm_eval_so.runner.store.line import Whole, read_line
+from lm_eval_so.runner.store.stored_line import (
+    LinePlace,
+    StoredLine,
+    content,
+    contents,
+    mark_of,
+    stored_line,
+)
 
 RESULTS = "run_results.jsonl"
 _BLOCK = 1 << 16
 
 
-class StoredLine(NamedTuple):
-    """A complete line of the file, and where it starts."""
-
-    offset: int
-    sample_id: str
-    request_key: str
-    ok: bool
+See = Callable[[Whole], None]
 
 
-class LinePlace(NamedTuple):
-    """Where a line was written, and the mark that identifies it: `mark_of` its question."""
+class _Seen(NamedTuple):
+    """What `ResultsFile.scan` went through: the file's state before, and its lines, all whole."""
 
-    offset: int
-    mark: int
+    state: tuple[int, int]
+    lines: int
 
 
 class ResultsFile:
@@ -52,6 +53,7 @@ class ResultsFile:
         self._descriptor = self._for_reading = -1
         self._torn = self._unsynced = False
         self._refused: StoreError | None = None
+        self._seen: _Seen | None = None
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | binary
             self._descriptor = os.open(path, flags, file_mode())
@@ -61,14 +63,28 @@ class ResultsFile:
             self.close()
             raise unwritable(path, error) from error
 
-    def scan(self) -> Iterator[StoredLine]:
+    def scan(self, see: See | None = None) -> Iterator[StoredLine]:
         """The complete lines; damaged ones are skipped.
+
+        Args:
+            see: Gets the content of each of them.
 
         Raises:
             NewerVersionError: A newer release wrote one of them.
         """
+        self._seen = None
+        state, lines, damaged = self._state(), 0, 0
         with self._reader() as file:
-            yield from _whole_lines(file, self.path)
+            for offset, found in contents(file, self.path):
+                if found is None:
+                    damaged += 1
+                    continue
+                lines += 1
+                if see is not None:
+                    see(found)
+                yield stored_line(offset, found)
+        if see is not None and not damaged:
+            self._seen = _Seen(state, lines)
 
     def mend(self) -> None:
         """Ends the file with a newline: a last line that is torn goes, a whole one stays.
@@ -82,7 +98,7 @@ class ResultsFile:
             file.seek(start)
             tail = file.read()
         try:
-            if tail and stored_line(start, tail, self.path):
+            if tail and content(tail, self.path):
                 self._size += os.write(self._descriptor, b"\n")
             elif tail:
                 os.ftruncate(self._descriptor, start)
@@ -150,13 +166,24 @@ class ResultsFile:
             for offset, mark in places:
                 file.seek(offset)  # costs nothing if it is in the buffer already
                 line = file.readline()
-                fields = _whole(line, self.path) if line.endswith(b"\n") else None
+                fields = content(line, self.path) if line.endswith(b"\n") else None
                 if fields is None or mark_of(fields["sample_id"], fields["request_key"]) != mark:
                     raise LostLinesError(
                         f"{self.path} has lost results that were written to it (the line at byte "
                         f"{offset} is gone)"
                     )
                 yield line, fields
+
+    def is_as_seen(self, places: Iterable[LinePlace]) -> bool:
+        """Whether `scan` has shown just these lines, in this order, and the file is as it was."""
+        seen, last, lines = self._seen, -1, 0
+        if seen is None or seen.state != self._state() or not self._is_at_its_path():
+            return False
+        for offset, _ in places:
+            if offset < last:
+                return False
+            last, lines = offset, lines + 1
+        return lines == seen.lines
 
     def is_just(self, places: Iterable[LinePlace]) -> bool:
         """Whether the file has exactly these lines, in this order."""
@@ -183,6 +210,11 @@ class ResultsFile:
             raw = io.FileIO(self._for_reading, closefd=False)
             yield io.BufferedReader(raw, 1 << 18)
 
+    def _state(self) -> tuple[int, int]:
+        """Changes when the file does: its size, and the time of the last change."""
+        found = os.fstat(self._descriptor)
+        return found.st_size, found.st_mtime_ns
+
     def _is_at_its_path(self) -> bool:
         try:
             return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
@@ -208,11 +240,6 @@ class ResultsFile:
             self._torn = True
 
 
-def mark_of(sample_id: object, request_key: object) -> int:
-    """The number that identifies the line of a question; valid in this process only."""
-    return HashIndex.code((sample_id, request_key))
-
-
 def scan_lines(path: Path) -> Iterator[StoredLine]:
     """The complete lines of a file; damaged lines and a missing file are skipped.
 
@@ -222,7 +249,9 @@ def scan_lines(path: Path) -> Iterator[StoredLine]:
     if not path.exists():
         return
     with reading(path), path.open("rb", buffering=1 << 18) as file:
-        yield from _whole_lines(file, path)
+        for offset, found in contents(file, path):
+            if found is not None:
+                yield stored_line(offset, found)
 
 
 def read_results(path: Path | str) -> Iterator[RunResult]:
@@ -249,34 +278,6 @@ def _parse(path: Path, number: int, line: bytes) -> RunResult:
         return read_line(line, path)
     except ValueError as error:
         raise StoreError(f"{path}:{number}: not a RunResult") from error
-
-
-def _whole_lines(file: BinaryIO, path: Path) -> Iterator[StoredLine]:
-    offset = 0
-    for line in file:
-        found = stored_line(offset, line, path)
-        if found:
-            yield found
-        offset += len(line)
-
-
-def stored_line(offset: int, line: bytes, path: Path) -> StoredLine | None:
-    """What stands at an offset of the file, where the line is whole.
-
-    Raises:
-        NewerVersionError: A newer release wrote it.
-    """
-    found = _whole(line, path)
-    if found is None:
-        return None
-    return StoredLine(offset, found["sample_id"], found["request_key"], found["status"] == "ok")
-
-
-def _whole(line: bytes, path: Path) -> Whole | None:
-    try:
-        return read_whole(line, path)
-    except ValueError:
-        return None
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:

@@ -104,11 +104,12 @@ class Totals:
         self._latencies, self._first_tokens = Histogram(), Histogram()
         self._first_answer_tokens = Histogram()
         self._cost_usd: float | None = None
-        self._attempts = self._rate_limited = 0
+        self._settled = self._attempts = self._rate_limited = 0
 
     def add(self, result: Mapping[str, Any]) -> None:
         """Counts a line; the lines come in dataset order."""
-        index = self._statuses.total()
+        index = self._settled
+        self._settled += 1
         self._statuses[result["status"]] += 1
         self._attempts += result["attempts"]
         self._rate_limited += _rate_limited(result)
@@ -153,6 +154,7 @@ class Totals:
         self._first_answer_tokens.merge(other._first_answer_tokens)
         if other._cost_usd is not None:
             self._cost_usd = (self._cost_usd or 0.0) + other._cost_usd
+        self._settled += other._settled
         self._attempts += other._attempts
         self._rate_limited += other._rate_limited
 
@@ -162,7 +164,7 @@ class Totals:
         Args:
             total: Samples in the dataset.
         """
-        settled = self._statuses.total()
+        settled = self._settled
         owed = {"owed": total - settled} if total > settled else {}
         answers = self._answers
         return Summary(

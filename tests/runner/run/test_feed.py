@@ -10,7 +10,7 @@ from lm_eval_so.runner.models import RunConfig, TestSample
 from lm_eval_so.runner.request.build import RequestBuilder
 from lm_eval_so.runner.run.feed import OwedFeed, Questions
 from lm_eval_so.runner.store.ledger import Ledger
-from lm_eval_so.runner.store.results import StoredLine
+from lm_eval_so.runner.store.stored_line import StoredLine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

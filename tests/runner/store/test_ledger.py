@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.store.ledger import Ledger
-from lm_eval_so.runner.store.results import LinePlace, StoredLine, mark_of
+from lm_eval_so.runner.store.stored_line import LinePlace, StoredLine, mark_of
 
 
 def stored(offset: int, sample_id: str, key: str = "k", *, ok: bool = True) -> StoredLine:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
+from pydantic import TypeAdapter
 
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import (
@@ -14,7 +16,7 @@ from lm_eval_so.runner.models import (
     RunError,
     RunResult,
 )
-from lm_eval_so.runner.store.line import as_line, read_line
+from lm_eval_so.runner.store.line import Whole, as_line, read_line, read_whole
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -145,3 +147,64 @@ def test_what_is_told_of_a_masked_line_is_what_it_holds() -> None:
         result(sample_id="my-secret-0123456789"), Redactor(["my-secret-0123456789"])
     )
     assert read_line(line) == kept
+
+
+_IN_FULL = TypeAdapter(Whole)
+
+
+def whole_or_none(line: bytes) -> Whole | None:
+    try:
+        return read_whole(line)
+    except ValueError:
+        return None
+
+
+def in_full(line: bytes) -> Whole | None:
+    """What the strict model makes of a line, slowly."""
+    try:
+        fields = _IN_FULL.validate_json(line, strict=True)
+    except ValueError:
+        return None
+    is_answer = fields["response"] is not None
+    is_one = is_answer is (fields["error"] is None) and is_answer is (fields["status"] == "ok")
+    return fields if is_one and fields.get("schema_version", 2) == 2 else None
+
+
+def line_of_everything() -> bytes:
+    """With what a run reads and what it passes over, in ASCII and in other characters."""
+    response = ChatResponse(text="fünf", model="m", raw={"a": [1, 2.5, None, True, '"é']})
+    return as_line(result(response=response, cost_usd=0.5), Redactor())[1]
+
+
+@pytest.mark.parametrize("byte", [0x00, 0x0A, 0x22, 0x2C, 0x5C, 0x7D, 0x80, 0xFF], ids=hex)
+def test_a_line_with_a_damaged_byte_is_believed_only_where_the_strict_model_believes_it(
+    byte: int,
+) -> None:
+    line = line_of_everything()
+    assert whole_or_none(line) == in_full(line) != None  # noqa: E711 - it is one
+    for place in range(len(line)):
+        damaged = line[:place] + bytes([byte]) + line[place + 1 :]
+        if b'"schema_version":2,' in damaged:
+            assert whole_or_none(damaged) == in_full(damaged), damaged
+
+
+def test_a_line_that_is_cut_off_anywhere_is_not_believed() -> None:
+    line = line_of_everything()
+    assert not [cut for cut in range(len(line)) if whole_or_none(line[:cut])]
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 1, 1.0, 1.5, -1, 2**70, "x", "", [], {}, [{}]], ids=repr
+)
+def test_a_field_of_another_type_is_believed_only_where_the_strict_model_believes_it(
+    value: object,
+) -> None:
+    fields = orjson.loads(line_of_everything())
+    for name in (*fields, "repeat", "attempt_log"):
+        if name != "schema_version":
+            changed = json.dumps({**fields, name: value}).encode()
+            assert whole_or_none(changed) == in_full(changed), name
+    for name in (*fields["response"], "choices"):
+        response = {**fields["response"], name: value}
+        changed = json.dumps({**fields, "response": response}).encode()
+        assert whole_or_none(changed) == in_full(changed), name

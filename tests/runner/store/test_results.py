@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lm_eval_so.runner.errors import LostLinesError, StoreError
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.store.results import LinePlace, ResultsFile, mark_of, read_results
+from lm_eval_so.runner.store.results import ResultsFile, read_results
+from lm_eval_so.runner.store.stored_line import LinePlace, mark_of
 from support.results import result
 
 if TYPE_CHECKING:

@@ -126,7 +126,7 @@ class HttpBackend(ChatBackend):
         async with self:
             return await self._transport.preview(parcel.body, parcel.headers, parcel.at)
 
-    async def examine(self, request: RunRequest) -> Examined:
+    async def try_once(self, request: RunRequest) -> Examined:
         if self._stream_paths is not None:
             return await super().examine(request)
         findings: list[Finding] = []
