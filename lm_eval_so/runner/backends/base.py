@@ -1,7 +1,7 @@
 """The seam: everything that answers has this shape, and everything around it wraps this shape."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
@@ -14,7 +14,7 @@ from lm_eval_so.runner.config.messages import invalid
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.masking.options import identity_options, with_plain_headers
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
+from lm_eval_so.runner.models import ChatResponse, Message, RunConfig, RunRequest
 
 LONGEST_ANSWER = 64_000_000  # bytes
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
@@ -129,6 +129,19 @@ class ChatBackend(ABC):
         Raises:
             BackendError: There is no answer; anything else counts as a bug, costs its sample, and
                 ends the run where all of the first samples meet it.
+        """
+
+    def examine(  # noqa: B027 - most take everything
+        self, messages: list[Message], parameters: Mapping[str, Any]
+    ) -> None:
+        """Looks whether a sample can be sent at all; called for each before anything is sent.
+
+        Args:
+            messages: The conversation that would be sent; its files are still named by their paths.
+            parameters: The sample's own, such as its tools.
+
+        Raises:
+            ValueError: It cannot; one sentence says why.
         """
 
     async def preview(self, request: RunRequest) -> Outgoing:

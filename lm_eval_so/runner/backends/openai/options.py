@@ -1,6 +1,6 @@
 """Options of the ``openai`` backend."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,8 @@ from lm_eval_so.runner.masking.values import is_no_variable
 
 PATH = "/chat/completions"
 """Behind the base URL."""
+PATHS = {None: PATH, "responses": "/responses"}
+"""By the wire; None is that of Chat Completions."""
 
 
 def _as_sent(value: object) -> object:
@@ -28,6 +30,11 @@ def _as_sent(value: object) -> object:
 def _true_or_none(value: bool | None) -> bool | None:  # noqa: FBT001 - a validator
     """None is no part of a run's identity; those of before the option had none."""
     return value or None
+
+
+def _none_if_usual(value: str | None) -> str | None:
+    """None is no part of a run's identity; those of before the option had none."""
+    return None if value == "chat" else value
 
 
 _Text = Annotated[SecretStr | str, BeforeValidator(_as_sent)]
@@ -46,6 +53,7 @@ class OpenAIOptions(Config):
         request_defaults: Parameters that are sent where the config names none.
         think_tags: Whether the text begins with reasoning between ``<think>`` tags, which then
             becomes the answer's ``reasoning``.
+        wire: ``responses`` for the Responses API; None, or ``chat``, for Chat Completions.
     """
 
     api_key: SecretStr | None = None
@@ -57,6 +65,8 @@ class OpenAIOptions(Config):
     default_query: dict[str, _Text | None] = Field(default={})
     request_defaults: Annotated[dict[str, Any], BeforeValidator(opened)] = Field(default={})
     think_tags: Annotated[bool | None, AfterValidator(_true_or_none)] = None
+
+    wire: Annotated[Literal["chat", "responses"] | None, AfterValidator(_none_if_usual)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +92,7 @@ class OpenAIOptions(Config):
         if value is None:
             return None
         value = value.strip()
-        if fault := endpoint_fault(value, PATH):
-            raise ValueError(f"{fault}{shown(value)}")
+        for path in PATHS.values():
+            if fault := endpoint_fault(value, path):
+                raise ValueError(f"{fault}{shown(value)}")
         return value
