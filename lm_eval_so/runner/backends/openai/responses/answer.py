@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NO_RESPONSE = "the answer is no response"
 """How the message of each error begins that is about the shape of an answer."""
+GIVEN_UP = ("failed", "cancelled")
 _ANSWERED = ("completed", "incomplete", None)  # None: servers that do not say
 _BETWEEN = "\n\n"  # parts of a reasoning
 
@@ -67,7 +68,7 @@ def failed_response(response: Mapping[str, Any]) -> BackendError:
 def _items(body: object) -> list[Item]:
     if not isinstance(body, dict):
         raise without_an_answer(invalid_body(f"{NO_RESPONSE}: no JSON object", body), body)
-    if body.get("status") in ("failed", "cancelled"):
+    if body.get("status") in GIVEN_UP:
         raise failed_response(body)
     if error := error_within(body):
         raise error

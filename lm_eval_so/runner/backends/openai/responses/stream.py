@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from lm_eval_so.runner.backends.http.numbers import whole_number
-from lm_eval_so.runner.backends.openai.responses.answer import NO_RESPONSE, failed_response
+from lm_eval_so.runner.backends.openai.responses.answer import (
+    GIVEN_UP,
+    NO_RESPONSE,
+    failed_response,
+)
 from lm_eval_so.runner.backends.wires.stream import cut_stream
 from lm_eval_so.runner.backends.wires.typed_events import TypedEventReader
 
@@ -44,7 +48,9 @@ class ResponseReader(TypedEventReader):
         elif kind == "response.created":
             self._begun = piece.get("response") or {}
         elif kind in _LAST:
-            self._response = piece["response"]
+            self._response = response = piece["response"]
+            if response.get("status") in GIVEN_UP:
+                raise failed_response(response)
             return True
         return False
 
@@ -53,8 +59,6 @@ class ResponseReader(TypedEventReader):
         response = self._response
         if response is None:
             raise cut_stream()
-        if response.get("status") in ("failed", "cancelled"):
-            raise failed_response(response)
         if not response.get("output"):
             response = {**response, "output": [item for _, item in sorted(self._items.items())]}
         return response

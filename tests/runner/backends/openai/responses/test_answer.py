@@ -1,0 +1,250 @@
+"""Responses and their streams, read as answers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.responses import Response
+
+from lm_eval_so.runner.backends.openai.responses.wire import ResponsesWire
+from lm_eval_so.runner.backends.wires.ask import as_response, read_whole
+from lm_eval_so.runner.errors import (
+    BackendError,
+    BadRequestError,
+    InvalidResponseError,
+    RateLimitError,
+)
+from lm_eval_so.runner.models import ChatResponse, TokenUsage
+
+WIRE = ResponsesWire({"model": "gpt-x"})
+USAGE = {
+    "input_tokens": 100,
+    "input_tokens_details": {"cached_tokens": 80, "cache_write_tokens": 0},
+    "output_tokens": 30,
+    "output_tokens_details": {"reasoning_tokens": 20},
+    "total_tokens": 130,
+}
+
+
+def said(*texts: str, kind: str = "output_text") -> dict[str, Any]:
+    key = "refusal" if kind == "refusal" else "text"
+    notes = {} if kind == "refusal" else {"annotations": []}
+    content = [{"type": kind, key: text, **notes} for text in texts]
+    whole = {"id": "msg_1", "role": "assistant", "status": "completed", "content": content}
+    return {"type": "message", **whole}
+
+
+CALL = {
+    "type": "function_call",
+    "id": "fc_1",
+    "call_id": "call_1",
+    "name": "weather",
+    "arguments": '{"town":"Oslo"}',
+    "status": "completed",
+}
+THOUGHTS = {
+    "type": "reasoning",
+    "id": "rs_1",
+    "summary": [
+        {"type": "summary_text", "text": "first"},
+        {"type": "summary_text", "text": "then"},
+    ],
+}
+
+
+def response(*output: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "model": "gpt-x-2026",
+        "output": list(output),
+        "parallel_tool_calls": True,
+        "service_tier": "flex",
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": USAGE,
+        **more,
+    }
+
+
+WHOLE = response(THOUGHTS, said("it is ", "raining"), CALL)
+
+
+def events(whole: dict[str, Any], *, repeats_output: bool = True) -> list[dict[str, Any]]:
+    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    made: list[dict[str, Any]] = [{"type": "response.created", "response": begun}]
+    for index, item in enumerate(whole["output"]):
+        made.append({"type": "response.output_item.added", "output_index": index, "item": item})
+        kind, text = {
+            "reasoning": ("response.reasoning_summary_text.delta", "first"),
+            "message": ("response.output_text.delta", "it is"),
+            "function_call": ("response.function_call_arguments.delta", "{}"),
+        }[item["type"]]
+        made += [{"type": kind, "output_index": index, "delta": letter} for letter in text]
+        made.append({"type": "response.output_item.done", "output_index": index, "item": item})
+    last = whole if repeats_output else {**whole, "output": []}
+    return [*made, {"type": f"response.{whole['status']}", "response": last}]
+
+
+def sse(made: list[dict[str, Any]]) -> bytes:
+    return b"".join(
+        b"event: %s\ndata: %s\n\n" % (each["type"].encode(), orjson.dumps(each)) for each in made
+    )
+
+
+STREAM = sse(events(WHOLE))
+
+
+def read(body: bytes) -> ChatResponse:
+    return read_whole(WIRE, body, 200, {"x-request-id": "req_1"})
+
+
+def failure(body: bytes) -> BackendError:
+    with pytest.raises(BackendError) as raised:
+        read(body)
+    return raised.value
+
+
+def test_the_body_of_these_tests_is_what_the_sdk_takes() -> None:
+    Response.model_validate(WHOLE)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [orjson.dumps(WHOLE), STREAM, sse(events(WHOLE, repeats_output=False))],
+    ids=["whole", "streamed", "streamed, and not repeated at the end"],
+)
+def test_every_field_of_an_answer_is_read(body: bytes) -> None:
+    answer = read(body)
+    assert answer.text == "it is raining"
+    assert answer.reasoning == "first\n\nthen"
+    assert answer.finish_reason == "tool_calls"
+    function = {"name": "weather", "arguments": '{"town":"Oslo"}'}
+    assert answer.tool_calls == [{"id": "call_1", "type": "function", "function": function}]
+    assert answer.tokens == TokenUsage(input=100, output=30, total=130, cached=80, reasoning=20)
+    assert answer.model == "gpt-x-2026"
+    assert answer.service_tier == "flex"
+    assert answer.request_id == "req_1"
+    assert answer.raw == WHOLE
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=20))
+def test_a_stream_is_read_alike_in_whatever_pieces_it_comes(cuts: list[int]) -> None:
+    reader = WIRE.reader()
+    for begin, end in pairwise([0, *sorted(cuts), len(STREAM)]):
+        reader.feed(STREAM[begin:end], 0.0)
+    assert reader.done
+    answer = as_response(WIRE, reader.completion(), 200, {"x-request-id": "req_1"})
+    assert answer == read(STREAM)
+
+
+def test_a_stream_that_was_cut_is_never_an_answer() -> None:
+    last = STREAM.index(b"event: response.completed")
+    for end in {*range(1, last, 37), last}:
+        assert isinstance(failure(STREAM[:end]), InvalidResponseError), end
+
+
+def test_the_times_are_those_of_the_first_thought_and_of_the_first_word() -> None:
+    reader, made = WIRE.reader(), events(WHOLE)
+    for at, event in enumerate(made):
+        reader.feed(sse([event]), float(at))
+    kinds = [each["type"] for each in made]
+    assert reader.time_to_first_token_ms == kinds.index("response.reasoning_summary_text.delta")
+    assert reader.time_to_first_answer_token_ms == kinds.index("response.output_text.delta")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("reason", "ours"),
+    [("max_output_tokens", "length"), ("content_filter", "content_filter"), (None, "incomplete")],
+)
+def test_an_incomplete_answer_says_why(
+    reason: str | None,
+    ours: str,
+    streamed: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    details = {"reason": reason} if reason else None
+    cut = response(said("it"), status="incomplete", incomplete_details=details)
+    answer = read(sse(events(cut)) if streamed else orjson.dumps(cut))
+    assert (answer.text, answer.finish_reason) == ("it", ours)
+
+
+def test_a_refusal_is_told_in_its_own_words() -> None:
+    answer = read(orjson.dumps(response(said("not this", kind="refusal"))))
+    assert (answer.text, answer.refusal, answer.finish_reason) == ("not this", "not this", "stop")
+
+
+def test_the_reasoning_itself_stands_where_there_is_no_summary() -> None:
+    content = [{"type": "reasoning_text", "text": "hm"}]
+    thoughts = {"type": "reasoning", "id": "rs_1", "summary": [], "content": content}
+    assert read(orjson.dumps(response(thoughts, said("a")))).reasoning == "hm"
+
+
+def test_an_empty_answer_is_an_answer() -> None:
+    assert read(orjson.dumps(response())).text == ""
+
+
+FAILED = {"code": "server_error", "message": "it broke"}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("code", "kind", "retryable", "sample_fault"),
+    [
+        ("server_error", InvalidResponseError, True, False),
+        ("rate_limit_exceeded", RateLimitError, True, False),
+        ("invalid_prompt", BadRequestError, False, True),
+        ("image_parse_error", BadRequestError, False, True),
+        ("empty_image_file", BadRequestError, False, True),
+    ],
+)
+def test_a_response_that_failed_is_its_error(
+    code: str,
+    kind: type[BackendError],
+    retryable: bool,  # noqa: FBT001 - a parameter
+    sample_fault: bool,  # noqa: FBT001 - a parameter
+    streamed: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    failed = response(status="failed", error={"code": code, "message": "why"})
+    error = failure(sse(events(failed)) if streamed else orjson.dumps(failed))
+    assert (type(error), error.message) == (kind, "why")
+    assert (error.retryable, error.sample_fault) == (retryable, sample_fault)
+
+
+def test_an_error_event_is_its_error() -> None:
+    event = {"type": "error", "code": "rate_limit_exceeded", "message": "slow down"}
+    error = failure(sse([*events(WHOLE)[:4], event]))
+    assert (type(error), error.message) == (RateLimitError, "slow down")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html><title>Sign in</title></html>",
+        b"[]",
+        b"{}",
+        b'{"output": "text"}',
+        orjson.dumps(response(status="in_progress")),
+        orjson.dumps(response(status="cancelled")),
+        b'{"choices": [{"message": {"content": "of another API"}}]}',
+        b'data: {"type": "response.completed"}\n\n',
+        b"data: [1]\n\n",
+        b"data: {\n\n",
+        b"data: [DONE]\n\n",
+    ],
+    ids=lambda body: repr(body)[:60],
+)
+def test_what_is_no_response_is_no_answer(body: bytes) -> None:
+    assert isinstance(failure(body), InvalidResponseError)
