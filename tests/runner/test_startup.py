@@ -8,6 +8,7 @@ import sys
 import pytest
 
 HEAVY = {
+    "anthropic",
     "aiohttp",
     "asyncio",
     "alembic",

@@ -23,6 +23,7 @@ NEEDED = {
         if "path: ???" in path.read_text()
     },
     "prompt=few_shot": ["prompt.few_shot.path=somewhere"],
+    "backend=anthropic": ["model=m"],
     "backend=openai": ["model=m"],
     "backend=custom": ["model=m", "backend.kind=mine"],
 }

@@ -79,6 +79,7 @@ def token_usage(usage: object) -> TokenUsage | None:
         output=answered,
         total=None if asked is None or answered is None else asked + answered,
         cached=counts[-1],
+        cache_written=counts[1] or None,
         reasoning=whole_number(thinking),
     )
 

@@ -136,7 +136,9 @@ def test_every_field_of_an_answer_is_read(body: bytes) -> None:
             "function": {"name": "weather", "arguments": '{"town":"Oslo"}'},
         }
     ]
-    assert answer.tokens == TokenUsage(input=1107, output=30, total=1137, cached=1000, reasoning=20)
+    assert answer.tokens == TokenUsage(
+        input=1107, output=30, total=1137, cached=1000, cache_written=100, reasoning=20
+    )
     assert answer.model == "claude-x-2026"
     assert answer.service_tier == "priority"
     assert answer.request_id == "req_1"

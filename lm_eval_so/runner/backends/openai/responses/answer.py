@@ -132,6 +132,7 @@ def _tokens(usage: object) -> TokenUsage | None:
         output=answered,
         total=total,
         cached=_detail(usage, "input_tokens_details", "cached_tokens"),
+        cache_written=_detail(usage, "input_tokens_details", "cache_write_tokens") or None,
         reasoning=_detail(usage, "output_tokens_details", "reasoning_tokens"),
     )
 

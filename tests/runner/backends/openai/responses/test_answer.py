@@ -24,7 +24,7 @@ from lm_eval_so.runner.models import ChatResponse, TokenUsage
 WIRE = ResponsesWire({"model": "gpt-x"})
 USAGE = {
     "input_tokens": 100,
-    "input_tokens_details": {"cached_tokens": 80, "cache_write_tokens": 0},
+    "input_tokens_details": {"cached_tokens": 80, "cache_write_tokens": 9},
     "output_tokens": 30,
     "output_tokens_details": {"reasoning_tokens": 20},
     "total_tokens": 130,
@@ -132,7 +132,9 @@ def test_every_field_of_an_answer_is_read(body: bytes) -> None:
     assert answer.finish_reason == "tool_calls"
     function = {"name": "weather", "arguments": '{"town":"Oslo"}'}
     assert answer.tool_calls == [{"id": "call_1", "type": "function", "function": function}]
-    assert answer.tokens == TokenUsage(input=100, output=30, total=130, cached=80, reasoning=20)
+    assert answer.tokens == TokenUsage(
+        input=100, output=30, total=130, cached=80, cache_written=9, reasoning=20
+    )
     assert answer.model == "gpt-x-2026"
     assert answer.service_tier == "flex"
     assert answer.request_id == "req_1"
