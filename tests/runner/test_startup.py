@@ -49,6 +49,7 @@ def loaded(module: str, *arguments: str) -> set[str]:
         ("hydra_app.app", ["--help"]),
         ("hydra_app.app", ["--cfg", "job"]),
         ("hydra_app.app", ["--cfg", "job", "backend=openai", "model=m", "params.top_p=0.9"]),
+        ("hydra_app.app", ["--cfg", "job", "backend=anthropic", "model=m"]),
         ("hydra_app.app", ["--info", "defaults"]),
         ("hydra_app.app", ["--version"]),
         ("cli", ["--help"]),
