@@ -1,6 +1,6 @@
 """Options of the ``openai`` backend."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -78,6 +78,12 @@ class OpenAIOptions(Config):
         if alias is not None and data.get("base_url") not in (None, alias):
             raise ValueError("api_base is another name for base_url; give one of them")
         return {**data, "base_url": alias or data.get("base_url")}
+
+    @model_validator(mode="after")
+    def _tags_are_of_chat(self) -> Self:
+        if self.wire is not None and self.think_tags:
+            raise ValueError(f"think_tags has no effect with wire={self.wire}: leave it out")
+        return self
 
     @field_validator("api_key_env")
     @classmethod

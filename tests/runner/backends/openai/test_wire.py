@@ -97,5 +97,10 @@ def test_an_unknown_wire_is_told_with_those_that_there_are() -> None:
         made({"wire": "respones"})
 
 
+def test_tags_that_only_chat_completions_has_are_told() -> None:
+    with pytest.raises(ConfigError, match="think_tags has no effect with wire=responses"):
+        made({"wire": "responses", "think_tags": True})
+
+
 def test_max_output_tokens_is_the_first_estimate_of_an_answer() -> None:
     assert TokenEstimate({"max_output_tokens": 40}).parts(4) == (1.0, 40.0)
