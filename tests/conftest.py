@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Tables and the lines of ps are cut to these; colours are put into what is read.
-_FOREIGN = ("OPENAI_", "LM_EVAL_SO_", "HYDRA_", "MLFLOW_")
+_FOREIGN = ("ANTHROPIC_", "OPENAI_", "LM_EVAL_SO_", "HYDRA_", "MLFLOW_")
 _TERMINAL = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE"}
 
 

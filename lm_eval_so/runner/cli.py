@@ -35,7 +35,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--backend": {
         "metavar": "KIND",
         "default": "local",
-        "help": "local (default), openai, simulated, or the kind of an installed package",
+        "help": "local (default), openai, anthropic, simulated, or that of an installed package",
     },
     "--system": {"metavar": "TEXT", "help": "system message, in the place of the samples' own"},
     "--system-file": {"metavar": "FILE", "help": "the same, from a file"},

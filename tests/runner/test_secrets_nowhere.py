@@ -13,6 +13,7 @@ import pytest
 from conftest import rows
 from lm_eval_so.runner.hydra_app.app import main
 from support.fake_openai import FakeOpenAI, Received, Reply
+from support.fake_wires import FakeAnthropic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ class Case:
         env: Variables.
         yaml: A backend's YAML of the person's own.
         sent: What the server must have got, to tell that the way is one; empty where it gets none.
+        server: What answers; it decides the backend.
     """
 
     given: list[str] = field(default_factory=list)
@@ -43,6 +45,11 @@ class Case:
     env: dict[str, str] = field(default_factory=dict)
     yaml: str = ""
     sent: str = KEY
+    server: type[FakeOpenAI] = FakeOpenAI
+
+    @property
+    def backend(self) -> str:
+        return "anthropic" if self.server is FakeAnthropic else "openai"
 
 
 def with_key(*given: str, secrets: tuple[str, ...] = (ANOTHER,), **more: Any) -> Case:  # noqa: ANN401 - of Case
@@ -109,6 +116,21 @@ CASES = {
         env={"OPENAI_API_KEY": KEY},
         sent=ANOTHER,
     ),
+    "anthropic": Case(env={"ANTHROPIC_API_KEY": KEY}, server=FakeAnthropic),
+    "anthropic, option": Case([f"{OPTION}.api_key='{KEY}'"], server=FakeAnthropic),
+    "anthropic, a token": Case(env={"ANTHROPIC_AUTH_TOKEN": KEY}, server=FakeAnthropic),
+    "anthropic, headers of the environment": Case(
+        secrets=(ANOTHER, KEY),
+        env={"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_CUSTOM_HEADERS": f"X-Odd: {ANOTHER}"},
+        sent=ANOTHER,
+        server=FakeAnthropic,
+    ),
+    "anthropic, password in the address": Case(
+        [f"{OPTION}.base_url=http://me:{PASSWORD}@{{place}}"],
+        (PASSWORD,),
+        sent=PASSWORD,
+        server=FakeAnthropic,
+    ),
     "in the place of a name": Case(
         [f"{OPTION}.api_key_env=sk-proj-{ANOTHER}"], (ANOTHER,), sent=""
     ),
@@ -135,8 +157,8 @@ class Place:
         self._conf = folder / "conf"
         (self._conf / "backend").mkdir(parents=True)
         lines = [
-            *("defaults: [openai, _self_]", "options:", *([f"  {case.yaml}"] if case.yaml else [])),
-            *([] if case.yaml else ["  organization: null"]),
+            f"defaults: [{case.backend}, _self_]",
+            *("options:", f"  {case.yaml or 'base_url: null'}"),
         ]
         (self._conf / "backend" / "own.yaml").write_text(self._filled("\n".join(lines)))
         self._dataset = dataset
@@ -155,7 +177,7 @@ class Place:
     @property
     def env(self) -> dict[str, str]:
         variables = {name: self._filled(value) for name, value in self.case.env.items()}
-        return {"OPENAI_BASE_URL": self.server.base_url, **variables}
+        return {f"{self.case.backend.upper()}_BASE_URL": self.server.base_url, **variables}
 
     def written(self) -> dict[str, bytes]:
         """Every file that was written, and the names of all."""
@@ -186,7 +208,7 @@ def place(
     make_dataset: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Place]:
-    with FakeOpenAI(told_back) as server:
+    with CASES[request.param].server(told_back) as server:
         made = Place(CASES[request.param], tmp_path, make_dataset(3), server)
         for name, value in made.env.items():
             monkeypatch.setenv(name, value)

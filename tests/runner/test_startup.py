@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAVY = {
+    "anthropic",
     "aiohttp",
     "asyncio",
     "alembic",
@@ -56,6 +57,7 @@ def loaded(module: str, *arguments: str) -> set[str]:
         ("hydra_app.app", ["--cfg", "job", "backend=command", "backend.options.command=[bot]"]),
         ("hydra_app.app", ["--cfg", "job", "backend=python", "backend.options.callable=b.py:a"]),
         ("hydra_app.app", ["--cfg", "job", "backend=dify"]),
+        ("hydra_app.app", ["--cfg", "job", "backend=anthropic", "model=m"]),
         ("hydra_app.app", ["--info", "defaults"]),
         ("hydra_app.app", ["--version"]),
         ("cli", ["--help"]),

@@ -30,7 +30,12 @@ class Received:
     @property
     def question(self) -> str:
         """The content of the last message."""
-        return self.body["messages"][-1]["content"]
+        return self.conversation[-1]["content"]
+
+    @property
+    def conversation(self) -> list[dict[str, Any]]:
+        """The messages; of Responses, the input."""
+        return self.body.get("messages") or self.body["input"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,9 @@ def echo(question: str) -> str:
 
 
 class FakeOpenAI:
-    """Answers ``/v1/chat/completions``; `requests` keeps what arrived, `answered` what left."""
+    """Answers questions; `requests` keeps what arrived, `answered` what left."""
+
+    path = "/v1/chat/completions"
 
     def __init__(
         self,
@@ -107,7 +114,7 @@ class FakeOpenAI:
     async def _run(self) -> None:
         self._closing = asyncio.Event()
         app = web.Application(client_max_size=1 << 26)
-        app.router.add_post("/v1/chat/completions", self._completions)
+        app.router.add_post(self.path, self._completions)
         azure = "/openai/deployments/{name}/chat/completions"
         app.router.add_post(azure, self._completions)
         app.router.add_get("/v1/models", self._models)
@@ -129,7 +136,7 @@ class FakeOpenAI:
         )
         self.requests.append(received)
         self.connections.add(request.transport)
-        question = json.dumps(received.body["messages"], sort_keys=True)
+        question = json.dumps(received.conversation, sort_keys=True)
         self._asked[question] += 1
         reply = self.behave(received, self._asked[question])
         self.in_flight += 1
@@ -187,10 +194,7 @@ class FakeOpenAI:
     async def _stream(
         self, request: web.Request, received: Received, reply: Reply
     ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"content-type": "text/event-stream", "x-request-id": "req-stream"}
-        )
-        await response.prepare(request)
+        response = await self._events(request)
         text = reply.text if reply.text is not None else echo(received.question)
         head = {"id": "chatcmpl-1", "model": f"{received.body['model']}-2026-01-01"}
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
@@ -203,6 +207,15 @@ class FakeOpenAI:
             usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
             await self._event(response, head | {"choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
+        return response
+
+    @staticmethod
+    async def _events(request: web.Request) -> web.StreamResponse:
+        """The head of a stream of events."""
+        response = web.StreamResponse(
+            headers={"content-type": "text/event-stream", "x-request-id": "req-stream"}
+        )
+        await response.prepare(request)
         return response
 
     @staticmethod

@@ -14,7 +14,7 @@ from lm_eval_so.runner.config.messages import invalid
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.masking.options import identity_options, with_plain_headers
-from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
+from lm_eval_so.runner.models import ChatResponse, Message, RunConfig, RunRequest, TestSample
 
 LONGEST_ANSWER = 64_000_000  # bytes
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
@@ -167,6 +167,24 @@ class ChatBackend(ABC):
             return Examined([], error)
         fields = response.model_dump(mode="json", exclude={"raw"}, exclude_none=True)
         return Examined([Finding(name, value) for name, value in fields.items()])
+
+    @property
+    def takes_everything(self) -> bool:
+        """Whether `examine` would find nothing wrong with any sample."""
+        return type(self).examine is ChatBackend.examine
+
+    def examine(  # noqa: B027 - most take everything
+        self, messages: list[Message], parameters: Mapping[str, Any]
+    ) -> None:
+        """Looks whether a sample can be sent at all; called for each before anything is sent.
+
+        Args:
+            messages: The conversation that would be sent; its files are still named by their paths.
+            parameters: The sample's own, such as its tools.
+
+        Raises:
+            ValueError: It cannot; one sentence says why.
+        """
 
     async def preview(self, request: RunRequest) -> Outgoing:
         """What `send` would send; nothing is sent, and the backend need not be open.

@@ -10,6 +10,7 @@ from lm_eval_so.runner.models import RunConfig
 
 ENTRY_POINT_GROUP = "lm_eval_so.backends"
 _BUILT_IN = {
+    "anthropic": ("anthropic.backend", "AnthropicBackend"),
     "command": ("command.backend", "CommandBackend"),
     "http": ("http_api.backend", "HttpBackend"),
     "local": ("local.backend", "LocalBackend"),

@@ -20,6 +20,7 @@ class TokenUsage(Value):
 
     Attributes:
         cached: Those of ``input`` that the server had in its cache, and bills for less.
+        cache_written: Those of ``input`` that it put into its cache, and may bill for more.
         reasoning: Those of ``output`` that went into reasoning.
     """
 
@@ -27,6 +28,7 @@ class TokenUsage(Value):
     output: int | None = None
     total: int | None = None
     cached: Annotated[int | None, Field(exclude_if=absent)] = None
+    cache_written: Annotated[int | None, Field(exclude_if=absent)] = None
     reasoning: Annotated[int | None, Field(exclude_if=absent)] = None
 
 

@@ -39,7 +39,7 @@ _FOUND_OUT = {"concurrency", "concurrency_history", "limits_per_minute", "starts
 _NOT_FOUND_OUT = RunMetadata.model_fields.keys() - _FOUND_OUT
 """Fields that no engine may set."""
 _MOST_IDS = 100  # that are kept one by one
-_PACKAGES = ("hydra-core", "omegaconf", "openai", "pydantic", "tenacity", "xllamacpp")
+_PACKAGES = ("anthropic", "hydra-core", "omegaconf", "openai", "pydantic", "tenacity", "xllamacpp")
 
 
 class MetadataWriter:

@@ -1,5 +1,6 @@
 """From a plan to all that its run needs; nothing is sent, and nothing is written."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from lm_eval_so.runner.dataset.selection import Selection, select
 from lm_eval_so.runner.dataset.source import DatasetSource, locate
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.private import make_private
+from lm_eval_so.runner.models import TestSample
 from lm_eval_so.runner.request.build import RequestBuilder
 from lm_eval_so.runner.run.placement import Planned, directory_of, planned
-from lm_eval_so.runner.run.prompt import planned_prompt
+from lm_eval_so.runner.run.prompt import PlannedPrompt, planned_prompt
 from lm_eval_so.runner.strategy.price import Price, price_of
 
 _CHECKED = ".checked"
@@ -72,7 +74,7 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     source = locate(plan.dataset)
     prompt = planned_prompt(plan)
-    examine = None if prompt is None else prompt.prompt.messages
+    examine = _examination(backend, prompt)
     memory = CheckMemory(plan.output_root / _CHECKED, plan.dataset, source.files)
     dataset, selection = select(source.reader, plan.select, examine, memory.check)
     backend.files_in = source.files_in
@@ -89,6 +91,23 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
         requests=_requests(placed, backend),
         price=_known_price(plan, backend.endpoint),
     )
+
+
+def _examination(
+    backend: ChatBackend, prompt: PlannedPrompt | None
+) -> Callable[[TestSample], object] | None:
+    """Looks at a sample as it would be sent: whether the prompt fits it, and the backend takes it.
+
+    It raises a ValueError for one that cannot be sent. None where every sample can be.
+    """
+    if prompt is None and backend.takes_everything:
+        return None
+
+    def examine(sample: TestSample) -> None:
+        messages = sample.messages if prompt is None else prompt.prompt.messages(sample)
+        backend.examine(messages, sample.parameters)
+
+    return examine
 
 
 def _requests(placed: Planned, backend: ChatBackend) -> RequestBuilder:

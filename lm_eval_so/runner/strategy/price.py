@@ -14,12 +14,14 @@ class Rates(NamedTuple):
 
     Attributes:
         cached: Of input tokens that were in the server's cache.
+        written: Of input tokens that the server put into its cache.
         reasoning: Of output tokens that were reasoning.
         request: US dollars for each request, whatever its tokens.
     """
 
     input: float
     cached: float
+    written: float
     output: float
     reasoning: float
     request: float = 0.0
@@ -38,7 +40,8 @@ class Price:
     @classmethod
     def fixed(cls, input: float, output: float, cached_input: float | None = None) -> "Price":  # noqa: A002 - as in the config
         """The same at each tier; US dollars per million tokens."""
-        rates = Rates(input, input if cached_input is None else cached_input, output, output)
+        cached = input if cached_input is None else cached_input
+        rates = Rates(input, cached, written=input, output=output, reasoning=output)
         return cls(lambda _tokens, _tier: rates)
 
     def of(self, input_tokens: float, output_tokens: float) -> float:
@@ -59,7 +62,9 @@ class Price:
         rates = self._rates(asked, tier)
         cached = min(usage.cached or 0, asked)
         reasoning = min(usage.reasoning or 0, answered)
-        dollars = (asked - cached) * rates.input + cached * rates.cached
+        written = min(usage.cache_written or 0, asked - cached)
+        dollars = (asked - cached - written) * rates.input
+        dollars += cached * rates.cached + written * rates.written
         dollars += (answered - reasoning) * rates.output + reasoning * rates.reasoning
         return dollars / _MILLION + rates.request
 

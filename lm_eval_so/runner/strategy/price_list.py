@@ -83,6 +83,7 @@ class _ListedRates:
         request = price(input_tokens=0)
         asked = price(input_tokens=size)
         cached = price(input_tokens=size, cache_read_tokens=size)
+        written = price(input_tokens=size, cache_write_tokens=size)
         answered = price(input_tokens=size, output_tokens=_MILLION)
         reasoned = price(
             input_tokens=size, output_tokens=_MILLION, output_reasoning_tokens=_MILLION
@@ -91,6 +92,7 @@ class _ListedRates:
         return Rates(
             input=(asked - request) * scale,
             cached=(cached - request) * scale,
+            written=(written - request) * scale,
             output=answered - asked,
             reasoning=reasoned - asked,
             request=request,

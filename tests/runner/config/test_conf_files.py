@@ -28,6 +28,7 @@ NEEDED = {
         for path in (CONF / "backend").glob("*.yaml")
         if "kind: openai" in path.read_text()
     },
+    "backend=anthropic": ["model=m"],
     "backend=python": ["backend.options.callable=bot.py:answer"],
     "backend=command": ["backend.options.command=[bot]"],
     "backend=custom": ["model=m", "backend.kind=mine"],

@@ -77,6 +77,20 @@ def test_a_cache_makes_a_prompt_cheaper_and_a_tier_changes_all_of_it() -> None:
     assert mini.of_usage(cached, "priority") == pytest.approx(0.00126)
 
 
+@pytest.mark.parametrize(("cached", "written"), [(0, 8_000), (1_000, 8_000), (1_000, 9_000)])
+def test_what_is_written_into_a_cache_costs_what_the_list_says(cached: int, written: int) -> None:
+    model, address = "claude-haiku-4-5", "https://api.anthropic.com"
+    usage = Usage(
+        input_tokens=10_000,
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
+        output_tokens=100,
+    )
+    listed = calc_price(usage, model_ref=model, provider_api_url=address).total_price
+    tokens = TokenUsage(input=10_000, output=100, cached=cached, cache_written=written)
+    assert price(model, address).of_usage(tokens) == pytest.approx(float(listed), rel=1e-9)
+
+
 def test_a_tier_without_a_price_costs_the_standard_one_and_is_told_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -46,8 +46,12 @@ class Connection:
     @property
     def endpoint(self) -> str:
         """The address as it may be written, with what in the query is no secret."""
+        return self.endpoint_of("")
+
+    def endpoint_of(self, path: str) -> str:
+        """The same with a path behind the address."""
         query = urlencode(sorted(pair for pair in self.query if not is_secret_parameter(pair[0])))
-        return f"{self.address}?{query}" if query else self.address
+        return f"{self.address}{path}{'?' if query else ''}{query}"
 
     @property
     def encrypted(self) -> bool:

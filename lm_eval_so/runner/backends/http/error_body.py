@@ -46,8 +46,11 @@ class ErrorBody(NamedTuple):
             parts += [metadata.get("raw"), *metadata]
         if isinstance(inner, dict):  # Azure
             parts.append(inner.get("code"))
-        if isinstance(fields.get("details"), list):  # Gemini
-            parts += [key for item in fields["details"] if isinstance(item, dict) for key in item]
+        details = fields.get("details")
+        if isinstance(details, list):  # Gemini
+            parts += [key for item in details if isinstance(item, dict) for key in item]
+        elif isinstance(details, dict):  # Anthropic
+            parts.append(details.get("error_code"))
         return " ".join(str(part) for part in parts if part)
 
 

@@ -21,7 +21,25 @@ _BY_NAME = {
     "context_length_exceeded": 400,  # OpenAI: a code
     "content_filter": 400,  # Azure: a code
     "content_policy_violation": 400,  # OpenAI: a code
+    "invalid_prompt": 400,  # OpenAI, of Responses: codes
+    "bio_policy": 400,
+    "misalignment_policy_violation": 400,
+    "invalid_image": 400,
+    "invalid_image_format": 400,
+    "invalid_base64_image": 400,
+    "invalid_image_url": 400,
+    "invalid_image_mode": 400,
+    "image_too_large": 400,
+    "image_too_small": 400,
+    "image_parse_error": 400,
+    "image_content_policy_violation": 400,
+    "image_file_too_large": 400,
+    "unsupported_image_media_type": 400,
+    "empty_image_file": 400,
+    "failed_to_download_image": 400,
+    "image_file_not_found": 400,
     "invalid_api_key": 401,  # OpenAI: a code
+    "billing_error": 402,  # Anthropic: a type
     "authentication_error": 401,  # Anthropic: a type
     "unauthenticated": 401,  # Gemini: a status
     "permission_error": 403,  # Anthropic: a type

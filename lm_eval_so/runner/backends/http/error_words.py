@@ -42,6 +42,9 @@ _CONTENT = (
     "responsibleaipolicyviolation",  # Azure: the code within innererror
     "content management policy",  # Azure
     "content_policy_violation",  # OpenAI: a code
+    "code:bio_policy",  # OpenAI, of Responses
+    "code:misalignment_policy_violation",
+    "code:invalid_prompt",
     "contentpolicyviolationerror",  # LiteLLM, before the provider's message
     "moderation_blocked",  # OpenAI: a code
     "requires moderation",  # OpenRouter
@@ -80,6 +83,13 @@ _MEDIA = (
     "invalid_image",  # OpenAI: invalid_image_url, invalid_image_format
     "image_parse_error",  # OpenAI: a code
     "image_too_large",  # OpenAI: a code
+    "image_too_small",  # OpenAI, of Responses: codes
+    "image_file_too_large",
+    "empty_image_file",
+    "failed_to_download_image",
+    "image_file_not_found",
+    "code:invalid_base64_image",
+    "image_dimensions_too_large",  # Anthropic: a code
     "could not process image",  # Anthropic
     "process input image",  # Gemini
     "image exceeds",  # Anthropic
@@ -122,6 +132,8 @@ _SPENT = (
     "billing_hard_limit_reached",  # OpenAI: a code
     "billing hard limit",
     "credit balance is too low",  # Anthropic, as a 400
+    "spend_limit_reached",  # Anthropic, as a 429: a code, of a contract or an organisation
+    "organization_on_hold",  # Anthropic, as a 400: a code
     "insufficient balance",  # DeepSeek
     "insufficient_balance",
     "insufficient credits",  # OpenRouter

@@ -9,7 +9,8 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _OF_THE_BODY = {"content-length", "transfer-encoding"}
 _WAITS = "expect"  # for a "100 Continue" that most servers never send
-_REQUEST_IDS = ("x-request-id", "x-litellm-call-id")  # the first that is there
+_REQUEST_IDS = ("x-request-id", "request-id", "x-litellm-call-id")
+"""The first that is there; ``request-id`` is Anthropic's."""
 
 
 def header_fault(name: str, value: str) -> str | None:

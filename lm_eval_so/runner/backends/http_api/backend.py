@@ -128,7 +128,7 @@ class HttpBackend(ChatBackend):
 
     async def try_once(self, request: RunRequest) -> Examined:
         if self._stream_paths is not None:
-            return await super().examine(request)
+            return await super().try_once(request)
         findings: list[Finding] = []
 
         def read(answer: Answer) -> Told:

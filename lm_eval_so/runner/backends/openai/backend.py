@@ -1,44 +1,34 @@
-"""Chat Completions: the SDK's configuration, and a body that is sent as it was given."""
+"""OpenAI, and servers like it: the SDK's configuration, on the wire that the options name."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from difflib import get_close_matches
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-import orjson
-
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.backends.http.error_response import from_status
-from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.http.proxy import system_proxies
 from lm_eval_so.runner.backends.http.transport import Transport
-from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
-from lm_eval_so.runner.backends.openai.completion import AnswerOptions
+from lm_eval_so.runner.backends.openai.chat import ChatWire
 from lm_eval_so.runner.backends.openai.environment import read_account, read_connection
-from lm_eval_so.runner.backends.openai.model_names import model_names
-from lm_eval_so.runner.backends.openai.options import PATH, OpenAIOptions
+from lm_eval_so.runner.backends.openai.options import PATHS, OpenAIOptions
+from lm_eval_so.runner.backends.openai.responses.wire import responses_wire
+from lm_eval_so.runner.backends.wires.account import key_words, userinfo_words
+from lm_eval_so.runner.backends.wires.ask import Content, ask, content_of
+from lm_eval_so.runner.backends.wires.models import advice_on_model
+from lm_eval_so.runner.backends.wires.remedy import Setup
 from lm_eval_so.runner.config.identity import sent
-from lm_eval_so.runner.errors import (
-    AuthenticationError,
-    BackendError,
-    EndpointUnreachableError,
-    MethodNotAllowedError,
-    NotFoundError,
-    ProxyAuthenticationError,
-    QuotaExceededError,
-)
+from lm_eval_so.runner.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from lm_eval_so.runner.backends.base import Outgoing
-    from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
+    from lm_eval_so.runner.backends.wires.wire import Wire
+    from lm_eval_so.runner.errors import BackendError
+    from lm_eval_so.runner.models import ChatResponse, Message, RunConfig, RunRequest
 
-_MOST_NAMED = 5  # models
 _TRACE_HEADER = "X-Client-Request-Id"
 """OpenAI writes this header into its logs: https://platform.openai.com/docs/api-reference."""
 _LONGEST_TRACE = 512  # characters, by the same page
@@ -46,7 +36,7 @@ _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 class OpenAIBackend(ChatBackend):
-    """OpenAI, or any server that speaks Chat Completions.
+    """OpenAI, or any server that speaks Chat Completions or Responses.
 
     Args:
         config: What is asked, and with which options.
@@ -69,23 +59,27 @@ class OpenAIBackend(ChatBackend):
         else:
             self._connection = read_connection(self.options, environ)
         self._account = read_account(self.options, environ)
-        self._fixed = {
-            "model": config.model,
-            **sent(self.options.request_defaults),
-            **sent(config.parameters),
-        }
-        self._reading = AnswerOptions(
-            choices=whole_number(self._fixed.get("n")) or 1,
+        self._wire = self._chosen_wire()
+
+    def _chosen_wire(self) -> Wire:
+        defaults, given = self.options.request_defaults, self.config.parameters
+        fixed = {"model": self.config.model, **sent(defaults), **sent(given)}
+        if self.options.wire == "responses":
+            return responses_wire(fixed)
+        return ChatWire(
+            fixed,
+            counts_tokens="stream_options" not in {**defaults, **given},  # null leaves it out
             think_tags=bool(self.options.think_tags),
         )
-        self._streams = self._fixed.get("stream") is True
-        named = {**self.options.request_defaults, **config.parameters}
-        if self._streams and "stream_options" not in named:  # null leaves it out
-            self._fixed["stream_options"] = {"include_usage": True}
 
     @property
     def endpoint(self) -> str:
-        return self._connection.endpoint
+        """The address; behind it the path of a wire that is not the usual one."""
+        return self._connection.endpoint_of("" if self.options.wire is None else self._path)
+
+    @property
+    def _path(self) -> str:
+        return PATHS[self.options.wire]
 
     @property
     def hosted(self) -> bool:
@@ -94,7 +88,8 @@ class OpenAIBackend(ChatBackend):
     @property
     def limit_scope(self) -> str:
         by = self._account
-        parts = (by.credential, self.endpoint, self.config.model, by.organization, by.project)
+        address = self._connection.endpoint  # whatever the wire
+        parts = (by.credential, address, self.config.model, by.organization, by.project)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property
@@ -111,7 +106,7 @@ class OpenAIBackend(ChatBackend):
         )
 
         connection = with_sdk_headers(self._connection, self._account)
-        transport = Transport(connection, PATH, longest=self.longest_answer)
+        transport = Transport(connection, self._path, longest=self.longest_answer)
         self._transport = await transport.__aenter__()
         return self
 
@@ -119,78 +114,33 @@ class OpenAIBackend(ChatBackend):
         await self._transport.__aexit__()
 
     async def remedy(self, error: BackendError) -> str:
-        options = self.options
-        found = ""
-        match error:
-            case EndpointUnreachableError() if self._connection.proxy:
-                pass  # it is the proxy, and the message says what to do
-            case EndpointUnreachableError():
-                found = (
-                    f"no server takes connections at {self.endpoint}; start it, or name another "
-                    "with backend.options.base_url or the variable OPENAI_BASE_URL"
-                )
-            case ProxyAuthenticationError():
-                found = (
-                    "put a user name and a password into the variable HTTPS_PROXY or HTTP_PROXY, "
-                    "or the server's name into NO_PROXY"
-                )
-            case AuthenticationError() if self._account.by_userinfo:
-                found = f"check the user name and the password in the address of {self.endpoint}"
-            case AuthenticationError() if options.api_key:
-                found = "check backend.options.api_key"
-            case AuthenticationError() | QuotaExceededError():
-                found = f"check the key in the variable {options.api_key_env} and its account"
-            case MethodNotAllowedError():
-                found = f"check backend.options.base_url ({self.endpoint})"
-            case NotFoundError():
-                found = await self._models_there_are()
-        return found
+        if isinstance(error, NotFoundError):
+            return await advice_on_model(
+                self._transport, self.config.model, self._connection.endpoint
+            )
+        setup = Setup.of(self._connection, "OPENAI_BASE_URL", self._key_words())
+        return setup.remedy(error)
 
-    async def _models_there_are(self) -> str:
-        names = await model_names(self._transport)
-        if not names or self.config.model in names:
-            return f"check model and backend.options.base_url ({self.endpoint})"
-        near = get_close_matches(self.config.model, names, n=_MOST_NAMED, cutoff=0)
-        return f"{self.endpoint} has no model {self.config.model!r}; it has {', '.join(near)}"
+    def _key_words(self) -> str:
+        if self._account.by_userinfo:
+            return userinfo_words(self._connection.endpoint)
+        return key_words(self.options.api_key, self.options.api_key_env)
+
+    @property
+    def takes_everything(self) -> bool:
+        return self.options.wire is None  # Chat Completions does
+
+    def examine(self, messages: list[Message], parameters: Mapping[str, Any]) -> None:
+        self._wire.examine(messages, parameters)
 
     async def send(self, request: RunRequest) -> ChatResponse:
-        body, headers = self._content(request)
-        resent = request.journal.left_again
-        if self._streams:
-            return await self._stream(body, headers, resent)
-        answer = await self._transport.post(body, headers, resent)
-        if not answer.ok:
-            raise from_status(*answer)
-        return read_answer(answer.body, answer.status, answer.headers, self._reading)
+        content = self._content(request)
+        return await ask(self._transport, self._wire, content, request.journal.left_again)
 
     async def preview(self, request: RunRequest) -> Outgoing:
         async with self:
             return await self._transport.preview(*self._content(request))
 
-    def _content(self, request: RunRequest) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of a request."""
-        fixed = self._fixed
-        if request.repeat:  # its seed is another
-            fixed = {**fixed, **sent(request.run_config.parameters)}
-        body = orjson.dumps({**fixed, **request.parameters, "messages": request.messages})
-        return body, {_TRACE_HEADER: quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]}
-
-    async def _stream(
-        self, body: bytes, headers: dict[str, str], resent: Callable[[], None]
-    ) -> ChatResponse:
-        started = perf_counter()
-        reader = AnswerReader(self._reading)
-        async with self._transport.stream(body, headers, resent) as stream:
-            if not stream.ok:
-                raise from_status(*await stream.whole())
-            async for piece in stream.pieces():
-                reader.feed(piece, (perf_counter() - started) * 1000)
-                if reader.done:
-                    break
-        response = as_response(reader.completion(), stream.status, stream.headers, self._reading)
-        return response.model_copy(
-            update={
-                "time_to_first_token_ms": reader.time_to_first_token_ms,
-                "time_to_first_answer_token_ms": reader.time_to_first_answer_token_ms,
-            }
-        )
+    def _content(self, request: RunRequest) -> Content:
+        trace = quote(request.trace_id, safe=_PLAIN)[:_LONGEST_TRACE]
+        return content_of(self._wire, request, {_TRACE_HEADER: trace})

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from pydantic import SecretStr
-
-from lm_eval_so.runner.backends.http.address import endpoint_fault, in_quotes, shown
 from lm_eval_so.runner.backends.http.environment import connect_to
-from lm_eval_so.runner.backends.http.header import checked_header, parse_headers, value_fault
-from lm_eval_so.runner.backends.openai.options import PATH
+from lm_eval_so.runner.backends.http.header import value_fault
+from lm_eval_so.runner.backends.openai.options import PATHS
+from lm_eval_so.runner.backends.wires.account import read_headers, read_key, read_query, read_url
 from lm_eval_so.runner.errors import BackendSetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from lm_eval_so.runner.backends.http.connection import Connection
     from lm_eval_so.runner.backends.openai.options import OpenAIOptions
@@ -65,10 +63,8 @@ def read_connection(
     Raises:
         BackendSetupError: Something cannot be sent; the sentence names the variable or the option.
     """
-    query = {
-        name: _opened(value) for name, value in options.default_query.items() if value is not None
-    }
-    headers = _headers(options, environ)
+    query = read_query(options.default_query)
+    headers = read_headers(options.default_headers, _HEADERS, environ)
     return connect_to(_url(options, environ), environ, system_proxies, headers=headers, query=query)
 
 
@@ -79,8 +75,9 @@ def read_account(options: OpenAIOptions, environ: Mapping[str, str]) -> Account:
         BackendSetupError: As `read_connection`.
     """
     userinfo = urlsplit(_url(options, environ)).netloc.rpartition("@")[0]
+    key = "" if userinfo else read_key(options.api_key, options.api_key_env, environ)
     return Account(
-        credential=unquote(userinfo) if userinfo else _key(options, environ),
+        credential=unquote(userinfo) if userinfo else key,
         key_header=None if userinfo else options.api_key_header,
         by_userinfo=bool(userinfo),
         organization=_value("organization", options.organization, "OPENAI_ORG_ID", environ),
@@ -89,36 +86,8 @@ def read_account(options: OpenAIOptions, environ: Mapping[str, str]) -> Account:
 
 
 def _url(options: OpenAIOptions, environ: Mapping[str, str]) -> str:
-    if options.base_url:
-        return options.base_url
-    url = environ.get("OPENAI_BASE_URL", "").strip()
-    if url and (fault := endpoint_fault(url, PATH)):
-        raise BackendSetupError(f"the variable OPENAI_BASE_URL {fault}{shown(url)}")
-    return url or DEFAULT_BASE_URL
-
-
-def _key(options: OpenAIOptions, environ: Mapping[str, str]) -> str:
-    given = options.api_key.get_secret_value() if options.api_key else None
-    key = (given or environ.get(options.api_key_env) or "").strip()
-    if not key:
-        raise BackendSetupError(
-            f"no API key: set the variable {options.api_key_env} (to any text, for a server that "
-            "asks for none), or name another one with backend.options.api_key_env=NAME"
-        )
-    if fault := _key_fault(key):
-        source = "backend.options.api_key" if given else f"the variable {options.api_key_env}"
-        raise BackendSetupError(f"the API key in {source} {fault}")
-    return key
-
-
-def _key_fault(key: str) -> str | None:
-    if in_quotes(key):
-        return "stands in quotes: leave them out"
-    if key.lower().startswith("bearer "):
-        return "begins with 'Bearer', which is added to it: leave that out"
-    if not (key.isascii() and key.isprintable()):
-        return "holds characters no key can have"
-    return None
+    paths = [path for path in PATHS.values() if path]
+    return read_url(options.base_url, "OPENAI_BASE_URL", environ, paths) or DEFAULT_BASE_URL
 
 
 def _value(option: str, given: str | None, variable: str, environ: Mapping[str, str]) -> str | None:
@@ -127,16 +96,3 @@ def _value(option: str, given: str | None, variable: str, environ: Mapping[str, 
         source = f"the variable {variable}" if given is None else f"backend.options.{option}"
         raise BackendSetupError(f"{source} {fault}")
     return value or None
-
-
-def _headers(options: OpenAIOptions, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Names and values; the last of a name is the one that counts."""
-    for name, text in parse_headers(environ.get(_HEADERS, "")).items():
-        yield checked_header(name, text, f"the variable {_HEADERS}")
-    for name, value in options.default_headers.items():
-        source = f"backend.options.default_headers[{name!r}]"
-        yield checked_header(name, _opened(value).strip(), source)
-
-
-def _opened(value: SecretStr | str) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value

@@ -1,7 +1,7 @@
 """Options of the ``openai`` backend."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,8 @@ PATH = "/chat/completions"
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _SLASHES = re.compile(r"(?<=[^:/])//+(?=openai/)")
 """Of ``https://NAME.openai.azure.com/``, as Azure's portal has it, with a path behind it."""
+PATHS = {None: PATH, "responses": "/responses"}
+"""By the wire; None is that of Chat Completions."""
 
 
 def _as_sent(value: object) -> object:
@@ -32,6 +34,11 @@ def _as_sent(value: object) -> object:
 def _true_or_none(value: bool | None) -> bool | None:  # noqa: FBT001 - a validator
     """None is no part of a run's identity; those of before the option had none."""
     return value or None
+
+
+def _none_if_usual(value: str | None) -> str | None:
+    """None is no part of a run's identity; those of before the option had none."""
+    return None if value == "chat" else value
 
 
 _Text = Annotated[SecretStr | str, BeforeValidator(_as_sent)]
@@ -51,6 +58,7 @@ class OpenAIOptions(Config):
         request_defaults: Parameters that are sent where the config names none.
         think_tags: Whether the text begins with reasoning between ``<think>`` tags, which then
             becomes the answer's ``reasoning``.
+        wire: ``responses`` for the Responses API; None, or ``chat``, for Chat Completions.
     """
 
     api_key: SecretStr | None = None
@@ -64,6 +72,8 @@ class OpenAIOptions(Config):
     request_defaults: Annotated[dict[str, Any], BeforeValidator(opened)] = Field(default={})
     think_tags: Annotated[bool | None, AfterValidator(_true_or_none)] = None
 
+    wire: Annotated[Literal["chat", "responses"] | None, AfterValidator(_none_if_usual)] = None
+
     @model_validator(mode="before")
     @classmethod
     def _api_base(cls, data: Any) -> Any:  # noqa: ANN401 - whatever was given
@@ -74,6 +84,12 @@ class OpenAIOptions(Config):
         if alias is not None and data.get("base_url") not in (None, alias):
             raise ValueError("api_base is another name for base_url; give one of them")
         return {**data, "base_url": alias or data.get("base_url")}
+
+    @model_validator(mode="after")
+    def _tags_are_of_chat(self) -> Self:
+        if self.wire is not None and self.think_tags:
+            raise ValueError(f"think_tags has no effect with wire={self.wire}: leave it out")
+        return self
 
     @field_validator("api_key_env")
     @classmethod
@@ -95,6 +111,7 @@ class OpenAIOptions(Config):
         if value is None:
             return None
         value = _SLASHES.sub("/", value.strip())
-        if fault := endpoint_fault(value, PATH):
-            raise ValueError(f"{fault}{shown(value)}")
+        for path in PATHS.values():
+            if fault := endpoint_fault(value, path):
+                raise ValueError(f"{fault}{shown(value)}")
         return value

@@ -9,6 +9,7 @@ from lm_eval_so.runner.models import RunRequest, TokenUsage
 
 _FIRST_PER_BYTE = 0.25  # English text; others are learned
 _FIRST_OUTPUT = 256.0
+_MOST_OUTPUT = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _MEMORY = 0.98  # weight of what is known when an answer adds to it
 _MOST_TOKENS = 10**12  # of one answer; a larger count is no count
 
@@ -24,7 +25,8 @@ class TokenEstimate:
     """
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        most = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
+        given = (parameters.get(name) for name in _MOST_OUTPUT)
+        most = next((value for value in given if value), None)
         self._output = float(most) if isinstance(most, int) else _FIRST_OUTPUT
         self._tokens = self._bytes = 0.0
         self._learned_output = False

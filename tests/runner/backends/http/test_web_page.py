@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from lm_eval_so.runner.backends.http.error_response import from_status
 from lm_eval_so.runner.backends.http.json_body import read_json
 from lm_eval_so.runner.backends.http.web_page import is_page, page_words
-from lm_eval_so.runner.backends.openai.answer import read_answer
 from lm_eval_so.runner.errors import InvalidResponseError
+from support.completions import read_answer
 
 PAGES = {
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n": "502 Bad Gateway",

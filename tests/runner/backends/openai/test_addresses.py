@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.backends.openai.model_names import model_names
+from lm_eval_so.runner.backends.wires.models import model_names
 from lm_eval_so.runner.errors import AuthenticationError, ConfigError
 from lm_eval_so.runner.models import RunConfig, TestSample
 from support.fake_openai import Reply

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
+from lm_eval_so.runner.backends.openai.answer import AnswerReader
 from lm_eval_so.runner.backends.openai.completion import AnswerOptions
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError
+from support.completions import as_response, read_answer
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.models import ChatResponse

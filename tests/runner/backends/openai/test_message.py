@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
+from lm_eval_so.runner.backends.openai.answer import AnswerReader
 from lm_eval_so.runner.backends.openai.completion import AnswerOptions
 from lm_eval_so.runner.backends.openai.thoughts import split_thoughts
 from lm_eval_so.runner.backends.openai.usage import token_usage
+from support.completions import as_response, read_answer
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.models import ChatResponse

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
+from lm_eval_so.runner.backends.openai.answer import AnswerReader
 from lm_eval_so.runner.backends.openai.completion import AnswerOptions
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.errors import BackendError
@@ -19,6 +19,7 @@ from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.store.line import as_line
 from lm_eval_so.runner.store.results import ResultsFile, read_results
 from lm_eval_so.runner.strategy.retry import Retry, as_outcome
+from support.completions import as_response, read_answer
 from support.mutate import Answer, change_bytes, change_part, cut, in_pieces, valid
 from support.requests import request_of
 

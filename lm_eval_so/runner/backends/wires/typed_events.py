@@ -1,0 +1,63 @@
+"""Streams whose events are objects with a ``type``: OpenAI's Responses, Anthropic's Messages."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from lm_eval_so.runner.backends.http.json_body import invalid_body, read_piece
+from lm_eval_so.runner.backends.wires.stream import StreamReader, described_error, named_error
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.backends.http.sse import Event
+
+_ERROR = "error"
+_DONE = b"[DONE]"  # of servers that speak Chat Completions too
+
+
+class TypedEventReader(StreamReader):
+    """Reads such a stream; a wire says what each type is to it.
+
+    Attributes:
+        first_said: Whether something has been said, reasoning included.
+        first_answered: Whether something of an answer has been said.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_said = self.first_answered = False
+
+    @property
+    def said(self) -> tuple[bool, bool]:
+        return self.first_said, self.first_answered
+
+    @abstractmethod
+    def take_piece(self, kind: str, piece: dict[str, Any]) -> bool:
+        """Takes in an event of a type, and returns whether the answer is whole with it."""
+
+    def note(self, *, answer: bool) -> None:
+        """Notes that something was said: of the answer, or of the reasoning before it."""
+        self.first_said = True
+        self.first_answered = self.first_answered or answer
+
+    def take(self, event: Event) -> bool:
+        data = b"\n".join(event.data).strip()
+        if event.name.lower() == _ERROR.encode():
+            raise named_error(data)
+        if not data or data.startswith(_DONE):
+            return False
+        piece = self._read(data)
+        kind = piece.get("type") or event.name.decode(errors="replace")
+        if kind == _ERROR:
+            raise described_error(piece)
+        return self.take_piece(str(kind), piece)
+
+    def _read(self, data: bytes) -> dict[str, Any]:
+        text = data.decode(errors="replace")
+        try:
+            piece = read_piece(data)
+        except (ValueError, RecursionError) as error:
+            raise invalid_body(f"{self.problem}: no JSON in the stream ({error})", text) from error
+        if not isinstance(piece, dict):
+            raise invalid_body(f"{self.problem}: the stream holds something that is no event", text)
+        return piece
