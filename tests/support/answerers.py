@@ -6,35 +6,17 @@ import json
 import os
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from support.answerer import LATENCY, SECRET, Answerer, Behaviour
 from support.fake_openai import FakeOpenAI, Received, Reply, echo
+from support.http_answerers import HTTP_ANSWERERS
+from support.wire_answerers import WIRE_ANSWERERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
-
-SECRET = "sk-0123456789-of-nobody-abcdef"  # noqa: S105 - nobody's
-Behaviour = Literal["echoes", "refuses", "tells"]
-"""Answers with an echo; refuses all as with a wrong key; tells the key in all it says."""
-LATENCY = 0.02  # seconds
-
-
-@dataclass(frozen=True)
-class Answerer:
-    """What is behind a backend.
-
-    Attributes:
-        arguments: That choose the backend.
-        env: Variables that it needs.
-        asked: The questions that came so far, in order.
-    """
-
-    arguments: list[str]
-    env: dict[str, str]
-    asked: Callable[[], list[str]]
 
 
 def _reply(behaviour: Behaviour) -> Callable[[Received, int], Reply]:
@@ -129,6 +111,8 @@ def persistent(folder: Path, behaviour: Behaviour) -> Iterator[Answerer]:
 
 
 ANSWERERS: dict[str, Callable[[Path, Behaviour], AbstractContextManager[Answerer]]] = {
+    **HTTP_ANSWERERS,
+    **WIRE_ANSWERERS,
     "openai": openai,
     "python": python,
     "command": command,

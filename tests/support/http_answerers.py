@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from support.answerer import LATENCY, SECRET, Answerer, Behaviour
 from support.chatbot import Chatbot, Heard, Says
 from support.fake_openai import echo
 
@@ -16,26 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-SECRET = "sk-0123456789-of-nobody-abcdef"  # noqa: S105 - nobody's
-Behaviour = Literal["echoes", "refuses", "tells"]
-"""Answers with an echo; refuses all as with a wrong key; tells the key in all it says."""
-LATENCY = 0.02  # seconds
 OPTION = "backend.options"
-
-
-@dataclass(frozen=True)
-class Answerer:
-    """What is behind a backend.
-
-    Attributes:
-        arguments: That choose the backend.
-        env: Variables that it needs.
-        asked: The questions that came so far, in order.
-    """
-
-    arguments: list[str]
-    env: dict[str, str]
-    asked: Callable[[], list[str]]
 
 
 def _bot(behaviour: Behaviour, *, streams: bool = False) -> Chatbot:
@@ -83,13 +63,8 @@ def http_token(folder: Path, behaviour: Behaviour) -> Iterator[Answerer]:
         yield _answerer(bot, auth, "answer=body.reply")
 
 
-ANSWERERS: dict[str, Callable[[Path, Behaviour], AbstractContextManager[Answerer]]] = {
+HTTP_ANSWERERS: dict[str, Callable[[Path, Behaviour], AbstractContextManager[Answerer]]] = {
     "http": http,
     "http, streamed": http_stream,
     "http, with a token": http_token,
 }
-
-
-def environment(answerer: Answerer) -> dict[str, str]:
-    """The variables of a process with this backend."""
-    return {**os.environ, **answerer.env}

@@ -13,7 +13,8 @@ import orjson
 import pytest
 
 from conftest import program, rows
-from support.answerers import ANSWERERS, SECRET, Answerer, Behaviour, environment
+from support.answerer import SECRET, Answerer, Behaviour
+from support.answerers import ANSWERERS, environment
 from support.fake_openai import echo
 
 if TYPE_CHECKING:
