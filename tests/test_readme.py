@@ -194,7 +194,7 @@ def bash(line: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedPr
 def test_the_tab_key_completes_in_bash(checkout: Path, environment: dict[str, str]) -> None:
     (install,) = (line for line in COMMANDS if " -sc " in line)
     complete = "hydra_bash_completion; echo ${COMPREPLY[@]}"
-    words = 'COMP_LINE="lm-eval-so backend=o" COMP_POINT=20 COMP_CWORD=1'
+    words = 'COMP_LINE="lm-eval-so backend=opena" COMP_POINT=24 COMP_CWORD=1'
     done = bash(f"{install}; {words}; {complete}", checkout, environment)
     assert done.stdout.split() == ["backend=openai"], done.stderr
 

@@ -45,6 +45,7 @@ class TokenPaths(Config):
     output: _Expression | None = None
     total: _Expression | None = None
     cached: _Expression | None = None
+    cache_written: _Expression | None = None
     reasoning: _Expression | None = None
 
 
