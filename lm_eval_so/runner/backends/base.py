@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
@@ -19,6 +20,10 @@ from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 LONGEST_ANSWER = 64_000_000  # bytes
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
 """``async def send(request)``: an answer, or a BackendError."""
+
+
+asked_replica: ContextVar[str | None] = ContextVar("asked_replica", default=None)
+"""Name of the replica that this task asked last; a pool sets it, whatever comes of the request."""
 
 
 class Outgoing(NamedTuple):
@@ -84,8 +89,18 @@ class ChatBackend(ABC):
 
     @property
     def endpoint(self) -> str:
-        """Where the answers come from; a part of each request's key."""
+        """Where the answers come from; a part of each request's key. It may be a mere name."""
         return ""
+
+    @property
+    def address(self) -> str:
+        """An address of whoever answers, by which the price list knows a provider."""
+        return self.endpoint
+
+    @property
+    def replicas(self) -> int:
+        """Servers, or accounts of one server, that answer the same; more than one are a pool."""
+        return 1
 
     @property
     def takes_at_once(self) -> int | None:

@@ -97,7 +97,8 @@ def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
     """Every secret in the options: values, passwords, and variables named by ``*_env``."""
     for name, value in options.items():
         if names_variable(name):
-            yield os.environ.get(str(value), "")
+            for variable in value if isinstance(value, list) else [value]:
+                yield os.environ.get(str(variable), "")
         elif is_secret_name(name) or holds_headers(name):
             yield from _secrets_of(concealed_all(value))
         else:

@@ -71,6 +71,7 @@ class Transport:
         connection: How the server is reached; nothing else of the environment is looked at.
         path: Behind its address; the questions are posted there.
         longest: Bytes of one answer, unpacked, at the most.
+        connect: Seconds for a connection; None leaves it to the timeout of the attempt.
         clock: In seconds.
     """
 
@@ -80,9 +81,11 @@ class Transport:
         path: str,
         *,
         longest: int = LONGEST_ANSWER,
+        connect: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._connect = connect
         self._longest = longest
         self._connection = connection
         self._path = path
@@ -124,7 +127,7 @@ class Transport:
             headers[name] = value  # of names that differ in case alone, the last counts
         return ClientSession(
             connector=connector,
-            timeout=ClientTimeout(total=None, sock_connect=None),
+            timeout=ClientTimeout(total=None, sock_connect=self._connect),
             headers=headers,
             cookie_jar=DummyCookieJar(),
             trust_env=False,

@@ -15,12 +15,11 @@ from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.http.error_response import from_status
 from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.http.proxy import system_proxies
-from lm_eval_so.runner.backends.http.transport import Transport
 from lm_eval_so.runner.backends.openai.answer import AnswerReader, as_response, read_answer
 from lm_eval_so.runner.backends.openai.completion import AnswerOptions
-from lm_eval_so.runner.backends.openai.environment import read_account, read_connection
 from lm_eval_so.runner.backends.openai.model_names import model_names
-from lm_eval_so.runner.backends.openai.options import PATH, OpenAIOptions
+from lm_eval_so.runner.backends.openai.options import OpenAIOptions
+from lm_eval_so.runner.backends.openai.replicas import open_transport, read_replicas
 from lm_eval_so.runner.config.identity import sent
 from lm_eval_so.runner.errors import (
     AuthenticationError,
@@ -33,9 +32,10 @@ from lm_eval_so.runner.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from lm_eval_so.runner.backends.base import Outgoing
+    from lm_eval_so.runner.backends.openai.replicas import Replica
     from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
 _MOST_NAMED = 5  # models
@@ -57,17 +57,19 @@ class OpenAIBackend(ChatBackend):
     options: OpenAIOptions
     options_model = OpenAIOptions
     operational_options = frozenset(
-        {"api_key", "api_key_env", "base_url", "default_query", "organization", "project"}
+        {
+            *("api_key", "api_key_env", "organization", "project"),
+            *("base_url", "default_query", "endpoint_name", "affinity"),
+        }
     )
 
     def __init__(self, config: RunConfig, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(config)
         if environ is None:
             environ = os.environ
-            self._connection = read_connection(self.options, environ, system_proxies)
+            self._replicas = read_replicas(self.options, environ, system_proxies)
         else:
-            self._connection = read_connection(self.options, environ)
-        self._account = read_account(self.options, environ)
+            self._replicas = read_replicas(self.options, environ)
         self._fixed = {
             "model": config.model,
             **sent(self.options.request_defaults),
@@ -84,17 +86,27 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def endpoint(self) -> str:
-        return self._connection.endpoint
+        return self.options.endpoint_name or " ".join(sorted(self._addresses))
+
+    @property
+    def address(self) -> str:
+        return self._replicas[0].connection.endpoint
+
+    @property
+    def replicas(self) -> int:
+        return len(self._replicas)
 
     @property
     def hosted(self) -> bool:
-        return self._connection.hosted
+        return any(one.connection.hosted for one in self._replicas)
 
     @property
     def limit_scope(self) -> str:
-        by = self._account
-        parts = (by.credential, self.endpoint, self.config.model, by.organization, by.project)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        model, scopes = self.config.model, list[str]()
+        for _, connection, by, _ in self._replicas:
+            parts = (by.credential, connection.endpoint, model, by.organization, by.project)
+            scopes.append(repr(parts))
+        return hashlib.sha256("".join(sorted(scopes)).encode()).hexdigest()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -102,15 +114,11 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def secrets(self) -> list[str]:
-        return [*self._account.secrets, *self._connection.secrets]
+        pairs = ((one.account, one.connection) for one in self._replicas)
+        return [secret for pair in pairs for part in pair for secret in part.secrets]
 
     async def __aenter__(self) -> Self:
-        from lm_eval_so.runner.backends.openai.client import (  # noqa: PLC0415 - a second of CPU
-            with_sdk_headers,
-        )
-
-        connection = with_sdk_headers(self._connection, self._account)
-        transport = Transport(connection, PATH, longest=self.longest_answer)
+        transport = open_transport(self._replicas, self.options, self.longest_answer)
         self._transport = await transport.__aenter__()
         return self
 
@@ -118,14 +126,15 @@ class OpenAIBackend(ChatBackend):
         await self._transport.__aexit__()
 
     async def remedy(self, error: BackendError) -> str:
-        options = self.options
+        concerned = self._concerned(error)
+        where, first = ", ".join(one.name for one in concerned), concerned[0]
         found = ""
         match error:
-            case EndpointUnreachableError() if self._connection.proxy:
+            case EndpointUnreachableError() if first.connection.proxy:
                 pass  # it is the proxy, and the message says what to do
             case EndpointUnreachableError():
                 found = (
-                    f"no server takes connections at {self.endpoint}; start it, or name another "
+                    f"no server takes connections at {where}; start it, or name another "
                     "with backend.options.base_url or the variable OPENAI_BASE_URL"
                 )
             case ProxyAuthenticationError():
@@ -133,24 +142,34 @@ class OpenAIBackend(ChatBackend):
                     "put a user name and a password into the variable HTTPS_PROXY or HTTP_PROXY, "
                     "or the server's name into NO_PROXY"
                 )
-            case AuthenticationError() if self._account.by_userinfo:
-                found = f"check the user name and the password in the address of {self.endpoint}"
-            case AuthenticationError() if options.api_key:
+            case AuthenticationError() if first.account.by_userinfo:
+                found = f"check the user name and the password in the address of {where}"
+            case AuthenticationError() if self.options.api_key:
                 found = "check backend.options.api_key"
             case AuthenticationError() | QuotaExceededError():
-                found = f"check the key in the variable {options.api_key_env} and its account"
+                found = f"check the key in the variable {_variables(concerned)} and its account"
             case MethodNotAllowedError():
-                found = f"check backend.options.base_url ({self.endpoint})"
+                found = f"check backend.options.base_url ({where})"
             case NotFoundError():
-                found = await self._models_there_are()
+                found = await self._models_there_are(where)
         return found
 
-    async def _models_there_are(self) -> str:
+    @property
+    def _addresses(self) -> set[str]:
+        return {one.connection.endpoint for one in self._replicas}
+
+    def _concerned(self, error: BackendError) -> list[Replica]:
+        """The replica that an error is about; all where none was reached, or nobody knows."""
+        if isinstance(error, EndpointUnreachableError):
+            return self._replicas
+        return [one for one in self._replicas if one.name == error.served_by] or self._replicas
+
+    async def _models_there_are(self, where: str) -> str:
         names = await model_names(self._transport)
         if not names or self.config.model in names:
-            return f"check model and backend.options.base_url ({self.endpoint})"
+            return f"check model and backend.options.base_url ({where})"
         near = get_close_matches(self.config.model, names, n=_MOST_NAMED, cutoff=0)
-        return f"{self.endpoint} has no model {self.config.model!r}; it has {', '.join(near)}"
+        return f"{where} has no model {self.config.model!r}; it has {', '.join(near)}"
 
     async def send(self, request: RunRequest) -> ChatResponse:
         body, headers = self._content(request)
@@ -193,3 +212,7 @@ class OpenAIBackend(ChatBackend):
                 "time_to_first_answer_token_ms": reader.time_to_first_answer_token_ms,
             }
         )
+
+
+def _variables(replicas: Sequence[Replica]) -> str:
+    return " and ".join(sorted({one.key_variable for one in replicas}))

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from lm_eval_so.runner.backends.http.address import endpoint_fault, in_quotes, shown
 from lm_eval_so.runner.backends.http.environment import connect_to
 from lm_eval_so.runner.backends.http.header import checked_header, parse_headers, value_fault
-from lm_eval_so.runner.backends.openai.options import PATH
+from lm_eval_so.runner.backends.openai.options import PATH, as_list
 from lm_eval_so.runner.errors import BackendSetupError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def read_connection(
     environ: Mapping[str, str],
     system_proxies: Callable[[str], Mapping[str, str]] = lambda _: {},
 ) -> Connection:
-    """What the options and the environment say; an option wins over its variable.
+    """What the options and the environment say of one server; an option wins over its variable.
 
     Raises:
         BackendSetupError: Something cannot be sent; the sentence names the variable or the option.
@@ -71,7 +71,7 @@ def read_connection(
 
 
 def read_account(options: OpenAIOptions, environ: Mapping[str, str]) -> Account:
-    """What the options and the environment say; an option wins over its variable.
+    """What the options and the environment say of one account; an option wins over its variable.
 
     Raises:
         BackendSetupError: As `read_connection`.
@@ -86,8 +86,8 @@ def read_account(options: OpenAIOptions, environ: Mapping[str, str]) -> Account:
 
 
 def _url(options: OpenAIOptions, environ: Mapping[str, str]) -> str:
-    if options.base_url:
-        return options.base_url
+    if given := as_list(options.base_url):
+        return given[0]
     url = environ.get("OPENAI_BASE_URL", "").strip()
     if url and (fault := endpoint_fault(url, PATH)):
         raise BackendSetupError(f"the variable OPENAI_BASE_URL {fault}{shown(url)}")
@@ -96,14 +96,15 @@ def _url(options: OpenAIOptions, environ: Mapping[str, str]) -> str:
 
 def _key(options: OpenAIOptions, environ: Mapping[str, str]) -> str:
     given = options.api_key.get_secret_value() if options.api_key else None
-    key = (given or environ.get(options.api_key_env) or "").strip()
+    variable = as_list(options.api_key_env)[0]
+    key = (given or environ.get(variable) or "").strip()
     if not key:
         raise BackendSetupError(
-            f"no API key: set the variable {options.api_key_env} (to any text, for a server that "
+            f"no API key: set the variable {variable} (to any text, for a server that "
             "asks for none), or name another one with backend.options.api_key_env=NAME"
         )
     if fault := _key_fault(key):
-        source = "backend.options.api_key" if given else f"the variable {options.api_key_env}"
+        source = "backend.options.api_key" if given else f"the variable {variable}"
         raise BackendSetupError(f"the API key in {source} {fault}")
     return key
 

@@ -9,6 +9,7 @@ from lm_eval_so.runner.backends.http.json_body import read_json
 from lm_eval_so.runner.errors import BackendError
 
 if TYPE_CHECKING:
+    from lm_eval_so.runner.backends.http.pool import Pool
     from lm_eval_so.runner.backends.http.transport import Transport
 
 _PATH = "/models"
@@ -16,7 +17,7 @@ _PATIENCE = 5  # seconds
 _LONGEST = 4_000_000  # bytes; OpenRouter's list of models has 0.5 MB
 
 
-async def model_names(transport: Transport) -> list[str]:
+async def model_names(transport: Transport | Pool) -> list[str]:
     """What the server says it has; nothing where it does not say."""
     try:
         async with asyncio.timeout(_PATIENCE):
