@@ -149,6 +149,8 @@ class Turn:
             self._needs_room = True
             return False
         if isinstance(error, _OF_THE_REPLICA):
+            if self._was_out:
+                replica.put_out(error.message)
             self._suspects.append((replica, error.message))
             return False
         if isinstance(error, InternalServerError):

@@ -36,12 +36,14 @@ def _named(value: str | None) -> str | None:
         return None
     value = value.strip()
     if not value or not value.isprintable() or public_address(value) != value:
-        raise ValueError("must be a name that may be written: no secret, no line break, not empty")
+        raise ValueError("must be a name that may be shown: on one line, without a password")
     return value
 
 
 def _checked(address: str) -> str:
     address = address.strip()
+    if address.startswith("["):  # as Hydra leaves it
+        raise ValueError("is a list that cannot be read: put double quotes around each address")
     if fault := endpoint_fault(address, PATH):
         raise ValueError(f"{fault}{shown(address)}")
     return address

@@ -1,0 +1,425 @@
+"""Pools and named endpoints, from the command line against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from conftest import program, rows
+from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
+from lm_eval_so.runner.backends.openai.replicas import system_text
+from lm_eval_so.runner.errors import AuthenticationError, BackendSetupError, ConfigError
+from lm_eval_so.runner.models import RunConfig
+from support.fake_openai import FakeOpenAI, Received, Reply, echo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Command = Callable[..., subprocess.CompletedProcess[str]]
+
+KEY = "sk-fake-key-0123456789"
+ENV = {"OPENAI_API_KEY": KEY}
+RUN = ("backend=openai", "model=m", "dataset=path", "output_root=out")
+OPTION = "backend.options"
+
+
+def arguments(dataset: Path, *more: str) -> list[str]:
+    return [*RUN, f"dataset.path={dataset}", *more]
+
+
+def pooled(*servers: FakeOpenAI) -> str:
+    return f"{OPTION}.base_url=[{','.join(server.base_url for server in servers)}]"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    (results,) = (folder / "out").rglob("run_results.jsonl")
+    return rows(results)
+
+
+def metadata(folder: Path) -> dict[str, Any]:
+    (path,) = (folder / "out").rglob("run_metadata.json")
+    found: dict[str, Any] = orjson.loads(path.read_bytes())
+    return found
+
+
+@pytest.fixture
+def servers() -> Iterator[list[FakeOpenAI]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(FakeOpenAI()) for _ in range(3)]
+
+
+def test_each_result_and_the_summary_tell_who_answered(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, servers: list[FakeOpenAI]
+) -> None:
+    done = command(*arguments(make_dataset(90), pooled(*servers)), env=ENV)
+    assert done.returncode == 0, done.stderr
+    sent = {server.base_url: len(server.requests) for server in servers}
+    assert sum(sent.values()) == 90
+    assert min(sent.values()) > 0
+    told = [line["response"]["served_by"] for line in lines(tmp_path)]
+    assert {name: told.count(name) for name in sent} == sent
+    summary = metadata(tmp_path)["summary"]["by_replica"]
+    assert {name: found["n"] for name, found in summary.items()} == sent
+    assert {found["ok"] for found in summary.values()} == set(sent.values())
+    row = " ".join(done.stdout[done.stdout.index("\nservers ") :].split())
+    assert f" 127.0.0.1:{servers[0].port} {sent[servers[0].base_url]} (p50 " in row
+
+
+def test_without_a_pool_nothing_tells_who_answered(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, server: FakeOpenAI
+) -> None:
+    done = command(*arguments(make_dataset(1), pooled(server)), env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert "served_by" not in lines(tmp_path)[0]["response"]
+    assert "by_replica" not in metadata(tmp_path)["summary"]
+    assert "servers" not in done.stdout
+
+
+def test_a_failed_sample_tells_who_failed_it(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    def behave(received: Received, _: int) -> Reply:
+        if received.question == "question 3":
+            return Reply(status=400)
+        return Reply(hang=received.question == "question 4")
+
+    with FakeOpenAI(behave) as one, FakeOpenAI(behave) as other:
+        options = ["runner.timeout=1", "runner.max_retries=1"]
+        done = command(*arguments(make_dataset(6), pooled(one, other), *options), env=ENV)
+        assert done.returncode == 1, done.stderr
+        names = {one.base_url, other.base_url}
+    refused, late = lines(tmp_path)[3], lines(tmp_path)[4]
+    assert (refused["error"]["served_by"] in names, late["status"]) == (True, "timeout")
+    assert late["error"]["served_by"] in names
+    assert {attempt["served_by"] for attempt in late["attempt_log"]} <= names
+    found = metadata(tmp_path)["summary"]["by_replica"]
+    assert sum(replica["failed"] for replica in found.values()) == 2
+
+
+def test_one_that_is_killed_and_started_again_costs_no_sample(
+    make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    def behave(_: Received, __: int) -> Reply:
+        return Reply(latency=0.03)
+
+    port = free_port()
+    with FakeOpenAI(behave) as one, FakeOpenAI(behave) as two:
+        mortal = FakeOpenAI(behave, port=port)
+        mortal.__enter__()
+        words = arguments(make_dataset(1500), pooled(one, two, mortal), "runner.max_retries=2")
+        process = subprocess.Popen(
+            [*program(), *words, "runner.max_concurrency=24"],
+            env={**os.environ, **ENV},
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_for(lambda: len(mortal.requests) > 50)
+        mortal.__exit__(None, None, None)
+        sent = len(one.requests) + len(two.requests)
+        wait_for(lambda: len(one.requests) + len(two.requests) > sent + 100)
+        with FakeOpenAI(behave, port=port) as again:
+            said = process.communicate(timeout=100)[1]
+    assert process.returncode == 0, said
+    assert len(again.requests) > 50
+    assert [line["status"] for line in lines(tmp_path)] == ["ok"] * 1500
+    assert f":{port}/v1 takes no requests for now" in said
+    assert f":{port}/v1 is back after" in said
+    assert "the server is away" not in said
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_server_that_is_away_costs_no_attempt(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, server: FakeOpenAI
+) -> None:
+    away = f"http://127.0.0.1:{free_port()}/v1"
+    given = f"{OPTION}.base_url=[{away},{server.base_url}]"
+    done = command(*arguments(make_dataset(40), given, "runner.max_retries=0"), env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert {line["attempts"] for line in lines(tmp_path)} == {1}
+    assert metadata(tmp_path)["summary"]["requests"] == 40
+
+
+def test_where_all_are_away_the_run_waits_and_says_which(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    away = [f"http://127.0.0.1:{free_port()}/v1" for _ in range(2)]
+    given = [f"{OPTION}.base_url=[{','.join(away)}]", "runner.breaker.wait=0.5"]
+    done = command(*arguments(make_dataset(20), *given), env=ENV)
+    assert done.returncode == 2, done.stderr
+    assert "none of the 2 servers takes connections" in done.stderr
+    assert f"no server takes connections at {away[0]}, {away[1]}; start it" in done.stderr
+    assert metadata(tmp_path)["summary"]["status_counts"] == {"owed": 20}
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["single", "pool"])
+def test_with_a_name_the_addresses_may_change_and_nothing_is_asked_again(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, count: int
+) -> None:
+    dataset, name = make_dataset(30), f"{OPTION}.endpoint_name=h100"
+    for _ in range(2):
+        with ExitStack() as stack:
+            fresh = [stack.enter_context(FakeOpenAI()) for _ in range(count)]
+            done = command(*arguments(dataset, pooled(*fresh), name), env=ENV)
+            assert done.returncode == 0, done.stderr
+            asked = sum(len(server.requests) for server in fresh)
+    assert asked == 0
+    assert metadata(tmp_path)["identity"]["endpoint"] == "h100"
+    assert len({line["request_key"] for line in lines(tmp_path)}) == 30
+
+
+def test_several_keys_are_used_side_by_side_and_a_spent_one_is_passed_over(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    keys = {
+        "KEY_1": "sk-one-0123456789",
+        "KEY_2": "sk-two-0123456789",
+        "KEY_3": "sk-three-01234567",
+    }
+
+    def behave(received: Received, _: int) -> Reply:
+        if keys["KEY_3"] in received.headers["Authorization"]:
+            return Reply(status=429, text="You exceeded your current quota: insufficient_quota")
+        return Reply(latency=0.01)
+
+    with FakeOpenAI(behave) as server:
+        given = [f"{OPTION}.api_key_env=[{','.join(keys)}]"]
+        env = {**keys, "OPENAI_BASE_URL": server.base_url}
+        done = command(*arguments(make_dataset(60), *given), env=env)
+    assert done.returncode == 0, done.stderr
+    used = [received.headers["Authorization"].split()[1] for received in server.requests]
+    assert set(used) == set(keys.values())
+    assert used.count(keys["KEY_3"]) < 20
+    told = {line["response"]["served_by"] for line in lines(tmp_path)}
+    assert told == {f"{server.base_url} (KEY_1)", f"{server.base_url} (KEY_2)"}
+    assert metadata(tmp_path)["identity"]["endpoint"] == server.base_url
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*.json*"))
+    assert not [key for key in keys.values() if key.encode() in everything]
+
+
+def test_a_wrong_key_everywhere_ends_the_run_and_names_the_variables(
+    command: Command, make_dataset: Callable[..., Path]
+) -> None:
+    with FakeOpenAI(lambda _received, _nth: Reply(status=401, text="who are you?")) as server:
+        given = [f"{OPTION}.api_key_env=[KEY_1,KEY_2]", f"{OPTION}.base_url={server.base_url}"]
+        env = {"KEY_1": "sk-one-0123456789", "KEY_2": "sk-two-0123456789"}
+        done = command(*arguments(make_dataset(300), *given), env=env)
+    assert done.returncode == 2, done.stderr
+    assert "check the key in the variable KEY_" in done.stderr
+    assert len(server.requests) <= 100
+
+
+def test_limits_count_for_each_key(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Each key tells 6,000 a minute: the run learns 12,000, and does not stop at one key's."""
+
+    def behave(_: Received, __: int) -> Reply:
+        return Reply(
+            headers={
+                "x-ratelimit-limit-requests": "6000",
+                "x-ratelimit-remaining-requests": "5000",
+            }
+        )
+
+    with FakeOpenAI(behave) as server:
+        given = [f"{OPTION}.api_key_env=[KEY_1,KEY_2]", f"{OPTION}.base_url={server.base_url}"]
+        env = {"KEY_1": "sk-one-0123456789", "KEY_2": "sk-two-0123456789"}
+        done = command(*arguments(make_dataset(60), *given), env=env)
+    assert done.returncode == 0, done.stderr
+    learned = metadata(tmp_path)["limits_per_minute"]["requests"]
+    assert learned == pytest.approx(12_000, rel=0.02)
+
+
+def test_the_same_system_text_goes_to_the_same_server(
+    command: Command, tmp_path: Path, servers: list[FakeOpenAI]
+) -> None:
+    samples = [
+        {
+            "id": f"{topic}-{n}",
+            "messages": [
+                {"role": "system", "content": f"You know all about topic {topic}."},
+                {"role": "user", "content": f"question {n}"},
+            ],
+        }
+        for n in range(5)
+        for topic in range(12)
+    ]
+    dataset = tmp_path / "topics.jsonl"
+    dataset.write_bytes(b"\n".join(map(orjson.dumps, samples)))
+    given = [pooled(*servers), f"{OPTION}.affinity=prefix", "runner.max_concurrency=1"]
+    done = command(*arguments(dataset, *given), env=ENV)
+    assert done.returncode == 0, done.stderr
+    went: dict[str, set[str]] = {}
+    for line in lines(tmp_path):
+        topic = line["sample_id"].partition("-")[0]
+        went.setdefault(topic, set()).add(line["response"]["served_by"])
+    assert [len(found) for found in went.values()] == [1] * 12
+    assert len(set.union(*went.values())) > 1
+
+
+def test_streams_come_from_a_pool_too(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, servers: list[FakeOpenAI]
+) -> None:
+    servers[0].behave = lambda _received, _nth: Reply(status=503)
+    done = command(*arguments(make_dataset(30), pooled(*servers), "params.stream=true"), env=ENV)
+    assert done.returncode == 0, done.stderr
+    found = lines(tmp_path)
+    assert [line["response"]["text"] for line in found] == [
+        echo(f"question {n}") for n in range(30)
+    ]
+    assert servers[0].base_url not in {line["response"]["served_by"] for line in found}
+    assert {line["attempts"] for line in found} == {1}
+
+
+def test_a_kill_and_a_resume_ask_nothing_twice_but_what_was_in_flight(
+    make_dataset: Callable[..., Path], command: Command, tmp_path: Path, servers: list[FakeOpenAI]
+) -> None:
+    for server in servers:
+        server.behave = lambda _received, _nth: Reply(latency=0.02)
+    words = arguments(make_dataset(400), pooled(*servers), "runner.max_concurrency=9")
+    process = subprocess.Popen(
+        [*program(), *words],
+        env={**os.environ, **ENV},
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: sum(len(server.requests) for server in servers) > 100)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = command(*words, env=ENV)
+    assert done.returncode == 0, done.stderr
+    assert len(lines(tmp_path)) == 400
+    assert sum(len(server.requests) for server in servers) <= 400 + 9
+
+
+def test_a_budget_in_requests_counts_those_that_were_passed_on(
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, servers: list[FakeOpenAI]
+) -> None:
+    servers[0].behave = lambda _received, _nth: Reply(status=503)
+    given = ["runner.budget.requests=20", "runner.max_concurrency=1"]
+    done = command(*arguments(make_dataset(60), pooled(*servers), *given), env=ENV)
+    assert done.returncode == 2, done.stderr
+    assert sum(len(server.requests) for server in servers) == 20
+    assert len(servers[0].requests) >= 1
+    assert metadata(tmp_path)["summary"]["requests"] == 20
+
+
+def test_a_configured_limit_holds_for_the_whole_pool(
+    command: Command, make_dataset: Callable[..., Path], servers: list[FakeOpenAI]
+) -> None:
+    done = command(*arguments(make_dataset(60), pooled(*servers), "runner.rate_limit=30"), env=ENV)
+    assert done.returncode == 0, done.stderr
+    at = sorted(received.at for server in servers for received in server.requests)
+    assert all(after - before >= 29 / 30 - 0.2 for before, after in zip(at, at[30:], strict=False))
+
+
+def backend(environ: dict[str, str] | None = None, **options: Any) -> OpenAIBackend:  # noqa: ANN401 - any option
+    config = RunConfig(backend="openai", model="m", backend_options=options)
+    return OpenAIBackend(config, environ=ENV if environ is None else environ)
+
+
+def test_the_order_of_addresses_makes_no_other_run() -> None:
+    one, other = "http://a:1/v1", "http://b:1/v1"
+    assert backend(base_url=[one, other]).endpoint == backend(base_url=[other, one]).endpoint
+    assert backend(base_url=[one]).endpoint == backend(base_url=one).endpoint == one
+    assert backend(base_url=[one, other]).endpoint != one
+    names = backend(base_url=[one, other], endpoint_name="x", affinity="prefix")
+    assert (names.endpoint, names.identity_options) == ("x", backend().identity_options)
+
+
+def test_a_named_server_shares_the_limits_of_its_address() -> None:
+    plain, named = (
+        backend(base_url="http://a:1/v1"),
+        backend(base_url="http://a:1/v1", endpoint_name="x"),
+    )
+    assert plain.limit_scope == named.limit_scope
+    assert named.address == "http://a:1/v1"
+
+
+def test_each_address_may_have_a_key_of_its_own() -> None:
+    environ = {"A": "sk-a-0123456789", "B": "sk-b-0123456789"}
+    found = backend(environ, base_url=["http://a:1/v1", "http://b:1/v1"], api_key_env=["A", "B"])
+    assert [one.account.credential for one in found._replicas] == list(environ.values())
+    assert set(environ.values()) <= set(found.secrets)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"base_url": []}, "base_url"),
+        ({"base_url": "[http://a/v1,http://b/v1?x=1]"}, "put double quotes around each address"),
+        ({"base_url": ["http://a/v1", "a:8000"]}, "must start with http://"),
+        ({"base_url": ["http://a/v1", "http://a/v1"]}, "stands twice"),
+        (
+            {"base_url": ["http://a/v1", "http://b/v1"], "api_key_env": ["A", "B", "C"]},
+            "base_url has 2 addresses, and api_key_env 3 names",
+        ),
+        ({"api_key": "k", "api_key_env": ["A", "B"]}, "api_key is one key"),
+        ({"endpoint_name": " "}, "endpoint_name: must be a name"),
+        ({"endpoint_name": "http://me:pass-word-99@a/v1"}, "endpoint_name: must be a name"),
+        ({"affinity": "hash"}, "affinity"),
+    ],
+)
+def test_what_cannot_be_a_pool_is_told(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        backend(**options)
+    assert message in str(raised.value)
+    assert "pass-word-99" not in str(raised.value)
+
+
+def test_a_missing_key_names_its_variable() -> None:
+    with pytest.raises(BackendSetupError, match="set the variable B "):
+        backend({"A": "sk-a-0123456789"}, base_url="http://a/v1", api_key_env=["A", "B"])
+
+
+async def remedy_of(found: OpenAIBackend, served_by: str | None) -> str:
+    error = AuthenticationError("no", status_code=401)
+    error.served_by = served_by
+    return await found.remedy(error)
+
+
+def test_the_remedy_names_the_key_of_the_server_that_refused() -> None:
+    environ = {"A": "sk-a-0123456789", "B": "sk-b-0123456789"}
+    found = backend(environ, base_url="http://a/v1", api_key_env=["A", "B"])
+    told = asyncio.run(remedy_of(found, "http://a/v1 (B)"))
+    assert told == "check the key in the variable B and its account"
+    nobody = asyncio.run(remedy_of(found, None))
+    assert nobody == "check the key in the variable A and B and its account"
+
+
+def test_the_prefix_is_what_stands_before_the_first_question() -> None:
+    def body(*messages: tuple[str, str]) -> bytes:
+        return orjson.dumps(
+            {"messages": [{"role": role, "content": text} for role, text in messages]}
+        )
+
+    shared = system_text(body(("system", "a"), ("user", "1")))
+    assert shared == system_text(body(("system", "a"), ("user", "2")))
+    assert shared != system_text(body(("system", "b"), ("user", "1")))
+    assert system_text(body(("user", "1"))) == b""
