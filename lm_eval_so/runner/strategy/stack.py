@@ -4,7 +4,7 @@ Innermost first, with the reason why each stands where it stands:
 
 - ``FaultBoundary``: turns whatever a backend raises into an error that the others understand.
 - ``Timeout``: starts when the request leaves, so that no wait counts against the sample.
-- ``ServedBy``: only for a pool; outside of the timeout, which is a failure of the replica's too.
+- ``ServedBy``: outside of the timeout, which is a failure of a pool's replica too.
 - ``spending``: counts a request that leaves at once; nothing inside it waits.
 - ``outage.watch``: numbers the requests in the order in which they leave; nothing inside it waits.
 - ``breaker.gate``: checks after all waits that the run has not been ended meanwhile.
@@ -140,7 +140,7 @@ class Stack:
         self.strategies: list[Strategy] = [
             FaultBoundary(),
             Timeout(options.timeout, self.in_flight, clock=self._clock),
-            *([ServedBy()] if backend.replicas > 1 else []),
+            ServedBy(backend.replicas),
             self.spending,
             outage.watch,
             breaker.gate,
