@@ -39,6 +39,8 @@ CONNECT_S = 5.0
 """Seconds for a connection to a replica, as the OpenAI SDK gives: behind a machine that is switched
 off, the system itself would wait for two minutes, and the others are there."""
 _LEAST_WAIT = 0.1  # seconds
+_CURIOUS = 0.9
+"""Of the shortest latency: what a replica without an answer counts with, so that each is tried."""
 _UNITS = ("requests", "tokens")
 
 
@@ -163,7 +165,7 @@ class Pool:
 
     def _least_loaded(self, candidates: Sequence[Replica]) -> Replica:
         known = [replica.latency for replica in candidates]
-        unknown = min((latency for latency in known if latency is not None), default=1.0)
+        unknown = _CURIOUS * min((one for one in known if one is not None), default=1.0)
         loads = [replica.load(unknown) for replica in candidates]
         least = min(loads)
         best = [one for one, load in zip(candidates, loads, strict=True) if load == least]

@@ -111,15 +111,16 @@ class Replica:
 
         Requests in flight, times a power of the latency: of replicas that are equally fast, the one
         with the least in flight is the best. With as many in flight as the others, one that takes
-        six times as long would cost 44 percent of time; with this power it costs 6, and 10 where
-        the fast ones queue beyond their share. The power 1 costs 15 and 9, the power 2 costs 6
-        and 13.
+        six times as long would cost 44 percent of time. With this power it costs 7, and 11 where
+        the fast ones queue what is beyond their share; lower powers cost more of the one, higher
+        ones of the other.
 
         Args:
             unknown: Seconds that stand for a latency that is not known.
         """
         latency = self.latency
-        return (self.in_flight + 1) * (unknown if latency is None else latency) ** _POWER
+        seconds = unknown if latency is None else latency
+        return (self.in_flight + 1) * math.pow(seconds, _POWER)
 
     @property
     def latency(self) -> float | None:
