@@ -30,6 +30,24 @@ def test_the_order_of_addresses_makes_no_other_run() -> None:
     assert (names.endpoint, names.identity_options) == ("x", backend().identity_options)
 
 
+def test_a_pool_and_a_name_have_the_path_of_another_wire() -> None:
+    one, other = "http://a:1/v1", "http://b:1/v1?v=1"
+    pool = backend(base_url=[other, one], wire="responses")
+    assert pool.endpoint == "http://a:1/v1/responses http://b:1/v1/responses?v=1"
+    for address in (one, other):
+        named = backend(base_url="http://c:1/v1", endpoint_name=address, wire="responses")
+        assert named.endpoint == backend(base_url=address, wire="responses").endpoint
+        assert backend(endpoint_name=address).endpoint == address
+
+
+def test_each_server_gets_its_key_in_the_header_that_is_named() -> None:
+    environ = {"A": "sk-a-0123456789", "B": "sk-b-0123456789"}
+    addresses = ["http://a:1/v1", "http://me:password-99@b:1/v1"]
+    found = backend(environ, base_url=addresses, api_key_env=["A", "B"], api_key_header="api-key")
+    assert [one.account.key_header for one in found._replicas] == ["api-key", None]
+    assert "password-99" in found.secrets
+
+
 def test_a_named_server_shares_the_limits_of_its_address() -> None:
     plain, named = (
         backend(base_url="http://a:1/v1"),
@@ -58,6 +76,7 @@ def test_each_address_may_have_a_key_of_its_own() -> None:
             "base_url has 2 addresses, and api_key_env 3 names",
         ),
         ({"api_key": "k", "api_key_env": ["A", "B"]}, "api_key is one key"),
+        ({"base_url": ["https://n.openai.azure.com//openai/v1/responses"]}, "/responses"),
         ({"endpoint_name": " "}, "endpoint_name: must be a name"),
         ({"endpoint_name": "http://me:pass-word-99@a/v1"}, "endpoint_name: must be a name"),
         ({"affinity": "hash"}, "affinity"),
@@ -100,3 +119,16 @@ def test_the_prefix_is_what_stands_before_the_first_question() -> None:
     assert shared == system_text(body(("system", "a"), ("user", "2")))
     assert shared != system_text(body(("system", "b"), ("user", "1")))
     assert system_text(body(("user", "1"))) == b""
+
+
+def test_the_prefix_of_responses_begins_with_its_instructions() -> None:
+    def body(question: str, **more: Any) -> bytes:  # noqa: ANN401 - any parameter
+        call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+        turns = [{"role": "system", "content": "a"}, {"role": "user", "content": question}, call]
+        return orjson.dumps({"input": turns, **more})
+
+    assert system_text(body("1")) == system_text(body("2")) != b""
+    shared = system_text(body("1", instructions="b"))
+    assert shared == system_text(body("2", instructions="b"))
+    assert shared != system_text(body("1"))
+    assert system_text(orjson.dumps({"input": [{"type": "function_call"}]})) == b""
