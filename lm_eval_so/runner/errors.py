@@ -144,6 +144,7 @@ class BackendError(LmEvalError):
 
     Attributes:
         for_room: Whether the server had no room for the request, which is not the sample's fault.
+        served_by: Name of the replica that was asked; None without a pool.
     """
 
     default_retryable: ClassVar[bool] = False
@@ -168,6 +169,7 @@ class BackendError(LmEvalError):
         self.details = details
         self.sample_fault = sample_fault
         self.for_room = False
+        self.served_by: str | None = None
 
     @property
     def error_type(self) -> str:

@@ -26,6 +26,7 @@ import costs
 import faults
 import memory
 import pace
+import pool
 import reading
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
         *(pace.slots, pace.queue, pace.batch, pace.free),
         *(pace.told, pace.untold, pace.configured, pace.tokens),
         *(faults.errors, faults.waits, faults.refused, faults.nginx_limit, faults.outage),
-        *(cells.joblib, memory.edited, memory.finished),
+        *(pool.pool, cells.joblib, memory.edited, memory.finished),
         *(reading.checked, reading.resumed),
     )
 }

@@ -61,6 +61,9 @@ def with_key(*given: str, secrets: tuple[str, ...] = (ANOTHER,), **more: Any) ->
 CASES = {
     "environment": Case(env={"OPENAI_API_KEY": KEY}),
     "named variable": Case([f"{OPTION}.api_key_env=MINE"], env={"MINE": KEY}),
+    "named variables": Case(
+        [f"{OPTION}.api_key_env=[MINE,OTHER]"], (KEY, ANOTHER), {"MINE": KEY, "OTHER": ANOTHER}
+    ),
     "option": Case([f"{OPTION}.api_key='{KEY}'"]),
     "option without quotes": Case([f"{OPTION}.api_key={KEY}"]),
     "option that is a number": Case([f"{OPTION}.api_key={NUMBER}"], (NUMBER,), sent=NUMBER),
@@ -133,6 +136,21 @@ CASES = {
     ),
     "in the place of a name": Case(
         [f"{OPTION}.api_key_env=sk-proj-{ANOTHER}"], (ANOTHER,), sent=""
+    ),
+    "in the place of a name in a list": Case(
+        [f"{OPTION}.api_key_env=[MINE,{ANOTHER}]"], (ANOTHER, KEY), {"MINE": KEY}, sent=""
+    ),
+    "in the place of a name in a list of YAML": Case(
+        yaml=f"api_key_env: [MINE, {ANOTHER}]",
+        secrets=(ANOTHER, KEY),
+        env={"MINE": KEY},
+        sent="",
+    ),
+    "passwords in several addresses": Case(
+        [f'{OPTION}.base_url=["http://me:{PASSWORD}@{{place}}","{{base_url}}?api-key={ANOTHER}"]'],
+        (PASSWORD, ANOTHER, KEY),
+        {"OPENAI_API_KEY": KEY},
+        sent=ANOTHER,
     ),
     "in the place of a name, as a word": Case(
         [f"{OPTION}.api_key_env=gsk_{ANOTHER}"], (ANOTHER,), sent=""

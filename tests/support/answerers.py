@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from support.answerer import LATENCY, SECRET, Answerer, Behaviour
@@ -36,6 +36,18 @@ def openai(_: Path, behaviour: Behaviour) -> Iterator[Answerer]:
             ["backend=openai", "model=m"],
             {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": SECRET},
             lambda: [received.question for received in server.requests],
+        )
+
+
+@contextmanager
+def pool(_: Path, behaviour: Behaviour) -> Iterator[Answerer]:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(FakeOpenAI(_reply(behaviour))) for _ in range(2)]
+        addresses = ",".join(server.base_url for server in servers)
+        yield Answerer(
+            ["backend=openai", "model=m", f"backend.options.base_url=[{addresses}]"],
+            {"OPENAI_API_KEY": SECRET},
+            lambda: [received.question for server in servers for received in server.requests],
         )
 
 
@@ -114,6 +126,7 @@ ANSWERERS: dict[str, Callable[[Path, Behaviour], AbstractContextManager[Answerer
     **HTTP_ANSWERERS,
     **WIRE_ANSWERERS,
     "openai": openai,
+    "pool": pool,
     "python": python,
     "command": command,
     "command, persistent": persistent,

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
@@ -19,6 +20,10 @@ from lm_eval_so.runner.models import ChatResponse, Message, RunConfig, RunReques
 LONGEST_ANSWER = 64_000_000  # bytes
 Send = Callable[[RunRequest], Awaitable[ChatResponse]]
 """``async def send(request)``: an answer, or a BackendError."""
+
+
+asked_replica: ContextVar[str | None] = ContextVar("asked_replica", default=None)
+"""Name of the replica that this task asked last; a pool sets it, whatever comes of the request."""
 
 
 class Outgoing(NamedTuple):
@@ -103,8 +108,18 @@ class ChatBackend(ABC):
 
     @property
     def endpoint(self) -> str:
-        """Where the answers come from; a part of each request's key."""
+        """Where the answers come from; a part of each request's key. It may be a mere name."""
         return ""
+
+    @property
+    def address(self) -> str:
+        """An address of whoever answers, by which the price list knows a provider."""
+        return self.endpoint
+
+    @property
+    def replicas(self) -> int:
+        """Servers, or accounts of one server, that answer the same; more than one are a pool."""
+        return 1
 
     @property
     def takes_at_once(self) -> int | None:
@@ -165,6 +180,8 @@ class ChatBackend(ABC):
             response = await self.send(request)
         except BackendError as error:
             return Examined([], error)
+        if replica := asked_replica.get():
+            response = response.model_copy(update={"served_by": replica})
         fields = response.model_dump(mode="json", exclude={"raw"}, exclude_none=True)
         return Examined([Finding(name, value) for name, value in fields.items()])
 

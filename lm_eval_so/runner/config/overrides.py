@@ -73,6 +73,7 @@ _QUOTED = re.compile(r"""(["'])(?:(?!\1)[^\\]|\\.)*\1""", re.DOTALL)
 _TEXT_OPTIONS = frozenset(
     {
         "base_url",
+        "endpoint_name",
         "api_base",
         "organization",
         "project",

@@ -100,7 +100,8 @@ def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
     """Every secret in the options: values, passwords, and variables named by ``*_env``."""
     for name, value in options.items():
         if names_variable(name):
-            yield os.environ.get(str(value), "")
+            for variable in value if isinstance(value, list) else [value]:
+                yield os.environ.get(str(variable), "")
         elif name == WAYS_TO_A_KEY and isinstance(value, Mapping):
             yield from _secrets_of(_with_plain_words(value))
         elif is_secret_name(name) or holds_headers(name):

@@ -47,6 +47,9 @@ def _lines(lines: list[str], masked_override: Callable[[str], str]) -> Iterator[
         if package := _PACKAGE.match(bare):
             around = [(-1, package["key"].rpartition(".")[2])]
         found = _PAIR.fullmatch(bare)
+        if found is None and around and _is_key_in_list(bare, around[-1][1]):
+            yield f"{' ' * indent}- {MASK}\n"
+            continue
         if found is None:
             yield _public(line, _ITEM.fullmatch(bare), masked_override)
             continue
@@ -76,6 +79,12 @@ def _mapping(name: str, around: list[tuple[int, str]]) -> str:
     """The name of the mapping that contains a pair; the pair may have a dotted key."""
     path = name.rpartition(".")[0]
     return path.rpartition(".")[2] if path else (around[-1][1] if around else "")
+
+
+def _is_key_in_list(bare: str, name: str) -> bool:
+    """Whether a line is an item that should name a variable, and is a key instead."""
+    item = bare.removeprefix("- ")
+    return names_variable(name) and item != bare and is_no_variable(item.strip("'\""))
 
 
 def _is_secret(value: str, place: Place) -> bool:

@@ -29,5 +29,6 @@ class Outcome:
             status_code=error.status_code,
             retryable=error.retryable,
             details=None if error.details is None else dict(error.details),
+            served_by=error.served_by,
         )
         return cls(error=data, timed_out=isinstance(error, APITimeoutError))

@@ -86,7 +86,13 @@ class Journal:
         """Notes that one more request goes out in this attempt."""
         self.resent += 1
 
-    def close(self, *, status_code: int | None = None, error_type: str | None = None) -> None:
+    def close(
+        self,
+        *,
+        status_code: int | None = None,
+        error_type: str | None = None,
+        served_by: str | None = None,
+    ) -> None:
         """Ends the attempt, keeping its record."""
         self.attempts.append(
             Attempt(
@@ -95,6 +101,7 @@ class Journal:
                 waited_ms={str(reason): ms for reason, ms in self.waited_ms.items()},
                 status_code=status_code,
                 error_type=error_type,
+                served_by=served_by,
             )
         )
 

@@ -59,6 +59,7 @@ class ChatResponse(Value):
         service_tier: The tier that served the request, which decides its price.
         system_fingerprint: The server's name for the configuration that answered.
         request_id: The provider's id of the request.
+        served_by: The replica of a pool that answered; None without a pool.
         time_to_first_token_ms: With ``stream: true``, from sending to the first piece of text,
             reasoning included.
         time_to_first_answer_token_ms: The same without the reasoning.
@@ -80,6 +81,7 @@ class ChatResponse(Value):
     service_tier: _Text = None
     system_fingerprint: _Text = None
     request_id: str | None = None
+    served_by: _Text = None
     time_to_first_token_ms: _Milliseconds = None
     time_to_first_answer_token_ms: _Milliseconds = None
     headers: Annotated[Any, Field(exclude=True, repr=False)] = None

@@ -22,16 +22,22 @@ vocabulary. Lines of 1 are read, and stay as they are.
 """
 
 Status = Literal["ok", "error", "timeout"]
+_ServedBy = Annotated[str | None, Field(exclude_if=absent)]
 
 
 class RunError(Value):
-    """Why a sample has no answer."""
+    """Why a sample has no answer.
+
+    Attributes:
+        served_by: The replica of a pool that was asked last.
+    """
 
     error_type: str
     message: str
     status_code: int | None = None
     retryable: bool
     details: dict[str, Any] | None = None
+    served_by: _ServedBy = None
 
 
 class Wait(StrEnum):
@@ -49,6 +55,7 @@ class Attempt(Value):
     Attributes:
         latency_ms: From sending to the answer or the failure.
         waited_ms: Time before sending, by what was waited for: a `Wait`.
+        served_by: The replica of a pool that was asked last.
     """
 
     started_at: datetime | None
@@ -56,6 +63,7 @@ class Attempt(Value):
     waited_ms: dict[str, float]
     status_code: int | None
     error_type: str | None
+    served_by: _ServedBy = None
 
 
 class RequestContext(Value):

@@ -1,6 +1,7 @@
 """The end of a run: a short table and the paths."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,7 @@ from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.summary.summarise import Summary
 
 _INDENT = "  "
+_MOST_SERVERS = 8
 _OUTCOME = {"samples", "selected", "requests"}  # rows of the one line
 
 
@@ -78,6 +80,8 @@ def _rows(report: RunReport, summary: Summary) -> list[tuple[str, str]]:
     if first := summary.time_to_first_token_ms:
         values = (f"{name} {milliseconds(first[name])}" for name in ("p50", "p90", "p99"))
         rows.append(("to first token", ", ".join(values)))
+    if summary.by_replica:
+        rows.append(("servers", _servers(summary)))
     if summary.tokens["total"]:
         rows.append(("tokens", _tokens(summary.tokens)))
     if summary.cost_usd is not None:
@@ -96,6 +100,26 @@ def _answers(summary: Summary) -> Iterator[str]:
             yield f"{count:,} {name}"
     if repeats := summary.repeats:
         yield f"repeats all alike for {repeats.all_equal:.0%} of {repeats.samples:,} samples"
+
+
+def _servers(summary: Summary) -> str:
+    """The replicas with the most samples: ``node1:8000 1,412 (p50 51 ms, 2 failed)``."""
+    replicas = sorted(summary.by_replica.items(), key=lambda item: -item[1].n)
+    words = []
+    for name, found in replicas[:_MOST_SERVERS]:
+        notes = (
+            [] if found.latency_p50_ms is None else [f"p50 {milliseconds(found.latency_p50_ms)}"]
+        )
+        notes += [f"{found.failed:,} failed"] if found.failed else []
+        words.append(f"{_short(name)} {found.n:,} ({', '.join(notes)})")
+    rest = len(replicas) - _MOST_SERVERS
+    return ", ".join(words) + (f", and {rest} more" if rest > 0 else "")
+
+
+def _short(name: str) -> str:
+    """``node1:8000`` of ``http://node1:8000/v1``; ``KEY_2`` of ``https://host/v1 (KEY_2)``."""
+    address, _, key = name.partition(" ")
+    return key.strip("()") or urlsplit(address).netloc or name
 
 
 def _tokens(tokens: dict[str, int]) -> str:

@@ -89,7 +89,7 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
         placed=placed,
         directory=directory_of(placed),
         requests=_requests(placed, backend),
-        price=_known_price(plan, backend.endpoint),
+        price=_known_price(plan, backend.address),
     )
 
 
@@ -122,14 +122,14 @@ def _requests(placed: Planned, backend: ChatBackend) -> RequestBuilder:
     return requests if placed.prompt is None else requests.with_prompt(placed.prompt.prompt)
 
 
-def _known_price(plan: RunPlan, endpoint: str) -> Price | None:
+def _known_price(plan: RunPlan, address: str) -> Price | None:
     """The price of the plan's model, or None.
 
     Raises:
         ConfigError: It is not known, and the budget is in US dollars.
     """
     options, model = plan.options, plan.run_config.model
-    price = price_of(model, endpoint, options.price)
+    price = price_of(model, address, options.price)
     if price is None and options.budget.usd is not None:
         raise ConfigError(
             f"runner.budget.usd: no price is known for the model {model!r}; give "

@@ -60,6 +60,7 @@ class _Response(_Choice):
     system_fingerprint: NotRequired[str | None]
     time_to_first_token_ms: NotRequired[float | None]
     time_to_first_answer_token_ms: NotRequired[float | None]
+    served_by: NotRequired[str | None]
 
 
 class _Error(TypedDict):
@@ -67,6 +68,7 @@ class _Error(TypedDict):
     message: str
     status_code: int | None
     retryable: bool
+    served_by: NotRequired[str | None]
 
 
 class _Context(TypedDict):

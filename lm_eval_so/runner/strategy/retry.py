@@ -107,11 +107,15 @@ async def _attempt(send: Send, request: RunRequest) -> ChatResponse:
         first = journal.number == 1
         response = await send(request if first else request.with_(attempt=journal.number))
     except BackendError as error:
-        journal.close(status_code=error.status_code, error_type=error.error_type)
+        journal.close(
+            status_code=error.status_code,
+            error_type=error.error_type,
+            served_by=error.served_by,
+        )
         journal.refusals += error.for_room
         raise
     if not first:
-        journal.close(status_code=response.status_code)
+        journal.close(status_code=response.status_code, served_by=response.served_by)
     return response
 
 

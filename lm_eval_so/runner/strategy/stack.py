@@ -4,6 +4,7 @@ Innermost first, with the reason why each stands where it stands:
 
 - ``FaultBoundary``: turns whatever a backend raises into an error that the others understand.
 - ``Timeout``: starts when the request leaves, so that no wait counts against the sample.
+- ``ServedBy``: outside of the timeout, which is a failure of a pool's replica too.
 - ``spending``: counts a request that leaves at once; nothing inside it waits.
 - ``outage.watch``: numbers the requests in the order in which they leave; nothing inside it waits.
 - ``breaker.gate``: checks after all waits that the run has not been ended meanwhile.
@@ -48,6 +49,7 @@ from lm_eval_so.runner.strategy.rate_limit.start_rate import StartRate
 from lm_eval_so.runner.strategy.rate_limit.strategy import RateLimit
 from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
 from lm_eval_so.runner.strategy.retry import Retry, as_outcome
+from lm_eval_so.runner.strategy.served_by import ServedBy
 from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.strategy.timeout import InFlight, Timeout
 
@@ -138,6 +140,7 @@ class Stack:
         self.strategies: list[Strategy] = [
             FaultBoundary(),
             Timeout(options.timeout, self.in_flight, clock=self._clock),
+            ServedBy(backend.replicas),
             self.spending,
             outage.watch,
             breaker.gate,

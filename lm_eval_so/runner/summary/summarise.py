@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.summary.agreement import Agreement, RepeatAgreement
 from lm_eval_so.runner.summary.answers import Answers
+from lm_eval_so.runner.summary.by_replica import ByReplica, ReplicaSummary
 from lm_eval_so.runner.summary.by_tag import ByTag, TagSummary
 from lm_eval_so.runner.summary.failures import Failures
 from lm_eval_so.runner.summary.histogram import Histogram
@@ -16,6 +17,10 @@ from lm_eval_so.runner.summary.missing import Missing
 from lm_eval_so.runner.summary.served import Names, Served
 
 _TOO_MANY_REQUESTS = 429
+
+
+def _is_empty(found: Mapping[str, Any]) -> bool:
+    return not found
 
 
 class Summary(Value):
@@ -33,6 +38,7 @@ class Summary(Value):
         missing: How failed or truncated samples differ from the others, a sentence each: every
             score of those that are left is biased then.
         by_tag: The results of each tag.
+        by_replica: The results of each replica of a pool; empty without one.
         models: What served the answers, by the name that the server gave; the earliest first.
         system_fingerprints: The same by the server's name for its configuration.
         repeats: Whether the repeats of a sample agree; None where there are none.
@@ -62,6 +68,9 @@ class Summary(Value):
     empty: int = 0
     missing: tuple[str, ...] = ()
     by_tag: dict[str, TagSummary] = Field(default_factory=dict)
+    by_replica: Annotated[dict[str, ReplicaSummary], Field(exclude_if=_is_empty)] = Field(
+        default_factory=dict
+    )
     models: dict[str, Served] = Field(default_factory=dict)
     system_fingerprints: dict[str, Served] = Field(default_factory=dict)
     repeats: RepeatAgreement | None = None
@@ -98,6 +107,7 @@ class Totals:
         self._answers = Answers()
         self._missing = Missing()
         self._by_tag = ByTag()
+        self._by_replica = ByReplica()
         self._models, self._fingerprints = Names("model"), Names("system_fingerprint")
         self._agreement = Agreement()
         self._tokens: Counter[str] = Counter(input=0, output=0, total=0)
@@ -122,6 +132,7 @@ class Totals:
             truncated = self._answers.add(response).truncated
             self._add_answer(result, response)
         self._by_tag.add(result, truncated=truncated)
+        self._by_replica.add(result)
         self._missing.add(index, result, truncated=truncated)
 
     def _add_answer(self, result: Mapping[str, Any], response: Mapping[str, Any]) -> None:
@@ -145,6 +156,7 @@ class Totals:
         self._answers.merge(other._answers)
         self._missing.merge(other._missing)
         self._by_tag.merge(other._by_tag)
+        self._by_replica.merge(other._by_replica)
         self._models.merge(other._models)
         self._fingerprints.merge(other._fingerprints)
         self._agreement.merge(other._agreement)
@@ -178,6 +190,7 @@ class Totals:
             empty=answers.empty,
             missing=tuple(self._missing.sentences()),
             by_tag=self._by_tag.summary(),
+            by_replica=self._by_replica.summary(),
             models=self._models.summary(),
             system_fingerprints=self._fingerprints.summary(),
             repeats=self._agreement.summary(),

@@ -23,4 +23,12 @@ A backend makes a `Connection`, opens a `Transport` and reads the body of each a
         error_codes     an error code in a 200 -> a status
         error_words     context too long, content filter, spent quota: known by their words
         retry_after     the wait that a server asks for, in a header or a body
+    limit_headers   the limits that a server's headers tell
+
+Several servers for one model are a pool, which has the shape of a transport::
+
+    pool            replicas -> post, stream, get: who is asked, and who is asked instead
+        replica     what is known of one: in flight, latency, room, whether it is out
+        affinity    the same beginning of a conversation goes to the same replica
+        turn        one request on its way through the replicas
 """

@@ -33,6 +33,7 @@ class Connection:
         trust: None for the certificates of the system.
         certificates: The variables that ``trust`` was made of, and what they name.
         password: Of the base URL, which ``headers`` hold encoded.
+        connect_s: Seconds for a TCP connection; None leaves it to the timeout of the attempt.
     """
 
     address: str
@@ -42,6 +43,7 @@ class Connection:
     trust: SSLContext | None = None
     certificates: Mapping[str, str] = field(default_factory=dict)
     password: str | None = field(default=None, repr=False)
+    connect_s: float | None = None
 
     @property
     def endpoint(self) -> str:

@@ -62,6 +62,9 @@ class Stream:
         Raises:
             AnswerTooLongError: It is longer than allowed; the connection is closed.
         """
+        if self._whole is not None:
+            yield self._whole.body
+            return
         if (self._answer.content_length or 0) > self._longest:
             raise self._too_long()
         read, turn = 0, _TURN
@@ -93,6 +96,12 @@ class Stream:
                     raise
             self._whole = Answer(self.status, self.headers, b"".join(read))
         return self._whole
+
+    def retell(self, headers: Mapping[str, str]) -> None:
+        """Gives the answer other headers."""
+        self.headers = headers
+        if self._whole is not None:
+            self._whole = self._whole._replace(headers=headers)
 
     async def drain(self, longest: int) -> None:
         """Reads what is left, up to so many bytes, so that the connection can be kept."""

@@ -127,7 +127,7 @@ class Transport:
             headers[name] = value  # of names that differ in case alone, the last counts
         return ClientSession(
             connector=connector,
-            timeout=ClientTimeout(total=None, sock_connect=None),
+            timeout=ClientTimeout(total=None, sock_connect=self._connection.connect_s),
             headers=headers,
             cookie_jar=DummyCookieJar(),
             trust_env=False,

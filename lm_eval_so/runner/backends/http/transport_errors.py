@@ -78,6 +78,8 @@ class TransportErrors:
             reason = f"what came is no valid HTTP: {one_line(error.message, _LONGEST_REASON)}"
         if isinstance(error, aiohttp.ClientConnectorError):
             return self._not_connected(error, reason)
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return EndpointUnreachableError(f"{self._origin} answers no connection in time")
         hung_up = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
         no_http = (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError)
         if isinstance(error, (*hung_up, *no_http)) and await self._is_tls_asked_for():

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from lm_eval_so.runner.backends.base import ChatBackend
+from lm_eval_so.runner.backends.http.pool import Pool
 from lm_eval_so.runner.backends.http.proxy import system_proxies
-from lm_eval_so.runner.backends.http.transport import Transport
 from lm_eval_so.runner.backends.openai.chat import ChatWire
-from lm_eval_so.runner.backends.openai.environment import read_account, read_connection
 from lm_eval_so.runner.backends.openai.options import PATHS, OpenAIOptions
+from lm_eval_so.runner.backends.openai.replicas import (
+    concerned_by,
+    open_transport,
+    read_replicas,
+    setup_of,
+)
 from lm_eval_so.runner.backends.openai.responses.wire import responses_wire
-from lm_eval_so.runner.backends.wires.account import key_words, userinfo_words
 from lm_eval_so.runner.backends.wires.ask import Content, ask, content_of
 from lm_eval_so.runner.backends.wires.models import advice_on_model
-from lm_eval_so.runner.backends.wires.remedy import Setup
 from lm_eval_so.runner.config.identity import sent
 from lm_eval_so.runner.errors import NotFoundError
 
@@ -36,7 +39,7 @@ _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 class OpenAIBackend(ChatBackend):
-    """OpenAI, or any server that speaks Chat Completions or Responses.
+    """OpenAI, or any server that speaks Chat Completions or Responses; or several: a pool.
 
     Args:
         config: What is asked, and with which options.
@@ -47,18 +50,18 @@ class OpenAIBackend(ChatBackend):
     options: OpenAIOptions
     options_model = OpenAIOptions
     operational_options = frozenset(
-        {"api_key", "api_key_env", "api_key_header", "base_url", "default_query"}
-        | {"organization", "project"}
+        {
+            *("api_key", "api_key_env", "api_key_header", "organization", "project"),
+            *("base_url", "default_query", "endpoint_name", "affinity"),
+        }
     )
 
     def __init__(self, config: RunConfig, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(config)
         if environ is None:
-            environ = os.environ
-            self._connection = read_connection(self.options, environ, system_proxies)
+            self._replicas = read_replicas(self.options, os.environ, system_proxies)
         else:
-            self._connection = read_connection(self.options, environ)
-        self._account = read_account(self.options, environ)
+            self._replicas = read_replicas(self.options, environ)
         self._wire = self._chosen_wire()
 
     def _chosen_wire(self) -> Wire:
@@ -74,23 +77,34 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def endpoint(self) -> str:
-        """The address; behind it the path of a wire that is not the usual one."""
-        return self._connection.endpoint_of("" if self.options.wire is None else self._path)
+        """The name that was given, or the addresses; with the path of a wire that is not usual."""
+        path = "" if self.options.wire is None else PATHS[self.options.wire]
+        if name := self.options.endpoint_name:
+            before, mark, query = name.partition("?")  # it may be the address of an earlier run
+            return f"{before}{path}{mark}{query}"
+        addresses = {one.connection.endpoint_of(path) for one in self._replicas}
+        return " ".join(sorted(addresses))
 
     @property
-    def _path(self) -> str:
-        return PATHS[self.options.wire]
+    def address(self) -> str:
+        return self._replicas[0].connection.endpoint
+
+    @property
+    def replicas(self) -> int:
+        return len(self._replicas)
 
     @property
     def hosted(self) -> bool:
-        return self._connection.hosted
+        return any(one.connection.hosted for one in self._replicas)
 
     @property
     def limit_scope(self) -> str:
-        by = self._account
-        address = self._connection.endpoint  # whatever the wire
-        parts = (by.credential, address, self.config.model, by.organization, by.project)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        model, scopes = self.config.model, list[str]()
+        for _, connection, by, _ in self._replicas:
+            address = connection.endpoint  # whatever the wire
+            parts = (by.credential, address, model, by.organization, by.project)
+            scopes.append(repr(parts))
+        return hashlib.sha256("".join(sorted(scopes)).encode()).hexdigest()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -98,15 +112,11 @@ class OpenAIBackend(ChatBackend):
 
     @property
     def secrets(self) -> list[str]:
-        return [*self._account.secrets, *self._connection.secrets]
+        pairs = ((one.account, one.connection) for one in self._replicas)
+        return [secret for pair in pairs for part in pair for secret in part.secrets]
 
     async def __aenter__(self) -> Self:
-        from lm_eval_so.runner.backends.openai.client import (  # noqa: PLC0415 - a second of CPU
-            with_sdk_headers,
-        )
-
-        connection = with_sdk_headers(self._connection, self._account)
-        transport = Transport(connection, self._path, longest=self.longest_answer)
+        transport = open_transport(self._replicas, self.options, self.longest_answer)
         self._transport = await transport.__aenter__()
         return self
 
@@ -114,17 +124,14 @@ class OpenAIBackend(ChatBackend):
         await self._transport.__aexit__()
 
     async def remedy(self, error: BackendError) -> str:
-        if isinstance(error, NotFoundError):
-            return await advice_on_model(
-                self._transport, self.config.model, self._connection.endpoint
-            )
-        setup = Setup.of(self._connection, "OPENAI_BASE_URL", self._key_words())
-        return setup.remedy(error)
-
-    def _key_words(self) -> str:
-        if self._account.by_userinfo:
-            return userinfo_words(self._connection.endpoint)
-        return key_words(self.options.api_key, self.options.api_key_env)
+        concerned = concerned_by(error, self._replicas)
+        setup = setup_of(concerned, self.options)
+        if not isinstance(error, NotFoundError):
+            return setup.remedy(error)
+        asked = self._transport
+        if isinstance(asked, Pool):
+            asked = asked.replica(error.served_by) or asked
+        return await advice_on_model(asked, self.config.model, setup.endpoint)
 
     @property
     def takes_everything(self) -> bool:

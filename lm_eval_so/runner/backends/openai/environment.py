@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from lm_eval_so.runner.backends.http.environment import connect_to
 from lm_eval_so.runner.backends.http.header import value_fault
-from lm_eval_so.runner.backends.openai.options import PATHS
+from lm_eval_so.runner.backends.openai.options import PATHS, as_list
 from lm_eval_so.runner.backends.wires.account import read_headers, read_key, read_query, read_url
 from lm_eval_so.runner.errors import BackendSetupError
 
@@ -58,7 +58,7 @@ def read_connection(
     environ: Mapping[str, str],
     system_proxies: Callable[[str], Mapping[str, str]] = lambda _: {},
 ) -> Connection:
-    """What the options and the environment say; an option wins over its variable.
+    """What the options and the environment say of one server; an option wins over its variable.
 
     Raises:
         BackendSetupError: Something cannot be sent; the sentence names the variable or the option.
@@ -69,13 +69,14 @@ def read_connection(
 
 
 def read_account(options: OpenAIOptions, environ: Mapping[str, str]) -> Account:
-    """What the options and the environment say; an option wins over its variable.
+    """What the options and the environment say of one account; an option wins over its variable.
 
     Raises:
         BackendSetupError: As `read_connection`.
     """
     userinfo = urlsplit(_url(options, environ)).netloc.rpartition("@")[0]
-    key = "" if userinfo else read_key(options.api_key, options.api_key_env, environ)
+    variable = as_list(options.api_key_env)[0]
+    key = "" if userinfo else read_key(options.api_key, variable, environ)
     return Account(
         credential=unquote(userinfo) if userinfo else key,
         key_header=None if userinfo else options.api_key_header,
@@ -86,8 +87,9 @@ def read_account(options: OpenAIOptions, environ: Mapping[str, str]) -> Account:
 
 
 def _url(options: OpenAIOptions, environ: Mapping[str, str]) -> str:
+    given = next(iter(as_list(options.base_url)), None)
     paths = [path for path in PATHS.values() if path]
-    return read_url(options.base_url, "OPENAI_BASE_URL", environ, paths) or DEFAULT_BASE_URL
+    return read_url(given, "OPENAI_BASE_URL", environ, paths) or DEFAULT_BASE_URL
 
 
 def _value(option: str, given: str | None, variable: str, environ: Mapping[str, str]) -> str | None:

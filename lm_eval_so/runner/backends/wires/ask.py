@@ -17,6 +17,7 @@ from lm_eval_so.runner.errors import BackendError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lm_eval_so.runner.backends.http.pool import Pool
     from lm_eval_so.runner.backends.http.transport import Transport
     from lm_eval_so.runner.backends.wires.wire import Wire
     from lm_eval_so.runner.models import ChatResponse, RunRequest
@@ -45,12 +46,12 @@ def content_of(wire: Wire, request: RunRequest, headers: Mapping[str, str]) -> C
 
 
 async def ask(
-    transport: Transport, wire: Wire, content: Content, resent: Callable[[], None]
+    transport: Transport | Pool, wire: Wire, content: Content, resent: Callable[[], None]
 ) -> ChatResponse:
     """Sends a request and reads its answer; a streamed one has its times to the first token.
 
     Args:
-        transport: Opened.
+        transport: Opened; a pool has several replicas behind it.
         wire: Reads the answer.
         content: What is sent.
         resent: Called when the request is sent again.
@@ -82,7 +83,7 @@ def read_whole(
 
 
 async def _streamed(
-    transport: Transport, wire: Wire, content: Content, resent: Callable[[], None]
+    transport: Transport | Pool, wire: Wire, content: Content, resent: Callable[[], None]
 ) -> ChatResponse:
     started = perf_counter()
     reader = wire.reader()

@@ -10,6 +10,7 @@ from lm_eval_so.runner.backends.http.json_body import read_json
 from lm_eval_so.runner.errors import BackendError
 
 if TYPE_CHECKING:
+    from lm_eval_so.runner.backends.http.pool import Pool
     from lm_eval_so.runner.backends.http.transport import Transport
 
 _PATIENCE = 5  # seconds
@@ -17,7 +18,7 @@ _LONGEST = 4_000_000  # bytes; OpenRouter's list of models has 0.5 MB
 _MOST_NAMED = 5  # models
 
 
-async def model_names(transport: Transport, path: str = "/models") -> list[str]:
+async def model_names(transport: Transport | Pool, path: str = "/models") -> list[str]:
     """What the server says it has; nothing where it does not say.
 
     Args:
@@ -36,14 +37,14 @@ async def model_names(transport: Transport, path: str = "/models") -> list[str]:
 
 
 async def advice_on_model(
-    transport: Transport, model: str, endpoint: str, path: str = "/models"
+    transport: Transport | Pool, model: str, endpoint: str, path: str = "/models"
 ) -> str:
     """What to do about a model or an address that is not found.
 
     Args:
         transport: Opened.
         model: That was asked for.
-        endpoint: The address as it may be written.
+        endpoint: The address as it may be written, or those of a pool.
         path: As for `model_names`.
     """
     names = await model_names(transport, path)

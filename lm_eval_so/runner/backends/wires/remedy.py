@@ -23,7 +23,7 @@ class Setup:
     """How a backend was set up, for a sentence.
 
     Attributes:
-        endpoint: The address as it may be written.
+        endpoint: The address as it may be written, or those of a pool.
         address_variable: Names the address, beside ``backend.options.base_url``.
         key: What authorises, as a person gave it.
         by_proxy: Whether a proxy is on the way.

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from lm_eval_so.runner.backends.http.limit_headers import HeaderLimit, read_limits
 from lm_eval_so.runner.strategy.rate_limit.bucket import Bucket
-from lm_eval_so.runner.strategy.rate_limit.headers import HeaderLimit, read_limits
 from lm_eval_so.runner.strategy.rate_limit.limits import Limits, Want
 from lm_eval_so.runner.strategy.rate_limit.schedule import Schedule
 

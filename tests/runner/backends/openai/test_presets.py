@@ -64,6 +64,14 @@ def made(name: str, *overrides: str) -> ChatBackend:
     return create_backend(plan_from(composed).run_config)
 
 
+def test_a_preset_becomes_a_pool_by_its_addresses_and_keeps_its_name() -> None:
+    addresses = "http://a:1/v1,http://b:1/v1"
+    options = [f"backend.options.base_url=[{addresses}]", "backend.options.endpoint_name=h100"]
+    backend = made("vllm", *options)
+    assert (backend.replicas, backend.endpoint) == (2, "h100")
+    assert backend.identity_options == made("vllm").identity_options
+
+
 def test_the_table_has_each_preset() -> None:
     presets = {
         path.stem

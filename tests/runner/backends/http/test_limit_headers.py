@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.strategy.rate_limit import headers as module
-from lm_eval_so.runner.strategy.rate_limit.headers import HeaderLimit, read_limits
+from lm_eval_so.runner.backends.http import limit_headers as module
+from lm_eval_so.runner.backends.http.limit_headers import HeaderLimit, read_limits
 
 
 @pytest.fixture(autouse=True)

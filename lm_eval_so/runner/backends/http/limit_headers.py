@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite, isnan
 from typing import NamedTuple
 
@@ -73,11 +73,42 @@ _FORMS = {unit: _forms(unit) for unit in _SLOWEST}
 """By unit, the most trusted first."""
 
 
-def read_limits(headers: Mapping[str, str]) -> dict[str, HeaderLimit]:
+class PooledHeaders(Mapping[str, str]):
+    """The headers of one answer, with what holds for all replicas of a pool.
+
+    Args:
+        headers: Of the answer.
+        limits: Of all replicas together, by unit.
+        wait: Seconds until one of them takes requests; None leaves what the headers say.
+    """
+
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        limits: Mapping[str, HeaderLimit],
+        wait: float | None = None,
+    ) -> None:
+        self._headers = headers
+        self._own = {} if wait is None else {"retry-after-ms": f"{wait * 1000:.0f}"}
+        self.limits = limits
+
+    def __getitem__(self, name: str) -> str:
+        return self._own[name] if name in self._own else self._headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._headers, **self._own})
+
+    def __len__(self) -> int:
+        return len({**self._headers, **self._own})
+
+
+def read_limits(headers: Mapping[str, str]) -> Mapping[str, HeaderLimit]:
     """The limits on ``requests`` and ``tokens``, as far as the headers give them.
 
     A value that makes no sense is logged once and counts as absent.
     """
+    if isinstance(headers, PooledHeaders):
+        return headers.limits
     found = {}
     for unit, forms in _FORMS.items():
         for names in forms:

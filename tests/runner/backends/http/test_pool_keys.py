@@ -1,0 +1,49 @@
+"""A key, an account or a model that one server of a pool refuses, in virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.replicas import Server, ask, ask_all, pool_of
+from support.virtual_time import run
+
+
+@pytest.mark.parametrize("status", [401, 402, 404])
+def test_a_wrong_key_of_one_is_passed_over_and_put_out(status: int) -> None:
+    wrong, right = Server(), Server()
+    wrong.status = status
+
+    async def main() -> None:
+        pool = pool_of(wrong, right)
+        await ask_all(600, 4, lambda _: ask_ok(pool))
+
+    async def ask_ok(pool: Any) -> None:  # noqa: ANN401 - a Pool
+        assert (await ask(pool)).ok
+
+    run(main())
+    assert len(right.asked) == 600
+    assert len(wrong.asked) < 15
+
+
+def test_a_wrong_key_everywhere_is_told_after_one_try_each() -> None:
+    servers = [Server() for _ in range(3)]
+    for server in servers:
+        server.status = 401
+
+    async def main() -> int:
+        return (await ask(pool_of(*servers))).status
+
+    assert run(main()) == 401
+    assert [len(server.asked) for server in servers] == [1, 1, 1]
+
+
+def test_a_refusal_that_may_pass_is_told_before_one_that_never_will() -> None:
+    busy, wrong = Server(), Server()
+    busy.status, wrong.status = 429, 401
+
+    async def main(seed: int) -> int:
+        return (await ask(pool_of(busy, wrong, seed=seed))).status
+
+    assert {run(main(seed)) for seed in range(6)} == {429}
