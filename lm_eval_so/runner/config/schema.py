@@ -9,6 +9,7 @@ from lm_eval_so.runner.config.base import Config, UserPath
 from lm_eval_so.runner.config.dataset import DatasetColumns, DatasetConfig, Layout
 from lm_eval_so.runner.config.prompt import FewShotConfig, PromptConfig
 from lm_eval_so.runner.config.select import SelectConfig
+from lm_eval_so.runner.config.store import StoreOptions
 from lm_eval_so.runner.config.tracking import TrackingConfig
 from lm_eval_so.runner.models import RunConfig
 
@@ -205,23 +206,6 @@ class RunnerOptions(Config):
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
-
-
-class StoreOptions(Config):
-    """What a result line keeps of an answer; no option here changes an answer.
-
-    Attributes:
-        raw: Whether the whole answer of the server is kept.
-        record_headers: Names of the answer's headers that are kept, in any case.
-    """
-
-    raw: bool = True
-    record_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-
-    @field_validator("record_headers", mode="before")
-    @classmethod
-    def _one_name(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
 
 
 class EngineConfig(Config):
