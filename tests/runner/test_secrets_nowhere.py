@@ -351,9 +351,11 @@ def test_a_key_that_is_a_word_is_cut_out_of_no_data(
     assert kept[0]["sample_id"] == f"{word}-1"
     assert kept[0]["response"]["text"] == f"{word} it is"
     names = [
-        sorted(p.name for p in tmp_path.glob(f"out of {n}/*/*")) for n in (len(word), len(KEY))
+        [found.parent.name for found in tmp_path.glob(f"out of {n}/*/*/run_results.jsonl")]
+        for n in (len(word), len(KEY))
     ]
     assert names[0] == names[1]
+    assert len(names[0]) == 1
 
 
 def test_an_answer_that_repeats_the_key_is_kept_without_it(
