@@ -67,14 +67,14 @@ class FakeProxy:
         for turn in turns:
             turn.cancel()
         await asyncio.gather(*turns, return_exceptions=True)
-        for _ in range(5):  # a transport that was closed lets its socket go some turns later
+        for _ in range(20):  # a transport that was closed lets its socket go some turns later
             await asyncio.sleep(0)
 
     async def _turn(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._served(reader, writer)
         except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
-            pass  # the client or the test went away
+            writer.transport.abort()  # the client or the test went away
         finally:
             writer.close()
 
@@ -101,6 +101,9 @@ class FakeProxy:
                 path = place.path + (f"?{place.query}" if place.query else "")
                 there[1].write(head.replace(target.encode(), path.encode(), 1) + body)
             await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+        except BaseException:
+            there[1].transport.abort()
+            raise
         finally:
             there[1].close()
 

@@ -73,11 +73,12 @@ class CheckMemory:
         """
         if not self._is_of_files:
             return check(reader)
-        with reader.opened() as reading:
-            stamp = reading.stamp()
         found = self._remembered()
-        if found is not None and found.key == self._key(stamp):
-            return Checked(count=found.count, sha256=found.sha256, stamp=stamp)
+        if found is not None:
+            with reader.opened() as reading:
+                stamp = reading.stamp()
+            if found.key == self._key(stamp):
+                return Checked(count=found.count, sha256=found.sha256, stamp=stamp)
         began = self._now()
         checked = check(reader)
         if checked.is_repeatable and _is_settled(checked.stamp, began):
