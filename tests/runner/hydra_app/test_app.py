@@ -158,7 +158,7 @@ def test_overrides_are_told_from_what_flags_take(given: str, ordered: str) -> No
         (["--version"], [f"lm-eval-so {__version__}"]),
         (["--cfg", "job"], ["max_concurrency:", "kind: local"]),
         (["--info", "defaults"], ["backend/local"]),
-        (["--help"], ["backend: custom, local, openai, simulated", "lm-eval-so -m backend=openai"]),
+        (["--help"], ["backend: anthropic, ", ", openai, ", "lm-eval-so -m backend=openai"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

@@ -106,6 +106,7 @@ def test_an_answer_ends_the_attempts() -> None:
         ("ProxyAuthenticationError", 1),
         ("RedirectError", 1),
         ("AnswerTooLongError", 1),
+        ("CommandFailedError", 1),
         ("BackendFaultError", 1),
         ("UnwritableResultError", 1),
         ("TLSError", 1),
