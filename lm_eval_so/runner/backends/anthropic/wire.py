@@ -40,6 +40,8 @@ class MessagesWire:
         NotCarriedError: A parameter has no counterpart there, or ``max_tokens`` is missing.
     """
 
+    problem = MessageReader.problem
+
     def __init__(self, fixed: Mapping[str, Any]) -> None:
         self._given = fixed
         self._fixed = message_parameters(fixed)

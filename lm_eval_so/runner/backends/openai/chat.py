@@ -24,6 +24,8 @@ class ChatWire:
         think_tags: Whether reasoning stands in the text, between ``<think>`` tags.
     """
 
+    problem = AnswerReader.problem
+
     def __init__(
         self, fixed: Mapping[str, Any], *, counts_tokens: bool = True, think_tags: bool = False
     ) -> None:

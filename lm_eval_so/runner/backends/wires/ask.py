@@ -75,11 +75,11 @@ def read_whole(
     Raises:
         BackendError: It is no answer, or tells of an error.
     """
-    reader = wire.reader()
     if is_event_stream(body[:_LONGEST_START]):
+        reader = wire.reader()
         reader.feed(body, 0.0)
         return as_response(wire, reader.completion(), status_code, headers)
-    return as_response(wire, read_json(body, reader.problem), status_code, headers)
+    return as_response(wire, read_json(body, wire.problem), status_code, headers)
 
 
 async def _streamed(

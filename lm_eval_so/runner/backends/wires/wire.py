@@ -18,6 +18,10 @@ class Wire(Protocol):
     """
 
     @property
+    def problem(self) -> str:
+        """How the message begins of each error that is about the shape of an answer."""
+
+    @property
     def streams(self) -> bool:
         """Whether answers are asked for as streams."""
 

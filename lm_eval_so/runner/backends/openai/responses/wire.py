@@ -41,6 +41,8 @@ class ResponsesWire:
         NotCarriedError: A parameter has no counterpart there.
     """
 
+    problem = ResponseReader.problem
+
     def __init__(self, fixed: Mapping[str, Any]) -> None:
         self._given = fixed
         self._fixed = translated(fixed, WRITERS, WIRE)
