@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from lm_eval_so.runner.backends.http.address import endpoint_fault, shown
+from lm_eval_so.runner.backends.wires.account import QueryValue
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.masking.options import opened
 from lm_eval_so.runner.masking.values import is_no_variable
@@ -33,7 +34,7 @@ class AnthropicOptions(Config):
     api_key_env: str = "ANTHROPIC_API_KEY"
     base_url: str | None = None
     default_headers: dict[str, SecretStr | str] = Field(default={})
-    default_query: dict[str, SecretStr | str | None] = Field(default={})
+    default_query: dict[str, QueryValue | None] = Field(default={})
     request_defaults: Annotated[dict[str, Any], BeforeValidator(opened)] = Field(
         default={"max_tokens": 8192}
     )

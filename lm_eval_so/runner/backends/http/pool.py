@@ -98,7 +98,7 @@ class Pool:
                 continue
             if answer.ok:
                 turn.ended()
-                return answer._replace(headers=self._told(answer, replica))
+                return answer._replace(headers=self._told(answer, replica, turn))
             if turn.kept is replica:
                 refusal = answer
             if settled:
@@ -106,7 +106,7 @@ class Pool:
         if refusal is None or turn.kept is None:
             raise turn.no_connection()
         asked_replica.set(turn.kept.name)
-        return refusal._replace(headers=self._told(refusal, turn.kept))
+        return refusal._replace(headers=self._told(refusal, turn.kept, turn))
 
     @asynccontextmanager
     async def stream(
@@ -125,7 +125,7 @@ class Pool:
                         settled = turn.is_settled(await _judged(stream))
                         if stream.ok:
                             begun = True
-                            stream.retell(self._told(stream, replica))
+                            stream.retell(self._told(stream, replica, turn))
                             yield stream
             except BackendError as error:
                 turn.broke(error, begun=begun)
@@ -140,7 +140,7 @@ class Pool:
         if refusal is None or turn.kept is None:
             raise turn.no_connection()
         asked_replica.set(turn.kept.name)
-        refusal.retell(self._told(refusal, turn.kept))
+        refusal.retell(self._told(refusal, turn.kept, turn))
         yield refusal
 
     async def preview(self, body: bytes, headers: Mapping[str, str]) -> Outgoing:
@@ -178,12 +178,12 @@ class Pool:
         best = [one for one, load in zip(candidates, loads, strict=True) if load == least]
         return best[0] if len(best) == 1 else self._chance.choice(best)
 
-    def _told(self, answer: Answer | Stream, replica: Replica) -> PooledHeaders:
+    def _told(self, answer: Answer | Stream, replica: Replica, turn: Turn) -> PooledHeaders:
         """The answer's headers, with the limits of all replicas, and the shortest of their waits.
 
         A limit is one of the pool where every replica that is in has told its own.
         """
-        there = [one for one in self._replicas if not one.out] or [replica]
+        there = [one for one in self._replicas if turn.may_answer(one)] or [replica]
         limits = {}
         for unit in _UNITS:
             known = [limit for one in there if (limit := one.limit(unit))]

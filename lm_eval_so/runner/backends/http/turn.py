@@ -159,6 +159,10 @@ class Turn:
         replica.works(self._began)
         return True
 
+    def may_answer(self, replica: Replica) -> bool:
+        """Whether it is in, and has not refused this request as it would refuse any."""
+        return not replica.out and all(one is not replica for one, _ in self._suspects)
+
     def ended(self) -> None:
         """Notes that a good answer has been read to its end."""
         self._replica.answered(self._clock() - self._began)

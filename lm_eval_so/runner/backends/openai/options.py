@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from lm_eval_so.runner.backends.http.address import endpoint_fault, shown
+from lm_eval_so.runner.backends.wires.account import QueryValue
 from lm_eval_so.runner.config.schema import Config
 from lm_eval_so.runner.masking.options import opened
 from lm_eval_so.runner.masking.values import is_no_variable, public_address
@@ -24,11 +25,6 @@ _SLASHES = re.compile(r"(?<=[^:/])//+(?=openai/)")
 """Of ``https://NAME.openai.azure.com/``, as Azure's portal has it, with a path behind it."""
 PATHS = {None: PATH, "responses": "/responses"}
 """By the wire; None is that of Chat Completions."""
-
-
-def _as_sent(value: object) -> object:
-    """``true`` and ``false``, as the SDK writes them into a query."""
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _true_or_none(value: bool | None) -> bool | None:  # noqa: FBT001 - a validator
@@ -69,7 +65,6 @@ def as_list(value: str | list[str] | None) -> list[str]:
 
 
 _EndpointName = Annotated[str | None, AfterValidator(_named)]
-_Text = Annotated[SecretStr | str, BeforeValidator(_as_sent)]
 
 
 class OpenAIOptions(Config):
@@ -103,7 +98,7 @@ class OpenAIOptions(Config):
     organization: str | None = None
     project: str | None = None
     default_headers: dict[str, SecretStr | str] = Field(default={})
-    default_query: dict[str, _Text | None] = Field(default={})
+    default_query: dict[str, QueryValue | None] = Field(default={})
     request_defaults: Annotated[dict[str, Any], BeforeValidator(opened)] = Field(default={})
     think_tags: Annotated[bool | None, AfterValidator(_true_or_none)] = None
 

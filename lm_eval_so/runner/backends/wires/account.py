@@ -6,9 +6,9 @@ at the end of each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import SecretStr
+from pydantic import BeforeValidator, SecretStr
 
 from lm_eval_so.runner.backends.http.address import endpoint_fault, in_quotes, shown
 from lm_eval_so.runner.backends.http.header import checked_header, parse_headers
@@ -16,6 +16,14 @@ from lm_eval_so.runner.errors import BackendSetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+
+def _as_sent(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+QueryValue = Annotated[SecretStr | str, BeforeValidator(_as_sent)]
+"""``true`` and ``false`` as the SDKs write them into a query."""
 
 
 def read_url(

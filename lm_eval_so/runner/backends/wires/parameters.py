@@ -30,6 +30,10 @@ def translated(parameters: Mapping[str, Any], writers: Mapping[str, Writer], wir
             fragment = {name: value} if writer is None else writer(name, value)
         except NotCarriedError as error:
             raise NotCarriedError(f"the parameter {name}={value!r:.60} {error} {wire}") from error
+        except (AttributeError, TypeError) as error:
+            raise NotCarriedError(
+                f"the parameter {name}={value!r:.60} is not of a type that it can have"
+            ) from error
         _merge(found, fragment)
     return found
 

@@ -220,6 +220,22 @@ def test_what_cannot_be_sent_is_told_at_once(
         made(environ, options)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [{"tools": ["search"]}, {"tools": 5}, {"response_format": "json"}, {"tool_choice": 7}],
+    ids=str,
+)
+def test_a_parameter_of_another_type_is_told_in_one_sentence(parameters: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"the parameter {next(iter(parameters))}="):
+        made({"ANTHROPIC_API_KEY": "k"}, **parameters)
+
+
+def test_a_query_takes_true_and_numbers_as_the_sdk_does() -> None:
+    found = made({"ANTHROPIC_API_KEY": "k"}, {"default_query": {"beta": True, "v": 2}})
+    query = {name: value.get_secret_value() for name, value in found.options.default_query.items()}
+    assert query == {"beta": "true", "v": "2"}
+
+
 WITHOUT_THE_SDK = """
 import sys
 from importlib.machinery import PathFinder

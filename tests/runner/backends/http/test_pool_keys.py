@@ -47,3 +47,16 @@ def test_a_refusal_that_may_pass_is_told_before_one_that_never_will() -> None:
         return (await ask(pool_of(busy, wrong, seed=seed))).status
 
     assert {run(main(seed)) for seed in range(6)} == {429}
+
+
+def test_a_wait_is_not_shortened_by_a_server_that_refuses_everybody() -> None:
+    busy, wrong = Server(), Server()
+    busy.status, wrong.status = 429, 401
+    busy.headers = {"retry-after": "20"}
+
+    async def main(seed: int) -> float:
+        answer = await ask(pool_of(busy, wrong, seed=seed))
+        assert answer.status == 429
+        return float(answer.headers["retry-after-ms"]) / 1000
+
+    assert {round(run(main(seed))) for seed in range(6)} == {20}
