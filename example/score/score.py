@@ -28,7 +28,7 @@ def main(run_dir: str) -> None:
         sys.exit(f"{run_dir} has not ended; the same lm-eval-so command resumes it")
     right: Counter[str] = Counter()
     for result in report.results():
-        right.update(("", *result.request_context.sample_tags) if is_right(result) else ())
+        right.update({"", *result.request_context.sample_tags} if is_right(result) else ())
 
     # All that was asked, not all that was answered: what fails more often would look better.
     total = report.summary.total

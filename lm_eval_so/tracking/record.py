@@ -19,9 +19,12 @@ from lm_eval_so.tracking.names import flat, numbers
 CONFIG, TABLE = "config.yaml", "results_table.json"
 _STATUS: dict[str, Status] = {"complete": "FINISHED", "partial": "KILLED", "aborted": "FAILED"}
 _ALWAYS = {f"status_counts.{status}": 0 for status in ("ok", "error", "timeout", "owed")}
-_COUNTS = ("status_counts.", "error_counts.", "finish_reasons.", "by_tag.", "models.")
+_COUNTS = (
+    *("status_counts.", "error_counts.", "finish_reasons."),
+    *("by_tag.", "by_replica.", "models."),
+)
 _NO_COUNT = ".latency_p50_ms"
-_MOST_TAGS, _MOST_MODELS = 30, 10
+_MOST_TAGS, _MOST_MODELS, _MOST_REPLICAS = 30, 10, 30
 _SELDOM = ("reasoning", "tool_calls", "refusal")
 """Columns of the table that are left out where no result has them."""
 _PREFIX = "lm_eval_so."
@@ -137,10 +140,12 @@ def _numbers(summary: Summary) -> dict[str, float]:
 
 
 def _shortened(summary: Summary) -> Summary:
-    tags, models = summary.by_tag, summary.models
+    tags, models, replicas = summary.by_tag, summary.models, summary.by_replica
     by_size = sorted(tags, key=lambda tag: (-tags[tag].n, tag))[:_MOST_TAGS]
     most_used = sorted(models, key=lambda name: (-models[name].answers, name))[:_MOST_MODELS]
+    busiest = sorted(replicas, key=lambda name: (-replicas[name].n, name))[:_MOST_REPLICAS]
     update = {
+        "by_replica": {name: replicas[name] for name in replicas if name in busiest},
         "by_tag": {tag: tags[tag] for tag in tags if tag in by_size},
         "models": {name: models[name] for name in models if name in most_used},
     }

@@ -38,21 +38,26 @@ def plain_answer(found: Mapping[str, Any]) -> ChatResponse:
     Raises:
         ValueError: It holds no answer; the words continue "... returned".
     """
-    told = {_OTHER_NAMES.get(name, name): value for name, value in found.items()}
-    if told.get("text") is None:
+    told = _named(found, _OTHER_NAMES)
+    if "text" not in told:
         if not any(told.get(name) for name in _NO_CONTENT):
             raise ValueError(f"no 'text', but {_kinds(found)}")
         told["text"] = told.get("refusal") or ""
-    fields = {name: told[name] for name in FIELDS if told.get(name) is not None}
+    fields = {name: told[name] for name in FIELDS if name in told}
     if isinstance(tokens := fields.get("tokens"), dict):
-        fields["tokens"] = {_TOKENS.get(name, name): value for name, value in tokens.items()}
-    if not told.keys() <= {*FIELDS, "role"}:
+        fields["tokens"] = _named(tokens, _TOKENS)
+    if not found.keys() <= {*FIELDS, *_OTHER_NAMES, "role"}:
         fields.setdefault("raw", dict(found))
     try:
         return ChatResponse.model_validate(fields)
     except ValidationError as error:
         wrong = explain(error, "", FIELDS, "the answer")
         raise ValueError(f"what is no answer: {wrong}") from error
+
+
+def _named(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The values by our names; a null tells nothing, and takes no place of another name's value."""
+    return {names.get(name, name): value for name, value in found.items() if value is not None}
 
 
 def _kinds(found: Mapping[str, Any]) -> str:

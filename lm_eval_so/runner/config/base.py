@@ -8,14 +8,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from lm_eval_so.runner.text.wording import Told
 
 
-def _at_home(path: Path) -> Path:
+def at_home(path: Path) -> Path:
+    """The path, with ``~`` as the home directory."""
     try:
         return path.expanduser()
     except RuntimeError:  # no such user: the path stays unchanged, as in a shell
         return path
 
 
-UserPath = Annotated[Path, AfterValidator(_at_home)]
+UserPath = Annotated[Path, AfterValidator(at_home)]
 """A path as a person types it: ``~`` is the home directory."""
 
 

@@ -91,9 +91,7 @@ _TEXT_OPTIONS = frozenset(
 _OPTIONS = "backend.options."
 _PROSE_KEYS = frozenset({"prompt.system", "prompt.template"})
 _ASSIGNED = re.compile(r"(\+{0,2}([\w.]+)=)(.+)", re.DOTALL)
-_FOR_HYDRA = re.compile(r"null|\$\{.*|'.*'|\".*\"", re.DOTALL)
-_BEFORE_QUOTE = re.compile(r"(\\*)'")
-_AT_END = re.compile(r"\\+$")
+_FOR_HYDRA = re.compile(rf"null|\$\{{.*|{_QUOTED.pattern}", re.DOTALL)
 
 
 def as_prose(override: str) -> str:
@@ -104,8 +102,7 @@ def as_prose(override: str) -> str:
     match = _ASSIGNED.fullmatch(override)
     if match is None or match[2] not in _PROSE_KEYS or _FOR_HYDRA.fullmatch(match[3]):
         return override
-    quoted = _BEFORE_QUOTE.sub(r"\1\1\\'", _AT_END.sub(r"\g<0>\g<0>", match[3]))
-    return f"{match[1]}'{quoted}'"
+    return match[1] + _in_quotes(match[3])
 
 
 def as_typed(override: str) -> str:

@@ -43,8 +43,11 @@ def find(given: Path) -> Files:
     if given.is_dir():
         return _in_directory(given)
     if has_magic(str(given)) and not given.exists():
-        found = Path(given.anchor or ".").glob(str(given.relative_to(given.anchor)))
-        return _of_one_format(given, _readable(list(found)))
+        try:
+            found = list(Path(given.anchor or ".").glob(str(given.relative_to(given.anchor))))
+        except ValueError as error:  # of ** beside other signs, before Python 3.13
+            raise DatasetError(f"dataset {given} is no glob: {error}") from error
+        return _of_one_format(given, _readable(found))
     if not given.exists():
         raise DatasetError(f"dataset {given} does not exist")
     check_regular(given, "a dataset is read twice")

@@ -10,10 +10,11 @@ from lm_eval_so.runner.config.schema import SelectConfig
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import TestSample
+from lm_eval_so.runner.text.sandbox import repeatable
 from lm_eval_so.runner.text.wording import nearest
 
 if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
+    from jinja2 import Environment
 
 _MOST_NAMED = 5  # ids in an error
 _FOUND = 1
@@ -177,7 +178,7 @@ class ExpressionFilter:
             raise ConfigError(f"select.where: no sample has the key {name!r}{hint}")
 
 
-def _environment() -> "SandboxedEnvironment":
+def _environment() -> "Environment":
     from jinja2 import ChainableUndefined  # noqa: PLC0415 - see above
     from jinja2.exceptions import SecurityError  # noqa: PLC0415 - as above
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415 - as above
@@ -192,7 +193,7 @@ def _environment() -> "SandboxedEnvironment":
 
         __lt__ = __le__ = __gt__ = __ge__ = _never  # type: ignore[assignment]
 
-    class Environment(ImmutableSandboxedEnvironment):
+    class OfKeys(ImmutableSandboxedEnvironment):
         """``metadata.items`` is the key ``items``, never the method; only ``get`` can be called."""
 
         def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - any value of a sample
@@ -204,4 +205,4 @@ def _environment() -> "SandboxedEnvironment":
         def unsafe_undefined(self, obj: Any, attribute: str) -> NoReturn:  # noqa: ANN401 - as above
             raise SecurityError(f"{attribute} of a {type(obj).__name__} cannot be read here")
 
-    return Environment(undefined=Absent)
+    return repeatable(OfKeys(undefined=Absent))

@@ -56,7 +56,7 @@ class _Elements:
         self._chunks, self._name = chunks, name
         self._text, self._at, self._line = "", 0, 1
         self._ended = False
-        self._decode = json.JSONDecoder().raw_decode
+        self._decode = json.JSONDecoder(parse_int=float).raw_decode  # an int has a longest length
 
     def records(self) -> Iterator[Record]:
         self._take("[")
@@ -91,7 +91,7 @@ class _Elements:
                 self._fill(wanted)
                 continue
             if end == len(self._text) and not self._ended:  # a number may go on
-                self._fill(wanted)
+                self._fill(end - self._at + 1)
                 continue
             element = self._text[self._at : end]
             self._pass(end)

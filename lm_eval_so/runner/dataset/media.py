@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,15 @@ class WithFiles:
         if not isinstance(messages, list) or not any(file_references(messages)):
             return record
         self.found_any = True
-        messages = deepcopy(messages)
         try:
+            messages = deepcopy(messages)
             for reference in file_references(messages):
                 digest = self._digest(reference)
                 reference.holder[reference.key] = f"{SCHEME}{reference.path}{MARK}{digest}"
         except ValueError as fault:
             return Record(record.where, fault)
+        except RecursionError:
+            return Record(record.where, ValueError("nested too deep"))
         return Record(record.where, {**sample, "messages": messages})
 
     def _digest(self, reference: FileReference) -> str:
@@ -75,15 +78,15 @@ class WithFiles:
         if self._folder is None:
             raise ValueError(f"file {named!r}: a dataset that is no file has none beside it")
         path = local_path(self._folder, named)
-        is_inside = path.resolve().is_relative_to(self._folder.resolve())
+        is_inside = Path(realpath(path)).is_relative_to(realpath(self._folder))
         if not (is_inside or self._allow_outside):
             raise ValueError(
                 f"file {named!r} is outside the folder of the dataset; if that is meant, type "
                 "dataset.allow_outside=true"
             )
-        if not path.is_file():
-            raise ValueError(f"file {named!r} does not exist in {self._folder}")
         try:
+            if not path.is_file():
+                raise ValueError(f"file {named!r} does not exist in {self._folder}")
             stat = path.stat()
             return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
         except OSError as error:

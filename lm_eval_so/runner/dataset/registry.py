@@ -19,12 +19,10 @@ class Format(NamedTuple):
     Attributes:
         suffixes: Suffixes of its files.
         reader: Creates the reader of a file.
-        has_rows: Whether its records may be rows, which a mapping turns into samples.
     """
 
     suffixes: tuple[str, ...]
     reader: Callable[[Path, DatasetConfig], Reader]
-    has_rows: bool = False
 
 
 def _packed(suffix: str) -> tuple[str, ...]:
@@ -32,17 +30,17 @@ def _packed(suffix: str) -> tuple[str, ...]:
 
 
 FORMATS: dict[str, Format] = {
-    "jsonl": Format((".jsonl", ".jsonl.gz"), JsonlReader, has_rows=True),
+    "jsonl": Format((".jsonl", ".jsonl.gz"), JsonlReader),
 }
 """By name. In a directory, the first format with a ``test`` file is read."""
 
 TABLES: dict[str, Format] = {
-    "ndjson": Format((".jsonl.zst", *_packed(".ndjson")), JsonlReader, has_rows=True),
-    "json": Format(_packed(".json"), JsonReader, has_rows=True),
-    "csv": Format(_packed(".csv"), CsvReader, has_rows=True),
-    "tsv": Format(_packed(".tsv"), TsvReader, has_rows=True),
-    "excel": Format((".xlsx", ".xlsm"), ExcelReader, has_rows=True),
-    "parquet": Format((".parquet",), ParquetReader, has_rows=True),
+    "ndjson": Format((".jsonl.zst", *_packed(".ndjson")), JsonlReader),
+    "json": Format(_packed(".json"), JsonReader),
+    "csv": Format(_packed(".csv"), CsvReader),
+    "tsv": Format(_packed(".tsv"), TsvReader),
+    "excel": Format((".xlsx", ".xlsm"), ExcelReader),
+    "parquet": Format((".parquet",), ParquetReader),
 }
 """The formats of others, after these."""
 

@@ -32,7 +32,7 @@ def json_text(record: Record) -> bytes:
 def _as_json(value: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"a value cannot be written as JSON: {error}") from error
 
 

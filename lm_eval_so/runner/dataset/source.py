@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from lm_eval_so.runner.config.schema import DatasetColumns, DatasetConfig
+from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.dataset.base import Reader
 from lm_eval_so.runner.dataset.files import METADATA, SAMPLES, Files, check_regular, find
 from lm_eval_so.runner.dataset.hub import HubReader, is_on_hub
@@ -91,9 +91,6 @@ def _source(path: Path, reader: Reader, metadata: dict[str, Any], default: str) 
 def _reader(files: Files, config: DatasetConfig) -> Reader:
     readers = [files.format.reader(path, config) for path in files.paths]
     one = readers[0] if len(readers) == 1 else Joined(str(config.path), files.paths, readers)
-    says_how = config.layout is not None or config.columns != DatasetColumns()
-    if not (files.format.has_rows or says_how):
-        return one
     folder = files.paths[0].parent
     return WithFiles(Mapped(one, config), folder, allow_outside=config.allow_outside)
 

@@ -24,6 +24,8 @@ from lm_eval_so.runner.masking.values import (
 )
 
 _CONCEALED_HEADERS = {"default_headers", "extra_headers"}
+_OF_A_VARIABLE = {VARIABLE, "prefix", "optional"}
+"""Keys of what names a variable; a mapping with others is one of values."""
 
 
 def concealed(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def shown(value: Any, name: str = "") -> Any:  # noqa: ANN401 - any part of a co
 def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
     """Every secret in the options: values, passwords, and variables named by ``*_env``."""
     for name, value in options.items():
-        if names_variable(name):
+        if names_variable(name) and not isinstance(value, Mapping):
             for variable in value if isinstance(value, list) else [value]:
                 yield os.environ.get(str(variable), "")
         elif name == WAYS_TO_A_KEY and isinstance(value, Mapping):
@@ -112,7 +114,7 @@ def secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
 
 def concealed_all(value: Any) -> Any:  # noqa: ANN401 - any option
     """The value with a SecretStr for every text and number in it but the names of variables."""
-    if isinstance(value, Mapping) and VARIABLE in value:
+    if isinstance(value, Mapping) and VARIABLE in value and value.keys() <= _OF_A_VARIABLE:
         return value
     if isinstance(value, Mapping):
         return {name: concealed_all(item) for name, item in value.items()}

@@ -58,11 +58,12 @@ def local_path(folder: Path, named: str) -> Path:
 
 
 def _reference(part: object) -> FileReference | None:
-    if not isinstance(part, dict) or part.get("type") not in _HOLDERS:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or not isinstance(kind, str) or kind not in _HOLDERS:
         return None
-    name, key = _HOLDERS[part["type"]]
+    name, key = _HOLDERS[kind]
     holder = part.get(name)
     value = holder.get(key) if isinstance(holder, dict) else None
     if isinstance(holder, dict) and isinstance(value, str) and value.startswith(SCHEME):
-        return FileReference(part["type"], holder, key)
+        return FileReference(kind, holder, key)
     return None

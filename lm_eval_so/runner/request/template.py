@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.request.conversation import last_user_turn, text_of, with_text
+from lm_eval_so.runner.text.sandbox import repeatable
 from lm_eval_so.runner.text.wording import nearest
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.models import Message, TestSample
 
 _UNDEFINED = re.compile(r"'(\w+)' is undefined")
-_BY_CHANCE = {"filters": "random", "globals": "lipsum"}
-"""What gives another text each time; a question that is asked again must be the same."""
 
 
 class Template:
@@ -85,10 +84,7 @@ def _environment() -> Environment:
     from jinja2 import StrictUndefined  # noqa: PLC0415 - as above
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415 - as above
 
-    found = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-    for kind, name in _BY_CHANCE.items():
-        del getattr(found, kind)[name]
-    return found
+    return repeatable(ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False))
 
 
 def _sentence(error: Exception, fields: dict[str, Any]) -> str:

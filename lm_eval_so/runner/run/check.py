@@ -7,11 +7,12 @@ from typing import Any
 import orjson
 
 from lm_eval_so.runner.backends.base import Examined
-from lm_eval_so.runner.errors import APITimeoutError
+from lm_eval_so.runner.errors import APITimeoutError, BackendFaultError
 from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import RunRequest
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.preview import first_requests, shown_request
+from lm_eval_so.runner.strategy.fault import where_raised
 
 _LONGEST = 1000  # characters of a value
 
@@ -43,6 +44,9 @@ async def _examined(prepared: Prepared, request: RunRequest) -> Examined:
             return await prepared.backend.try_once(request)
     except TimeoutError:
         return Examined([], APITimeoutError(f"no answer within {seconds:g} s"))
+    except Exception as error:  # noqa: BLE001 - a fault costs its sample, as in a run
+        fault = f"the backend broke: {type(error).__name__}: {error}{where_raised(error)}"
+        return Examined([], BackendFaultError(fault))
 
 
 def _found(examined: Examined, prepared: Prepared) -> str:

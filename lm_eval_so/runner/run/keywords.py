@@ -1,11 +1,11 @@
 """What a run is from Python: keywords to a plan."""
 
-from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import TypedDict
 
 from lm_eval_so.runner.backends.base import ChatBackend, Send
+from lm_eval_so.runner.config.base import at_home
 from lm_eval_so.runner.config.schema import (
     DatasetConfig,
     EngineConfig,
@@ -20,6 +20,7 @@ from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.private import make_private
 from lm_eval_so.runner.models import RunConfig
 from lm_eval_so.runner.run.spool import Given, Samples
+from lm_eval_so.runner.text.wording import nearest
 
 DatasetPath = str | PathLike[str]
 Dataset = DatasetPath | DatasetConfig
@@ -89,7 +90,7 @@ def source_of(dataset: Dataset | None, how: RunKeywords) -> Dataset | Given:
         )
     make_private(how.get("options", RunnerOptions()).private)
     root = how.get("output_root") or how.get("output_dir") or _OUTPUT_ROOT
-    return Given(how["samples"], how["dataset_id"], Path(root))
+    return Given(how["samples"], how["dataset_id"], at_home(Path(root)))
 
 
 def plan_of(dataset: Dataset, config: RunConfig, how: RunKeywords) -> RunPlan:
@@ -112,7 +113,7 @@ def plan_of(dataset: Dataset, config: RunConfig, how: RunKeywords) -> RunPlan:
 
 
 def _dataset(dataset: Dataset, metadata: DatasetPath | None) -> DatasetConfig:
-    beside = {} if metadata is None else {"metadata": Path(metadata)}
+    beside = {} if metadata is None else {"metadata": at_home(Path(metadata))}
     if isinstance(dataset, DatasetConfig):
         return dataset.model_copy(update=beside)
     return DatasetConfig(path=Path(dataset), **beside)
@@ -120,6 +121,5 @@ def _dataset(dataset: Dataset, metadata: DatasetPath | None) -> DatasetConfig:
 
 def _check_keywords(how: RunKeywords) -> None:
     for name in how.keys() - RunKeywords.__annotations__.keys():
-        near = get_close_matches(name, RunKeywords.__annotations__, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = nearest(name, RunKeywords.__annotations__)
         raise TypeError(f"unexpected keyword argument {name!r}{hint}")

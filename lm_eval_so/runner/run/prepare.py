@@ -77,7 +77,7 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     examine = _examination(backend, prompt)
     memory = CheckMemory(plan.output_root / _CHECKED, plan.dataset, source.files)
     dataset, selection = select(source.reader, plan.select, examine, memory.check)
-    backend.files_in = source.files_in
+    backend.files_in = source.files_in or (None if prompt is None else prompt.files_in)
     placed = planned(plan, source, backend, prompt, dataset.sha256)
     return Prepared(
         plan=plan,

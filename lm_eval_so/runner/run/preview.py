@@ -39,8 +39,8 @@ async def first_requests(prepared: Prepared, count: int) -> AsyncIterator[RunReq
     selected = (each for each in samples if prepared.selection.includes(each[0]))
     for index, sample in islice(selected, count):
         request = prepared.requests.build(sample, index, 0, prepared.requests.key(sample))
-        if prepared.source.files_in is not None:
-            request = await filled_request(request, prepared.source.files_in)
+        if prepared.backend.files_in is not None:
+            request = await filled_request(request, prepared.backend.files_in)
         yield request
 
 

@@ -1,6 +1,7 @@
 """The prompt of a plan, read: what it does to a sample, and what is written of it."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.reader import read_checked
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import ConfigError, DatasetError
+from lm_eval_so.runner.models import TestSample
+from lm_eval_so.runner.models.media import MARK, SCHEME, file_references, local_path
 from lm_eval_so.runner.request.few_shot import Examples, choose, example_of
 from lm_eval_so.runner.request.prompt import Prompt
 from lm_eval_so.runner.request.template import Template
@@ -25,11 +28,13 @@ class PlannedPrompt:
 
     Attributes:
         identity: What stands for it in the identity of a run: its name, else its content.
+        files_in: A folder of the files that examples name, by their whole paths; None for none.
     """
 
     prompt: Prompt
     identity: dict[str, Any]
     record: PromptRecord
+    files_in: Path | None = None
 
 
 def planned_prompt(plan: RunPlan) -> PlannedPrompt | None:
@@ -47,9 +52,9 @@ def planned_prompt(plan: RunPlan) -> PlannedPrompt | None:
     template = None
     if template_text is not None:
         template = Template(template_text, str(config.template_file or "prompt.template"))
-    examples, few_shot = None, None
+    examples, few_shot, files_in = None, None, None
     if config.few_shot is not None:
-        examples, few_shot = _few_shot(config.few_shot, template)
+        examples, few_shot, files_in = _few_shot(config.few_shot, template)
     content = _content(config, system, template_text, few_shot)
     digest = hashlib.sha256(canonical_json(content)).hexdigest()
     mode = config.system_mode
@@ -65,6 +70,7 @@ def planned_prompt(plan: RunPlan) -> PlannedPrompt | None:
             few_shot=few_shot,
             digest=digest,
         ),
+        files_in=files_in,
     )
 
 
@@ -89,22 +95,35 @@ def _read(key: str, file: Path) -> str:
         raise ConfigError(f"{key}: {file} is not UTF-8 text; save it as UTF-8") from error
 
 
-def _few_shot(config: FewShotConfig, template: Template | None) -> tuple[Examples, FewShotRecord]:
+def _few_shot(
+    config: FewShotConfig, template: Template | None
+) -> tuple[Examples, FewShotRecord, Path | None]:
     try:
         source = locate(DatasetConfig(path=config.path))
     except DatasetError as error:
         raise DatasetError(f"prompt.few_shot.path: {error}") from error
     checked = check(source.reader, lambda sample: example_of(sample, template))
-    samples = read_checked(source.reader, checked)
+    samples = _with_whole_paths(read_checked(source.reader, checked), source.files_in)
     examples = choose((example_of(each, template) for each in samples), config.count, config.seed)
     if examples.available < config.count:
         raise ConfigError(
             f"prompt.few_shot.count is {config.count}, and {source.path} has only "
             f"{examples.available} examples with different questions"
         )
-    return examples, FewShotRecord(
+    record = FewShotRecord(
         path=str(source.path), sha256=checked.sha256, count=config.count, seed=config.seed
     )
+    return examples, record, source.files_in
+
+
+def _with_whole_paths(samples: Iterator[TestSample], folder: Path | None) -> Iterator[TestSample]:
+    """The samples, whose files are named as they can be found from any other folder."""
+    for sample in samples:
+        if folder is not None:
+            for found in file_references(sample.messages):
+                path = local_path(folder, found.path).absolute()
+                found.holder[found.key] = f"{SCHEME}{path}{MARK}{found.sha256}"
+        yield sample
 
 
 def _content(

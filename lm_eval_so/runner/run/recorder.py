@@ -90,14 +90,13 @@ class Recorder:
 
     def _kept(self, response: ChatResponse | None) -> ChatResponse | None:
         """The answer as a line keeps it."""
-        names, kept = self._store.record_headers, dict[str, Any]()
-        if response is None:
-            return None
+        names, raw = self._store.record_headers, self._store.raw
+        if response is None or (raw and not names):
+            return response
+        kept: dict[str, Any] = {} if raw else {"raw": None}
         if names and response.headers:
             found = ((name, response.headers.get(name)) for name in names)
             kept["recorded_headers"] = {name: value for name, value in found if value is not None}
-        if not self._store.raw:
-            kept["raw"] = None
         return response.model_copy(update=kept) if kept else response
 
     def _cost(self, response: ChatResponse | None) -> float | None:

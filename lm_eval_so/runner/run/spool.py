@@ -174,7 +174,7 @@ def _as_json(sample: object) -> bytes:
         raise ValueError(f"must be a dict or a TestSample, got {type(sample).__name__}")  # noqa: TRY004 - told with the others
     try:
         text = json.dumps(dict(sample), ensure_ascii=False, separators=(",", ":"), default=_plain)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"a value cannot be written as JSON: {error}") from error
     return text.encode()
 

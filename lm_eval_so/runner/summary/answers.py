@@ -61,9 +61,10 @@ class Answers:
         for answer in answers:
             self.finish_reasons[finish_reason(answer.get("finish_reason")) or "none"] += 1
         kinds = kinds_of(response)
-        self.truncated += kinds.truncated
-        self.refused += kinds.refused
-        self.empty += kinds.empty
+        if kinds is not _WHOLE:
+            self.truncated += kinds.truncated
+            self.refused += kinds.refused
+            self.empty += kinds.empty
         return kinds
 
     def merge(self, other: "Answers") -> None:

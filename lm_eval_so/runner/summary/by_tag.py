@@ -64,7 +64,8 @@ class ByTag:
 
     def add(self, result: Mapping[str, Any], *, truncated: bool) -> None:
         """Counts a RunResult line."""
-        for name in result["request_context"]["sample_tags"]:
+        tags = result["request_context"]["sample_tags"]
+        for name in dict.fromkeys(tags) if len(tags) > 1 else tags:
             tag = self._of(name)
             if tag is None:
                 continue

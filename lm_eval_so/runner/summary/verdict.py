@@ -6,8 +6,10 @@ from typing import Literal, NamedTuple
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.summary.summarise import Summary
+from lm_eval_so.runner.text.one_line import one_line
 
 _WORTH_A_WARNING = 0.01  # share of samples
+_LONGEST_NAME = 200  # characters
 
 
 class Verdict(Value):
@@ -120,9 +122,10 @@ def _changed(summary: Summary) -> str:
     if not later:
         return ""
     since = summary.models[later[0]]
+    before, after = (one_line(name, _LONGEST_NAME) for name in (first, later[0]))
     more = f" and {len(later) - 1} more" if later[1:] else ""
     return (
-        f"the model changed during the run: {first}, then {later[0]}{more} "
+        f"the model changed during the run: {before}, then {after}{more} "
         f"(first at sample {since.sample_id}, {since.first_at})"
     )
 

@@ -7,6 +7,7 @@ from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.summary.agreement import RepeatAgreement
+from lm_eval_so.runner.summary.by_replica import ReplicaSummary
 from lm_eval_so.runner.summary.by_tag import TagSummary
 from lm_eval_so.runner.summary.summarise import Summary
 
@@ -23,6 +24,7 @@ _PARTS = {
 }
 _NAMED = {
     "by_tag": ("TAG", list(TagSummary.model_fields)),
+    "by_replica": ("SERVER", list(ReplicaSummary.model_fields)),
     "models": ("MODEL", ["answers"]),
     "system_fingerprints": ("NAME", ["answers"]),
 }

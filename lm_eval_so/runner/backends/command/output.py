@@ -78,8 +78,10 @@ def read_json_answer(
 
 def _together(beside: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     """The fields of both; tokens that both tell are those of the output."""
-    tokens = {**(beside.get("tokens") or {}), **(found.get("tokens") or {})}
-    return {**beside, **found, **({"tokens": tokens} if tokens else {})}
+    noted, told = beside.get("tokens"), found.get("tokens") or {}
+    if noted is None or not isinstance(told, dict):
+        return {**beside, **found}
+    return {**beside, **found, "tokens": {**noted, **told}}
 
 
 def _told_error(error: object) -> BackendError:

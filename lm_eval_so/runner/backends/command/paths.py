@@ -11,6 +11,8 @@ from jmespath.exceptions import JMESPathError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_FAULTS = (JMESPathError, TypeError, ValueError, OverflowError, RecursionError)
+"""What a search raises: not all functions look at what they are given."""
 Paths = dict[str, str | dict[str, str]]
 """JMESPath of each field of an answer, or of each of its parts."""
 
@@ -41,5 +43,5 @@ def found_by(paths: Mapping[str, str | dict[str, str]], data: object) -> dict[st
 def _search(path: str, data: object) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return compiled(path).search(data)
-    except JMESPathError:  # a function that does not take what is there
+    except _FAULTS:  # a function that does not take what is there
         return None

@@ -17,7 +17,7 @@ from lm_eval_so.runner.backends.http_api.options import HttpOptions, check_optio
 from lm_eval_so.runner.backends.http_api.outgoing import RequestMaker
 from lm_eval_so.runner.backends.http_api.session import new_session, turns_of
 from lm_eval_so.runner.backends.http_api.stream import Assembly, StreamPaths
-from lm_eval_so.runner.backends.http_api.token import Token
+from lm_eval_so.runner.backends.http_api.token import Hiding, Token
 from lm_eval_so.runner.errors import (
     AuthenticationError,
     BackendError,
@@ -212,10 +212,12 @@ class HttpBackend(ChatBackend):
         async with self._transport.stream(parcel.body, parcel.headers, resent, parcel.at) as stream:
             if not self._reader.accepts(stream.status):
                 self._reader.check(self._hidden(await stream.whole()))
+            hiding = Hiding(b"") if self._token is None else self._token.hiding()
             async for piece in stream.pieces():
-                seen = piece if self._token is None else self._token.hide(piece)
-                assembly.feed(seen, (perf_counter() - started) * 1000)
+                assembly.feed(hiding.feed(piece), (perf_counter() - started) * 1000)
                 if assembly.done:
                     break
         elapsed = (perf_counter() - started) * 1000
+        if not assembly.done:
+            assembly.feed(hiding.rest(), elapsed)
         return Told(assembly.response(stream.status, stream.headers, elapsed), assembly.session)

@@ -14,6 +14,7 @@ from lm_eval_so.runner.backends.http_api.context import NAMES
 from lm_eval_so.runner.backends.http_api.options import Variable
 from lm_eval_so.runner.backends.http_api.template import Template, Text
 from lm_eval_so.runner.errors import BackendSetupError, ConfigError
+from lm_eval_so.runner.masking.values import looks_like_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,6 +81,8 @@ def read_target(
         return {each: value for each, value in found.items() if value is not None}
 
     url, path = _url(plain(options.url, f"{KEY}.url") or "", options.url)
+    # An address is no secret; what in its path looks like a key is one, as in a webhook.
+    secrets[:] = [word for each in secrets for word in each.split("/") if looks_like_key(word)]
     headers, query = all_of("headers"), all_of("query")
     fixed, changing = _parted(headers)
     fixed_query, changing_query = _parted(query)

@@ -86,7 +86,7 @@ class Path:
             return found
         try:
             return self._compiled.search(values)
-        except (JMESPathError, TypeError, ValueError, RecursionError) as error:
+        except (JMESPathError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise PathError(f"{self.key} ({self.expression}): {error}") from error
 
     def fields_of(self, name: str) -> set[str] | None:

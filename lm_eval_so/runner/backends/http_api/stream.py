@@ -6,6 +6,7 @@ import codecs
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.http.error_response import without_an_answer
+from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body, read_json, read_piece
 from lm_eval_so.runner.backends.http.sse import Event, EventReader
 from lm_eval_so.runner.backends.http.web_page import page_words
@@ -109,7 +110,7 @@ class Assembly:
         is_text = self._paths.format == "text"
         return ChatResponse(
             text=sanitise_text("".join(self._texts)),
-            **self._found,
+            **{"request_id": request_id(headers), **self._found},
             status_code=status,
             headers=headers,
             raw="".join(self._texts) if is_text else self._raw,

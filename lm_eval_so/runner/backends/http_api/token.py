@@ -116,6 +116,10 @@ class Token:
         token = (self._value or "").encode()
         return text.replace(token, MASK.encode()) if token and token in text else text
 
+    def hiding(self) -> Hiding:
+        """Hides the token in what comes piece by piece."""
+        return Hiding((self._value or "").encode())
+
     async def _renew(self) -> None:
         now = self._clock()
         if self._failure is not None and now < self._failed_until:
@@ -181,3 +185,30 @@ async def _end(child: Process) -> None:
             else:
                 child.kill()
         await child.wait()
+
+
+class Hiding:
+    """Hides a token in a stream, also where it is split over two pieces.
+
+    Args:
+        token: Empty for none.
+    """
+
+    def __init__(self, token: bytes) -> None:
+        self._token = token
+        self._held = b""  # what may be the beginning of the token
+
+    def feed(self, piece: bytes) -> bytes:
+        """The stream without the token, as far as it is known to be none."""
+        if not self._token:
+            return piece
+        text = (self._held + piece).replace(self._token, MASK.encode())
+        longest = min(len(text), len(self._token) - 1)
+        held = next((n for n in range(longest, 0, -1) if self._token.startswith(text[-n:])), 0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def rest(self) -> bytes:
+        """What was held back, at the end of the stream."""
+        held, self._held = self._held, b""
+        return held

@@ -17,10 +17,11 @@ from lm_eval_so.runner.errors import BackendError, BackendFaultError, BackendSet
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from lm_eval_so.runner.backends.base import Outgoing
+    from lm_eval_so.runner.backends.base import Examined, Outgoing
+    from lm_eval_so.runner.models import Message, TestSample
 
 _WANTS_REQUEST = "request"
 _OWN = "callable"
@@ -63,6 +64,29 @@ class PythonBackend(ChatBackend):
         inner = "" if self._inner is None else self._inner.endpoint
         parts = ("python", self._source.name, self._source.digest, inner)
         return ":".join(part for part in parts if part)
+
+    @property
+    def address(self) -> str:
+        return super().address if self._inner is None else self._inner.address
+
+    @property
+    def replicas(self) -> int:
+        return super().replicas if self._inner is None else self._inner.replicas
+
+    @property
+    def sends_more(self) -> bool:
+        return self._inner is not None and self._inner.sends_more
+
+    def sent_of(self, sample: TestSample) -> Mapping[str, Any]:
+        return {} if self._inner is None else self._inner.sent_of(sample)
+
+    @property
+    def takes_everything(self) -> bool:
+        return self._inner is None or self._inner.takes_everything
+
+    def examine(self, messages: list[Message], parameters: Mapping[str, Any]) -> None:
+        if self._inner is not None:
+            self._inner.examine(messages, parameters)
 
     @property
     def takes_at_once(self) -> int | None:
@@ -119,6 +143,11 @@ class PythonBackend(ChatBackend):
 
     def _hand_down(self, inner: ChatBackend) -> None:
         inner.longest_answer, inner.files_in = self.longest_answer, self.files_in
+
+    async def try_once(self, request: RunRequest) -> Examined:
+        if self._inner is None:
+            return await super().try_once(request)
+        return await self._inner.try_once(request)
 
     async def send(self, request: RunRequest) -> ChatResponse:
         if self._inner is not None:
@@ -179,7 +208,7 @@ def _made(kind: type, name: str) -> Callable[[Any], Any]:
 
 def _is_async(answer: Callable[[Any], Any]) -> bool:
     call = answer if inspect.isroutine(answer) else getattr(answer, "__call__", answer)  # noqa: B004 - whether it is async
-    return inspect.iscoroutinefunction(inspect.unwrap(call))
+    return inspect.iscoroutinefunction(call)
 
 
 def _gets_request(found: Any, name: str) -> bool:  # noqa: ANN401 - whatever the user named

@@ -32,7 +32,8 @@ def from_client(error: Exception) -> BackendError | None:
     response = getattr(error, "response", None)
     status = next(filter(_is_status, _statuses(error, response)), None)
     if status is not None:
-        return _refused(int(status), message, response)
+        headers = getattr(response, "headers", None) or getattr(error, "headers", None)
+        return _refused(int(status), message, headers)
     names = {kind.__name__ for kind in type(error).__mro__}
     is_of_requests = type(error).__module__.partition(".")[0] == "requests"
     if names & _TIMEOUTS:
@@ -54,9 +55,8 @@ def _is_status(value: object) -> bool:
     return isinstance(value, int) and value in _STATUSES
 
 
-def _refused(status: int, message: str, response: object) -> BackendError:
+def _refused(status: int, message: str, headers: Any) -> BackendError:  # noqa: ANN401 - a mapping of theirs
     reading = classify(status, message)
-    headers = getattr(response, "headers", None)
     told = {str(name).lower(): str(value) for name, value in dict(headers or {}).items()}
     return reading.kind(
         message,

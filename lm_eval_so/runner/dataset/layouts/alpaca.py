@@ -12,7 +12,7 @@ def convert(draft: Draft) -> None:
         draft.input = f"{as_text(draft.input)}\n\n{as_text(further)}"
     history = draft.metadata.pop("history", None)
     if history and not is_empty(draft.input):
-        if not all(isinstance(pair, list) and len(pair) == 2 for pair in history):  # noqa: PLR2004 - a pair
+        if not (isinstance(history, list) and all(map(_is_pair, history))):
             raise ValueError("`history` is no list of pairs of a question and an answer")
         turns = [
             {"role": role, "content": as_text(text)}
@@ -20,6 +20,10 @@ def convert(draft: Draft) -> None:
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
         draft.messages = [*turns, {"role": "user", "content": as_text(draft.input)}]
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2  # noqa: PLR2004 - a pair
 
 
 LAYOUT = Layout(

@@ -23,7 +23,7 @@ def _message(turn: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     speaker = turn.get("from", turn.get("role")) if isinstance(turn, dict) else None
     if speaker is None:
         raise ValueError(f"a turn has no `from` and `value`: {str(turn)[:80]!r}")
-    if speaker not in _ROLES:
+    if not isinstance(speaker, str) or speaker not in _ROLES:
         raise ValueError(f"unknown speaker {speaker!r} (known: {', '.join(_ROLES)})")
     return {"role": _ROLES[speaker], "content": turn.get("value", turn.get("content"))}
 

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from lm_eval_so.runner.errors import DatasetError
+from lm_eval_so.runner.text.sandbox import repeatable
 
 Row = Mapping[str, Any]
 _TEMPLATE = ("{{", "{%")
@@ -31,7 +32,7 @@ def expression(text: str, key: str) -> Callable[[Row], Any]:
             evaluate: Callable[..., Any] = environment.from_string(text).render
         else:
             evaluate = environment.compile_expression(text, undefined_to_none=False)
-    except jinja2.TemplateSyntaxError as error:
+    except jinja2.TemplateError as error:
         raise DatasetError(
             f"{key}: {text!r} is neither a column nor a Jinja expression: {error.message}"
         ) from error
@@ -54,8 +55,10 @@ def _environment() -> Any:  # noqa: ANN401 - imported below
     from jinja2 import StrictUndefined  # noqa: PLC0415 - as above
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415 - as above
 
-    return ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, finalize=_finalize, keep_trailing_newline=True
+    return repeatable(
+        ImmutableSandboxedEnvironment(
+            undefined=StrictUndefined, finalize=_finalize, keep_trailing_newline=True
+        )
     )
 
 

@@ -101,9 +101,11 @@ class _OnePass:
     def _sample(self, row: Mapping[str, Any], columns: Columns) -> Mapping[str, Any] | ValueError:
         try:
             sample = sample_of(row, columns, self._config.layout)
+            return sample if "id" in sample else {"id": self._ids.of(sample), **sample}
         except ValueError as fault:
             return fault
-        return sample if "id" in sample else {"id": self._ids.of(sample), **sample}
+        except RecursionError:
+            return ValueError("nested too deep")
 
     def _columns(self, header: tuple[str, ...], record: Record, *, fixed: bool) -> Columns | None:
         """The columns of a header; None if a line of JSON holds no question at all."""
