@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -368,3 +369,19 @@ def test_the_flags_are_the_keys(
     (tmp_path / "system.md").write_text(text)
     assert flags([*asked, "--system-file", "system.md"]) == 0
     assert len(server.requests) == 2
+
+
+def test_an_image_of_an_example_is_sent_from_its_own_folder(
+    run: Callable[..., int], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    (tmp_path / "shots").mkdir()
+    (tmp_path / "shots" / "cat.png").write_bytes(b"a cat")
+    part = {"type": "image_url", "image_url": {"url": "file:cat.png"}}
+    shot = {"id": "e", "messages": [{"role": "user", "content": [part]}], "expected": "cat"}
+    (tmp_path / "shots" / "test.jsonl").write_text(json.dumps(shot) + "\n")
+    few_shot = ["prompt=few_shot", "prompt.few_shot.path=shots", "prompt.few_shot.count=1"]
+    assert run(*few_shot) == 0
+    sent = [request.body["messages"][-3]["content"][0] for request in server.requests]
+    image = "data:image/png;base64," + base64.b64encode(b"a cat").decode()
+    assert sent
+    assert {each["image_url"]["url"] for each in sent} == {image}

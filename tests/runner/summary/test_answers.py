@@ -191,3 +191,7 @@ def test_the_sums_of_the_shards_are_the_sums_of_the_whole(seed: int) -> None:
     assert parts.latency_ms == pytest.approx(whole.latency_ms)
     without = {"latency_ms", "time_to_first_token_ms"}
     assert parts.model_dump(exclude=without) == whole.model_dump(exclude=without)
+
+
+def test_a_tag_that_is_named_twice_counts_once() -> None:
+    assert summed([tagged(0, "ko", "ko"), tagged(1, "ko")], 2).by_tag["ko"].n == 2

@@ -163,3 +163,9 @@ def test_a_run_that_nothing_came_of_is_partial() -> None:
 def test_a_share_below_what_one_digit_shows_is_no_zero() -> None:
     reasons = verdict(summary(ok=9_999, failed=1)).reasons
     assert reasons == ("1 of 10,000 samples (below 0.1%) failed, more than runner.max_failures=0",)
+
+
+def test_a_model_s_name_moves_no_cursor() -> None:
+    (warning,) = verdict(summary(models=_served("m\x1b[31m1", "m\n2"))).warnings
+    assert warning.isprintable()
+    assert "m [31m1, then m 2" in warning

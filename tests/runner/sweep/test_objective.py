@@ -12,6 +12,7 @@ from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import ChatResponse
 from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.store.run_metadata import SelectionRecord
+from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.sweep.objective import check_objective, objective_of
 from support.results import result, summed
 
@@ -107,3 +108,16 @@ def test_what_is_no_number_is_refused_in_one_sentence(path: str, sentence: str) 
 def test_a_run_without_repeats_has_no_agreement(report: RunReport) -> None:
     alone = report.model_copy(update={"summary": summed([line("a")], 1)})
     assert objective_of(alone, "summary.repeats.all_equal") is None
+
+
+@pytest.mark.parametrize("field", Summary.model_fields)
+def test_each_field_is_a_number_or_refused_before_anything_is_sent(
+    field: str, report: RunReport
+) -> None:
+    path = f"summary.{field}"
+    try:
+        check_objective(path)
+    except ConfigError:
+        return
+    found = objective_of(report, path)
+    assert found is None or isinstance(found, float)

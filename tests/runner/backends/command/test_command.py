@@ -279,3 +279,17 @@ def test_keys_among_the_arguments_are_in_no_identity() -> None:
     assert backend_of(["cat", *others, "-"]).endpoint == backend.endpoint
     few, many = (backend_of(["cat", "--max-token", count]) for count in ("5", "500"))
     assert few.endpoint != many.endpoint, "a number is no key"
+
+
+@pytest.mark.parametrize(
+    ("printed", "options"),
+    [
+        ('{"text": "hi", "tokens": 17}', {"output": "json"}),
+        ('{"u": 5}', {"output": "json", "paths": {"text": "contains(u, 'x')"}}),
+        ('{"u": "inf"}', {"output": "json", "paths": {"text": "ceil(to_number(u))"}}),
+    ],
+    ids=["tokens", "type", "infinity"],
+)
+def test_what_it_prints_is_never_a_bug_of_ours(printed: str, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidResponseError):
+        ask(prints(printed), **options)

@@ -135,3 +135,8 @@ def test_a_refusal_is_told_by_its_status(bot: Chatbot) -> None:
     found = error(bot, Says({"error": "slow down"}, 429, {"Retry-After": "3"}), SSE)
     assert isinstance(found, RateLimitError)
     assert found.retry_after == 3
+
+
+def test_a_stream_has_the_request_id_of_its_head(bot: Chatbot) -> None:
+    bot.behave = lambda _: Says(events({"text": "hi"}, END), headers={"x-request-id": "abc"})
+    assert ask(options(bot, SSE)).request_id == "abc"

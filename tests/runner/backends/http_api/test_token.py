@@ -11,7 +11,7 @@ import pytest
 
 from conftest import rows
 from lm_eval_so.runner.backends.http_api.options import AuthOptions
-from lm_eval_so.runner.backends.http_api.token import Token
+from lm_eval_so.runner.backends.http_api.token import Hiding, Token
 from lm_eval_so.runner.errors import AuthenticationError, BackendSetupError
 from lm_eval_so.runner.hydra_app.app import main
 from support.ask_http import ask, failure
@@ -163,3 +163,15 @@ def test_the_command_is_run_again_before_its_token_ends(command: list[str], tmp_
 
     asyncio.run(main())
     assert runs(tmp_path) == 2
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_token_is_hidden_also_where_a_stream_is_cut_in_it(cut: int) -> None:
+    text = b"ab tok-12 cd tok-1 tok-12"
+    hiding = Hiding(b"tok-12")
+    seen = [hiding.feed(text[n : n + cut]) for n in range(0, len(text), cut)] + [hiding.rest()]
+    assert b"".join(seen) == b"ab *** cd tok-1 ***"
+
+
+def test_without_a_token_a_stream_is_passed_on_at_once() -> None:
+    assert Hiding(b"").feed(b"tok") == b"tok"

@@ -14,6 +14,7 @@ from lm_eval_so.runner.errors import (
     ConfigError,
     RateLimitError,
 )
+from lm_eval_so.runner.models import TestSample
 from support.python_bots import ask, asked, backend_of, imports_as_before
 
 if TYPE_CHECKING:
@@ -256,3 +257,64 @@ def test_what_would_end_more_than_a_sample_is_an_error_of_the_sample(
 ) -> None:
     with pytest.raises(RuntimeError, match="it raised"):
         ask(write(f"import asyncio\n{kind} answer(messages): raise {raised}"))
+
+
+def test_what_a_backend_class_says_of_itself_holds(write: Write) -> None:
+    named = write(
+        """
+from lm_eval_so import ChatBackend, ChatResponse
+class answer(ChatBackend):
+    def sent_of(self, sample): return {"m": sample.metadata}
+    def examine(self, messages, parameters): raise ValueError("cannot be sent")
+    async def send(self, request): return ChatResponse(text="x")
+"""
+    )
+    backend = backend_of(named)
+    assert backend.sends_more
+    assert not backend.takes_everything
+    sample = TestSample(id="s", messages=[{"role": "user", "content": "q"}], metadata={"k": 1})
+    assert backend.sent_of(sample) == {"m": {"k": 1}}
+    with pytest.raises(ValueError, match="cannot be sent"):
+        backend.examine(sample.messages, {})
+
+
+def test_a_plain_wrapper_of_a_coroutine_runs_in_a_thread(write: Write) -> None:
+    named = write(
+        """
+import asyncio, functools
+def blocking(function):
+    @functools.wraps(function)
+    def call(messages): return asyncio.run(function(messages))
+    return call
+@blocking
+async def answer(messages): return "from a loop of its own"
+"""
+    )
+    assert ask(named).text == "from a loop of its own"
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        "{'text': 'hi', 'content': None}",
+        "{'content': 'hi', 'text': None}",
+        "{'text': 'hi', 'usage': {'prompt_tokens': 1, 'input_tokens': None}}",
+    ],
+)
+def test_a_null_takes_no_place_of_a_value(returned: str, write: Write) -> None:
+    found = ask(write(f"def answer(messages): return {returned}"))
+    assert found.text == "hi"
+    assert found.tokens is None or found.tokens.input == 1
+
+
+def test_the_wait_of_a_client_whose_error_has_the_headers_is_kept(write: Write) -> None:
+    named = write(
+        """
+import urllib.error
+def answer(messages):
+    raise urllib.error.HTTPError("http://h", 429, "slow", {"Retry-After": "7"}, None)
+"""
+    )
+    with pytest.raises(RateLimitError) as caught:
+        ask(named)
+    assert caught.value.retry_after == 7
