@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -194,3 +196,14 @@ def test_the_end_shows_a_table_and_where_the_files_are(
         assert name in shown
     statuses = [row["status"] for row in rows(tmp_path / "mine" / "run_results.jsonl")]
     assert statuses == ["ok", "error", "ok"]
+
+
+def test_the_package_itself_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lm_eval_so", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, f"lm-eval-so {__version__}\n")
