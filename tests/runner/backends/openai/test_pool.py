@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
 
-from conftest import program, rows
+from conftest import program
 from support.fake_openai import FakeOpenAI, Received, Reply, echo
+from support.pools import ENV, OPTION, arguments, free_port, lines, metadata, pooled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Command = Callable[..., subprocess.CompletedProcess[str]]
-
-KEY = "sk-fake-key-0123456789"
-ENV = {"OPENAI_API_KEY": KEY}
-RUN = ("backend=openai", "model=m", "dataset=path", "output_root=out")
-OPTION = "backend.options"
-
-
-def arguments(dataset: Path, *more: str) -> list[str]:
-    return [*RUN, f"dataset.path={dataset}", *more]
-
-
-def pooled(*servers: FakeOpenAI) -> str:
-    return f"{OPTION}.base_url=[{','.join(server.base_url for server in servers)}]"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def lines(folder: Path) -> list[dict[str, Any]]:
-    (results,) = (folder / "out").rglob("run_results.jsonl")
-    return rows(results)
-
-
-def metadata(folder: Path) -> dict[str, Any]:
-    (path,) = (folder / "out").rglob("run_metadata.json")
-    found: dict[str, Any] = orjson.loads(path.read_bytes())
-    return found
 
 
 @pytest.fixture
