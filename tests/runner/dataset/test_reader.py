@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import IO, TYPE_CHECKING, Any
 
@@ -94,10 +95,12 @@ def test_the_same_samples_as_json_lines_are_the_same_questions(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["test.cards", "test.cards.gz"])
 def test_a_directory_may_hold_any_format(tmp_path: Path, name: str) -> None:
     (tmp_path / "d").mkdir()
-    (tmp_path / "d" / name).touch()
+    path = tmp_path / "d" / name
+    card = b"a\tWhat?\n"
+    path.write_bytes(gzip.compress(card) if name.endswith(".gz") else card)
     source = locate(DatasetConfig(path=tmp_path / "d"))
-    assert (source.path, source.id) == (tmp_path / "d" / name, "d")
-    assert isinstance(source.reader, CardReader)
+    assert (source.path, source.id) == (path, "d")
+    assert [sample.id for sample in read_samples(source.reader)] == ["a"]
 
 
 def test_json_lines_come_first_in_a_directory(tmp_path: Path) -> None:
