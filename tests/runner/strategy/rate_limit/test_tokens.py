@@ -41,3 +41,34 @@ def test_the_tools_that_a_sample_brings_are_counted() -> None:
     asked = request_of(own, 0, plain.run_config, "key", "trace")
     more = TokenEstimate.size(asked) - TokenEstimate.size(plain)
     assert 1000 < more < 1200
+
+
+def test_what_a_template_adds_to_each_question_is_learned() -> None:
+    estimate = TokenEstimate({})
+    for size in (60, 150, 400, 90, 250) * 20:
+        estimate.learn(size, TokenUsage(input=30 + size // 5, output=0))
+    for size in (50, 500):
+        assert estimate.parts(size)[0] == pytest.approx(30 + size / 5, rel=0.03)
+
+
+def test_tokens_that_do_not_depend_on_the_length_are_learned() -> None:
+    estimate = TokenEstimate({})
+    for size in (60, 150, 400, 90, 250) * 20:
+        estimate.learn(size, TokenUsage(input=7, output=3))
+    assert sum(estimate.parts(50)) == pytest.approx(10, rel=0.05)
+    assert sum(estimate.parts(400)) == pytest.approx(10, rel=0.05)
+
+
+def test_questions_of_one_length_teach_the_tokens_of_a_byte() -> None:
+    estimate = TokenEstimate({})
+    for _ in range(50):
+        estimate.learn(100, TokenUsage(input=20, output=0))
+    assert estimate.parts(300)[0] == pytest.approx(60)
+
+
+@pytest.mark.parametrize("length", [0, 10**9])
+def test_an_estimate_is_never_below_nothing(length: int) -> None:
+    estimate = TokenEstimate({})
+    for size, tokens in ((10, 900), (1000, 5), (10, 700)):
+        estimate.learn(size, TokenUsage(input=tokens, output=0))
+    assert 0 <= estimate.parts(length)[0] < 1000
