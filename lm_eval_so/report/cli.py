@@ -79,12 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--scores",
         metavar="FILE",
-        nargs="+",
-        action="extend",
+        action="append",
         default=[],
         type=Path,
         help="JSON lines with request_key (or sample_id[, repeat, cell]) and numbers or booleans, "
-        "which become scores of the results",
+        "which become scores of the results; can be repeated",
     )
     add("--open", action="store_true", help="open the page in the browser")
     return parser

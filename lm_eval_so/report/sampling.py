@@ -1,7 +1,6 @@
 """Which rows stand in a page that cannot hold all."""
 
 import random
-from array import array
 from collections.abc import Iterable, Sequence
 
 from lm_eval_so.report.board import Board
@@ -62,7 +61,7 @@ def _chosen(board: Board, room: int) -> tuple[list[int], str]:
     return sorted(chosen), "samples: " + ", ".join(told)
 
 
-def _failed(status: Iterable["array[int]"]) -> list[int]:
+def _failed(status: Iterable[Sequence[int]]) -> list[int]:
     ok = STATUS["ok"]
     return sorted({row for column in status for row, value in enumerate(column) if value > ok})
 
@@ -78,7 +77,7 @@ def _highest(columns: Iterable[Sequence[float]]) -> list[float]:
     return found
 
 
-def _different(answers: Iterable["array[int]"]) -> list[float]:
+def _different(answers: Iterable[Sequence[int]]) -> list[float]:
     """By how many answers each row has more than one."""
     return _highest([0 if value == NO_ANSWER else value for value in column] for column in answers)
 
