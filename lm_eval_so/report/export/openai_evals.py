@@ -14,7 +14,7 @@ from lm_eval_so.runner.models import AnswerChoice, ChatResponse, RunResult
 
 
 def write(export: Export, file: BinaryIO) -> None:
-    """Writes a line for each result; one that failed has an error in ``item``, and no ``sample``."""
+    """Writes a line for each result; a failed one has its error in ``item``, and no ``sample``."""
     file.writelines(f"{to_json(line)}\n".encode(errors="replace") for line in _lines(export))
 
 
