@@ -1,24 +1,19 @@
 """The run directories of an export, and their results."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import orjson
-
-from lm_eval_so.runner.errors import ConfigError, StoreError
+from lm_eval_so.report.find import find
+from lm_eval_so.report.runs import named_runs
 from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import reading
 from lm_eval_so.runner.store.line import read_line
-from lm_eval_so.runner.store.metadata import find_runs, read_metadata
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.runner.store.stored_line import contents
-from lm_eval_so.runner.sweep.record import RECORD
-from lm_eval_so.runner.sweep.rows import Row, Settings, settings_of, varying
+from lm_eval_so.runner.sweep.rows import Settings
 
 
 class Cell(NamedTuple):
@@ -54,58 +49,19 @@ class Cell(NamedTuple):
                 offset += len(line)
 
 
-def open_cells(folders: Sequence[Path]) -> list[Cell]:
-    """The cells of these folders, each once, in this order.
+def open_cells(named: Sequence[Path]) -> list[Cell]:
+    """The cells that a person means, each once: those that a page would show.
 
     Args:
-        folders: Run directories, folders that contain some at any depth, and folders of sweeps.
+        named: As `find` takes it.
 
     Raises:
         NewerVersionError: A newer release wrote one of them.
-        ConfigError: There is none.
+        ConfigError: There is none, or a folder has runs of several datasets.
         StoreError: One cannot be read.
     """
-    directories = dict.fromkeys(chain.from_iterable(map(_directories, folders)))
-    runs = {path: run for path in directories if (run := read_metadata(path))}
-    if not runs:
-        raise ConfigError(f"found no run directory in {', '.join(map(str, folders))}")
-    settings = varying(settings_of(runs.values()))
-    names = _names(runs, settings)
-    return [
-        Cell(name, own, path, run)
-        for name, own, (path, run) in zip(names, settings, runs.items(), strict=True)
-    ]
-
-
-def _directories(folder: Path) -> Iterable[Path]:
-    """The run directories of a folder; of a sweep's, those of its cells."""
-    record = folder / RECORD
-    if not record.is_file():
-        return find_runs(folder)
-    with reading(record):
-        text = record.read_bytes()
-    try:
-        found = [cell["directory"] for cell in orjson.loads(text)["cells"]]
-        return [_found(Path(directory), folder) for directory in found if directory]
-    except (ValueError, LookupError, TypeError) as error:
-        raise StoreError(f"{record} is damaged; name the run directories instead") from error
-
-
-def _found(directory: Path, folder: Path) -> Path:
-    """Beside the sweep's folder, if the path does not begin at the working directory."""
-    return directory if directory.is_dir() else folder.parent.parent / directory.name
-
-
-def _names(runs: dict[Path, RunMetadata], settings: Sequence[Settings]) -> list[str]:
-    if len(runs) == 1:
-        (run,) = runs.values()
-        return [f"{run.run_config.backend}_{run.run_config.model}"]
-    labels = [Row(settings=own, state="").label for own in settings]
-    count = Counter(labels)
-    return [
-        label if label and count[label] == 1 else str(path)
-        for label, path in zip(labels, runs, strict=True)
-    ]
+    runs = named_runs(find(named).directories)
+    return [Cell(run.name, run.settings, run.index.run_dir, run.metadata) for run in runs]
 
 
 def _kept(file: BinaryIO, path: Path) -> HashIndex:

@@ -9,7 +9,7 @@ from lm_eval_so.report.export.cell import Cell, open_cells
 from lm_eval_so.report.export.export import Export
 from lm_eval_so.report.export.output import opened, standard_output
 from lm_eval_so.report.export.registry import FORMATS, Format, format_of
-from lm_eval_so.report.export.scores import Scores
+from lm_eval_so.report.scores import read_scores
 from lm_eval_so.runner.errors import ConfigError, LmEvalError
 from lm_eval_so.runner.host.output import show, tell
 from lm_eval_so.runner.run.exit_code import ExitCode
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lm-eval-so export",
+        allow_abbrev=False,
         description="Writes the results of runs for a spreadsheet, a program or another tool. A "
         "file of the same name is replaced.",
     )
@@ -46,9 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "folders",
         metavar="DIR",
-        nargs="+",
+        nargs="*",
         type=Path,
-        help="a run directory, a sweep, or a folder that contains run directories at any depth",
+        help="a run directory, a folder of runs at any depth, or a sweep's folder or sweep.json "
+        "(default: the newest run or sweep in outputs)",
     )
     add("--to", metavar="FORMAT", required=True, help=", ".join(FORMATS))
     add(
@@ -61,8 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--scores",
         metavar="FILE",
+        action="append",
+        default=[],
         type=Path,
-        help="JSONL with request_key and numbers, which become columns (score.NAME)",
+        help="JSON lines with request_key (or sample_id[, repeat, cell]) and numbers or booleans, "
+        "which become columns (score.NAME); can be repeated",
     )
     return parser
 
@@ -70,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 def _export(flags: argparse.Namespace) -> None:
     chosen = format_of(flags.to)
     cells = open_cells(flags.folders)
-    scores = Scores.load(flags.scores) if flags.scores else None
+    scores = read_scores(flags.scores)
     if flags.output == _STDOUT:
         _to_stdout(chosen, flags.to, Export(cells, scores))
         return
@@ -111,10 +116,12 @@ def _folder_of(chosen: Format, cells: Sequence[Cell], output: Path) -> dict[Path
     }
 
 
-def _check_inputs(written: dict[Path, list[Cell]], cells: list[Cell], scores: Path | None) -> None:
+def _check_inputs(
+    written: dict[Path, list[Cell]], cells: list[Cell], scores: Sequence[Path]
+) -> None:
     """No file that is read is replaced."""
-    read = {cell.directory / name for cell in cells for name in (RESULTS, METADATA)}
-    inputs = {path.resolve() for path in (*read, *([scores] if scores else []))}
+    read = [cell.directory / name for cell in cells for name in (RESULTS, METADATA)]
+    inputs = {path.resolve() for path in (*read, *scores)}
     for path in written:
         if path.resolve() in inputs:
             raise ConfigError(f"-o {path} is what the export reads; choose another file")
@@ -123,7 +130,7 @@ def _check_inputs(written: dict[Path, list[Cell]], cells: list[Cell], scores: Pa
 
 
 def _tell_notes(export: Export) -> None:
-    if export.scores.names and not export.scores.matched:
-        export.notes.append("no result has one of the request keys of --scores")
+    if export.has_missed_scores:
+        export.notes.append("no result is one of those that --scores names")
     for note in export.notes:
         tell(f"note: {note}")

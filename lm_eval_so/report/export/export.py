@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lm_eval_so.report.export.cell import Cell
-from lm_eval_so.report.export.scores import Scores
+from lm_eval_so.report.result_columns import request_of
+from lm_eval_so.report.scores import Scores
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.summary.result_row import COLUMNS, ColumnType, row_of
@@ -26,8 +27,9 @@ class Export:
 
     def __init__(self, cells: Sequence[Cell], scores: Scores | None = None) -> None:
         self.cells = tuple(cells)
-        self.scores = scores or Scores()
         self.notes: list[str] = []
+        self._scores = scores or Scores()
+        self._scored = 0
 
     @property
     def columns(self) -> dict[str, ColumnType]:
@@ -38,7 +40,7 @@ class Export:
         settings = self.cells[0].settings if len(self.cells) > 1 else {}
         own: dict[str, ColumnType] = {} if len(self.cells) == 1 else {"cell": "string"}
         own |= {f"cell.{key}": "string" for key in settings}
-        return {**own, **COLUMNS, **{f"score.{name}": "float64" for name in self.scores.names}}
+        return {**own, **COLUMNS, **{f"score.{name}": "float64" for name in self._scores.names}}
 
     def rows(self) -> Iterator[Row]:
         """The values of `columns`; what is missing is None, or has no key."""
@@ -46,8 +48,8 @@ class Export:
             settings = {f"cell.{key}": as_text(value) for key, value in cell.settings.items()}
             own = {"cell": cell.name, **settings} if len(self.cells) > 1 else {}
             for result in self.results(cell):
-                scores = self.scores.of(result.request_key)
-                yield {**own, **row_of(result), **{f"score.{k}": v for k, v in scores.items()}}
+                scores = self.scores_of(cell, result).items()
+                yield {**own, **row_of(result), **{f"score.{name}": n for name, n in scores}}
 
     def results(self, cell: Cell) -> Iterator[RunResult]:
         """The results of a cell; a sample without one is told in ``notes``."""
@@ -66,6 +68,18 @@ class Export:
                 f"{owed:,} of {cell.metadata.asked:,} samples of {cell.name} have no outcome yet, "
                 "and are not in the file"
             )
+
+    def scores_of(self, cell: Cell, result: RunResult) -> dict[str, float]:
+        """The scores of a result; empty where it has none."""
+        request = request_of(result.request_key)
+        found = self._scores.of(request, result.sample_id, result.repeat, cell.name)
+        self._scored += bool(found)
+        return found
+
+    @property
+    def has_missed_scores(self) -> bool:
+        """Whether there are scores, and all of them belong to other results."""
+        return bool(self._scores) and not self._scored
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:

@@ -89,7 +89,7 @@ class _Samples:
         self._model = model
         self._messages = Messages(model, needed("inspect_ai.tool", extra="inspect", purpose=""))
         self._score = needed("inspect_ai.scorer", extra="inspect", purpose="").Score
-        self._scores = export.scores
+        self._export = export
         self._name = _model_name(export.cells[0])
 
     def of(self, result: RunResult) -> Any:
@@ -98,7 +98,7 @@ class _Samples:
         asked = [self._messages.of(dict(message)) for message in result.request_messages]
         output = self._output(result)
         answers = [choice.message for choice in output.choices[:1]]
-        scores = self._scores.of(result.request_key)
+        scores = self._export.scores_of(self._export.cells[0], result)
         return self._log.EvalSample(
             id=result.sample_id,
             epoch=result.repeat + 1,

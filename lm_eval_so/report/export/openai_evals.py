@@ -28,7 +28,7 @@ def _lines(export: Export) -> Iterator[dict[str, Any]]:
 
 def _item(export: Export, cell: Cell, result: RunResult) -> dict[str, Any]:
     """``expected`` is text, since graders compare texts."""
-    context, error, scores = result.request_context, result.error, export.scores
+    context, error = result.request_context, result.error
     return {
         "id": result.sample_id,
         "repeat": result.repeat,
@@ -40,7 +40,7 @@ def _item(export: Export, cell: Cell, result: RunResult) -> dict[str, Any]:
         "status": result.status,
         "error": error and f"{error.error_type}: {error.message}",
         "request_key": result.request_key,
-        "scores": scores.of(result.request_key),
+        "scores": export.scores_of(cell, result),
     }
 
 

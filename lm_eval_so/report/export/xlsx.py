@@ -1,6 +1,5 @@
 """An Excel workbook."""
 
-import re
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any, BinaryIO, Final
@@ -15,8 +14,6 @@ ROWS: Final = 1_048_575
 LONGEST: Final = 32_767
 """Of a cell, in UTF-16 units, as Excel counts them."""
 
-_ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
-"""Excel reads ``_x0041_`` in a text as A."""
 _WIDE = {"messages": 60, "text": 60, "expected": 40, "reasoning": 40, "error": 40}  # characters
 _WIDTH = 14
 _HEIGHT = 60  # points: four lines
@@ -97,8 +94,9 @@ class _Sheets:
 
     def _text(self, text: str) -> str:
         """A text that Excel can hold and XML can carry."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-        text = _ESCAPE.sub("_x005F_", clean(text))
+        text = clean(text.replace("\r\n", "\n").replace("\r", "\n"))
+        if text.startswith("<r>") and text.endswith("</r>"):
+            text += " "  # else xlsxwriter takes it for XML of its own, and writes it unescaped
         if len(text) * 2 <= LONGEST or _units(text) <= LONGEST:
             return text
         self.cut += 1

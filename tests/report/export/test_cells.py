@@ -40,7 +40,7 @@ def test_several_runs_say_which_and_what_varies(tmp_path: Path) -> None:
 
 def test_runs_that_differ_in_nothing_are_named_by_their_directories(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, [answered()]) for name in ("one", "other")]
-    assert [cell.name for cell in open_cells(runs)] == [str(run) for run in runs]
+    assert [cell.name for cell in open_cells(runs)] == ["one", "other"]
 
 
 def test_a_folder_stands_for_the_runs_in_it_and_each_is_there_once(tmp_path: Path) -> None:
@@ -117,13 +117,13 @@ def test_what_a_newer_release_wrote_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(LmEvalError, match="found no run directory in"):
+    with pytest.raises(LmEvalError, match="found no run in"):
         rows(tmp_path)
 
 
 def test_a_damaged_sweep_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "sweep.json").write_text("{}")
-    with pytest.raises(LmEvalError, match="name the run directories instead"):
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(LmEvalError, match=r"sweep\.json cannot be read"):
         rows(tmp_path)
 
 
@@ -142,7 +142,7 @@ class TestScores:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         lines = [
-            {"request_key": "key-b", "right": True, "note": "good", "repeat": 7},
+            {"request_key": "key-b", "right": True, "note": "good", "repeat": 0},
             {"request_key": "key-b", "length": 2.5},
             {"request_key": "key-c", "right": False},
         ]
@@ -155,11 +155,11 @@ class TestScores:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert self.table(tmp_path, [{"request_key": "?", "right": 1}], capsys)
-        assert "note: no result has one of the request keys of --scores" in self.told.err
+        assert "note: no result is one of those that --scores names" in self.told.err
 
-    @pytest.mark.parametrize("line", [[], {"right": 1}, {"request_key": 1}])
+    @pytest.mark.parametrize("line", [[], {"right": 1}])
     def test_of_nobody_are_one_sentence(
         self, tmp_path: Path, line: object, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert not self.table(tmp_path, [line], capsys)
-        assert "scores.jsonl:1: not a JSON object with the request_key" in self.told.err
+        assert "scores.jsonl:1: a score needs request_key" in self.told.err

@@ -33,6 +33,7 @@ def inspect(*arguments: object) -> str:
     """What the command prints; it has no key, and needs none."""
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
+        check=False,
         capture_output=True,
         text=True,
         timeout=110,
@@ -44,7 +45,7 @@ def inspect(*arguments: object) -> str:
 
 def dumped(log: Path) -> dict[str, Any]:
     """The log as JSON; samples by id."""
-    found: dict[str, Any] = json.loads(inspect("log", "dump", "--resolve-attachments", log))
+    found: dict[str, Any] = json.loads(inspect("log", "dump", "--resolve-attachments", "full", log))
     return found
 
 
