@@ -56,11 +56,12 @@ def exported(tmp_path: Path, *results: RunResult, **changed: Any) -> Path:  # no
 
 
 def test_dump_and_score_read_a_run_without_a_key(tmp_path: Path) -> None:
+    wanted = answered(context={"expected": "Paris"}).request_context
     log = exported(
         tmp_path,
         answered("right", "Paris", context={"expected": "Paris", "sample_metadata": {"k": [1]}}),
         answered("wrong", "Rome", context={"expected": "Paris"}),
-        failed("lost"),
+        failed("lost", request_context=wanted),
         model="org/name:v1",
     )
     found = dumped(log)
@@ -76,7 +77,6 @@ def test_dump_and_score_read_a_run_without_a_key(tmp_path: Path) -> None:
     assert samples["right"]["metadata"]["k"] == [1]
     assert samples["lost"]["error"]["message"] == "InternalServerError: down"
     assert samples["lost"]["output"]["choices"] == []
-    assert found["stats"]["model_usage"]
 
     inspect("score", log, "--scorer", "match", "--overwrite", "--display", "plain")
     scores = {sample["id"]: sample["scores"]["match"]["value"] for sample in dumped(log)["samples"]}
@@ -101,7 +101,8 @@ def test_whatever_a_message_or_an_answer_has_is_kept(tmp_path: Path) -> None:
         "tokens": usage,
     }
     result = answered("a", hostile, response=response, request_messages=messages, cost_usd=0.25)
-    (sample,) = dumped(exported(tmp_path, result))["samples"]
+    found = dumped(exported(tmp_path, result))
+    (sample,) = found["samples"]
     assert len(sample["input"]) == len(messages)
     assert sample["input"][1]["content"][0] == {"type": "image", "image": PICTURE, "detail": "auto"}
     assert sample["input"][2]["content"][1]["text"] == hostile
@@ -115,6 +116,7 @@ def test_whatever_a_message_or_an_answer_has_is_kept(tmp_path: Path) -> None:
     assert sample["output"]["choices"][0]["stop_reason"] == "max_tokens"
     used = sample["output"]["usage"]
     assert (used["input_tokens"], used["input_tokens_cache_read"]) == (6, 4)
+    assert found["stats"]["model_usage"] == {"none/m": used}
     assert (used["output_tokens"], used["reasoning_tokens"], used["total_cost"]) == (5, 3, 0.25)
 
 
