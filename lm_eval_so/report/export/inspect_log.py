@@ -20,7 +20,7 @@ _STATUS = {"complete": "success", "partial": "cancelled", "aborted": "error", "r
 def write(export: Export, file: BinaryIO) -> None:
     """Writes the log of one cell.
 
-    Holds all its samples in memory, since inspect_ai writes a log from one value: some 15 KB each.
+    Holds all its samples in memory, since inspect_ai writes a log from one value: some 20 KB each.
 
     Raises:
         LmEvalError: The extra ``inspect`` is not installed.
