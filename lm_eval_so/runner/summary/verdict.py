@@ -30,8 +30,13 @@ class Verdict(Value):
         return f"{self.outcome}: {'; '.join(self.reasons)}" if self.reasons else self.outcome
 
 
-class _Finding(NamedTuple):
-    """Something wrong with the results: how much of it, and the gate that bounds it."""
+class Finding(NamedTuple):
+    """Something wrong with the results: how much of it, and the gate that bounds it.
+
+    Attributes:
+        gate: Key of the config.
+        bound: The most that is allowed; None for any amount.
+    """
 
     amount: float
     words: str
@@ -52,8 +57,8 @@ def judge(summary: Summary, options: RunnerOptions, whole: int) -> Verdict:
         options: With ``gate`` and ``max_failures``.
         whole: Samples in the dataset, each counted once for each repeat.
     """
-    findings = [*_findings(summary, options), _unselected(summary, options, whole)]
-    exceeded = [found for found in findings if found.exceeds]
+    found_wrong = list(findings(summary, options, whole))
+    exceeded = [found for found in found_wrong if found.exceeds]
     reasons = [f"{found.words}, more than {found.gate}={found.bound:g}" for found in exceeded]
     missing = list(_missing(summary, whole, exceeded))
     owed = summary.status_counts.get("owed", 0)
@@ -61,13 +66,13 @@ def judge(summary: Summary, options: RunnerOptions, whole: int) -> Verdict:
         outcome="invalid" if exceeded and not owed else "partial" if missing else "complete",
         reasons=(*missing, *reasons),
         warnings=(
-            *(f.words for f in findings if not f.exceeds and f.amount > f.warned_above),
+            *(f.words for f in found_wrong if not f.exceeds and f.amount > f.warned_above),
             *summary.missing,
         ),
     )
 
 
-def _missing(summary: Summary, whole: int, exceeded: list[_Finding]) -> Iterator[str]:
+def _missing(summary: Summary, whole: int, exceeded: list[Finding]) -> Iterator[str]:
     owed = summary.status_counts.get("owed", 0)
     if owed:
         yield f"{owed:,} of {summary.total:,} samples have no outcome"
@@ -76,7 +81,8 @@ def _missing(summary: Summary, whole: int, exceeded: list[_Finding]) -> Iterator
         yield f"{summary.total:,} of {whole:,} samples of the dataset were selected"
 
 
-def _findings(summary: Summary, options: RunnerOptions) -> Iterator[_Finding]:
+def findings(summary: Summary, options: RunnerOptions, whole: int) -> Iterator[Finding]:
+    """What may be wrong with the results, one for each gate; the arguments are those of `judge`."""
     gate, samples = options.gate, summary.settled
     yield _failed(summary, options)
     for name, count, words in (
@@ -84,31 +90,32 @@ def _findings(summary: Summary, options: RunnerOptions) -> Iterator[_Finding]:
         ("refused", summary.refused, "were refused an answer"),
         ("empty", summary.empty, "have an empty answer"),
     ):
-        yield _Finding(
+        yield Finding(
             count / max(samples, 1),
             f"{_of(count, samples)} {words}",
             f"runner.gate.{name}",
             getattr(gate, name),
         )
     changes = max(len(summary.models) - 1, 0)
-    yield _Finding(
+    yield Finding(
         changes, _changed(summary), "runner.gate.model_changes", gate.model_changes, warned_above=0
     )
+    yield _unselected(summary, options, whole)
 
 
-def _failed(summary: Summary, options: RunnerOptions) -> _Finding:
+def _failed(summary: Summary, options: RunnerOptions) -> Finding:
     """Bounded by a share where there is one, else by ``max_failures``; told by its own row."""
     failed, samples, share = summary.failed, summary.settled, options.gate.failed
     words = f"{_of(failed, samples)} failed"
     if share is not None:
-        return _Finding(failed / max(samples, 1), words, "runner.gate.failed", share, 1)
+        return Finding(failed / max(samples, 1), words, "runner.gate.failed", share, 1)
     bound = options.max_failures
-    return _Finding(failed, words, "runner.max_failures", bound, warned_above=failed)
+    return Finding(failed, words, "runner.max_failures", bound, warned_above=failed)
 
 
-def _unselected(summary: Summary, options: RunnerOptions, whole: int) -> _Finding:
+def _unselected(summary: Summary, options: RunnerOptions, whole: int) -> Finding:
     left_out = whole - summary.total
-    return _Finding(
+    return Finding(
         left_out / max(whole, 1),
         f"{_of(left_out, whole)} of the dataset were not selected",
         "runner.gate.unselected",
