@@ -1,0 +1,105 @@
+"""The page of a board, and what the page asks for."""
+
+from functools import partial
+
+import orjson
+from aiohttp import web
+
+from lm_eval_so.report.view.open_board import OpenBoard, Snapshot
+from lm_eval_so.report.view.routes import BOARDS, json_bytes, page, problem
+from lm_eval_so.runner.errors import ConfigError, StoreError
+
+_GONE = "this run is not in the folder any more"
+_OVER = "there is a newer revision; load manifest.json anew"
+_BINARY = "application/octet-stream"
+
+
+async def board_page(request: web.Request) -> web.StreamResponse:
+    """The page; while its first index is built one that says so, and comes again."""
+    try:
+        board = await _board(request)
+    except ConfigError as error:
+        return page("problem.html", status=400, problem=str(error))
+    if board is None:
+        return page("problem.html", status=404, problem=f"{_GONE}: {request.path}")
+    if board.snapshot is not None:
+        return page("board.html", title=board.title, base=request.path)
+    if board.problem is not None:
+        return page("problem.html", status=409, problem=board.problem)
+    done, of = board.progress
+    return page("building.html", title=board.title, done=done, of=of)
+
+
+async def with_slash(request: web.Request) -> web.StreamResponse:
+    """The address of a board ends with a slash, to which what the page asks for is added."""
+    raise web.HTTPFound(f"/board/{request.match_info['id']}/")
+
+
+async def manifest(request: web.Request) -> web.StreamResponse:
+    """``manifest.json``."""
+    found = await _snapshot(request)
+    return json_bytes(found.manifest) if isinstance(found, Snapshot) else found
+
+
+async def revision(request: web.Request) -> web.StreamResponse:
+    """The number of the newest snapshot."""
+    found = await _snapshot(request)
+    return json_bytes(b"%d" % found.revision) if isinstance(found, Snapshot) else found
+
+
+async def index(request: web.Request) -> web.StreamResponse:
+    """``index.bin``: columns of the manifest of this revision."""
+    found = await _snapshot(request)
+    if not isinstance(found, Snapshot):
+        return found
+    return web.Response(body=found.index, content_type=_BINARY)
+
+
+async def block(request: web.Request) -> web.StreamResponse:
+    """The rows of a block."""
+    found = await _snapshot(request)
+    if not isinstance(found, Snapshot):
+        return found
+    number = int(request.match_info["number"])
+    if number >= found.blocks:
+        return problem(404, f"there is no block {number}")
+    try:
+        body = await request.app[BOARDS].reading.do(partial(found.block, number))
+    except StoreError as error:  # a file was replaced since
+        return problem(409, str(error))
+    return json_bytes(body)
+
+
+async def _board(request: web.Request) -> OpenBoard | None:
+    return await request.app[BOARDS].board(request.match_info["id"])
+
+
+async def _snapshot(request: web.Request) -> Snapshot | web.Response:
+    """The newest; of a request that names a revision (``?r=``) that one, or an answer of 409."""
+    try:
+        board = await _board(request)
+    except ConfigError as error:
+        return problem(400, str(error))
+    if board is None:
+        return problem(410, _GONE)
+    snapshot = board.snapshot
+    if snapshot is None:
+        if board.problem is not None:
+            return problem(409, board.problem)
+        done, of = board.progress
+        body = orjson.dumps({"error": "the results are being read", "done": done, "of": of})
+        return json_bytes(body, status=503, Retry_After="1")
+    if request.query.get("r", str(snapshot.revision)) != str(snapshot.revision):
+        return problem(409, _OVER)
+    return snapshot
+
+
+_ID = r"{id:[0-9a-f]{16}(?:-[0-9a-f]{16}){0,63}}"
+ROUTES = (
+    web.get(f"/board/{_ID}", with_slash),
+    web.get(f"/board/{_ID}/", board_page),
+    web.get(f"/board/{_ID}/manifest.json", manifest),
+    web.get(f"/board/{_ID}/revision", revision),
+    web.get(f"/board/{_ID}/index.bin", index),
+    web.get(f"/board/{_ID}/block/{{number:[0-9]{{1,9}}}}", block),
+)
