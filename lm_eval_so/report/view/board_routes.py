@@ -11,7 +11,6 @@ from lm_eval_so.runner.errors import ConfigError, StoreError
 
 _GONE = "this run is not in the folder any more"
 _OVER = "there is a newer revision; load manifest.json anew"
-_BINARY = "application/octet-stream"
 
 
 async def board_page(request: web.Request) -> web.StreamResponse:
@@ -48,26 +47,35 @@ async def revision(request: web.Request) -> web.StreamResponse:
 
 
 async def index(request: web.Request) -> web.StreamResponse:
-    """``index.bin``: columns of the manifest of this revision."""
+    """``index.bin``: the columns that the manifest of this revision describes."""
     found = await _snapshot(request)
-    if not isinstance(found, Snapshot):
+    if isinstance(found, web.Response):
         return found
-    return web.Response(body=found.index, content_type=_BINARY)
+    return web.Response(body=found.columns, content_type="application/octet-stream")
 
 
 async def block(request: web.Request) -> web.StreamResponse:
     """The rows of a block."""
-    found = await _snapshot(request)
-    if not isinstance(found, Snapshot):
+    board = await _ready(request)
+    if isinstance(board, web.Response):
+        return board
+    found = _asked(board, request)
+    if isinstance(found, web.Response):
         return found
     number = int(request.match_info["number"])
     if number >= found.blocks:
         return problem(404, f"there is no block {number}")
+    return await _block(request, board, found, number)
+
+
+async def _block(
+    request: web.Request, board: OpenBoard, snapshot: Snapshot, number: int
+) -> web.Response:
     try:
-        body = await request.app[BOARDS].reading.do(partial(found.block, number))
-    except StoreError as error:  # a file was replaced since
+        rows = await request.app[BOARDS].reading.do(partial(board.block, snapshot, number))
+    except StoreError as error:
         return problem(409, str(error))
-    return json_bytes(body)
+    return _building(board) if rows is None else json_bytes(rows)
 
 
 async def _board(request: web.Request) -> OpenBoard | None:
@@ -75,23 +83,36 @@ async def _board(request: web.Request) -> OpenBoard | None:
 
 
 async def _snapshot(request: web.Request) -> Snapshot | web.Response:
-    """The newest; of a request that names a revision (``?r=``) that one, or an answer of 409."""
+    """The newest, or an answer that says why there is none."""
+    board = await _ready(request)
+    return board if isinstance(board, web.Response) else _asked(board, request)
+
+
+async def _ready(request: web.Request) -> OpenBoard | web.Response:
+    """The board, once it has been read."""
     try:
         board = await _board(request)
     except ConfigError as error:
         return problem(400, str(error))
     if board is None:
         return problem(410, _GONE)
+    if board.snapshot is None:
+        return _building(board) if board.problem is None else problem(409, board.problem)
+    return board
+
+
+def _asked(board: OpenBoard, request: web.Request) -> Snapshot | web.Response:
+    """The newest snapshot, if the request does not name another revision (``?r=``)."""
     snapshot = board.snapshot
-    if snapshot is None:
-        if board.problem is not None:
-            return problem(409, board.problem)
-        done, of = board.progress
-        body = orjson.dumps({"error": "the results are being read", "done": done, "of": of})
-        return json_bytes(body, status=503, Retry_After="1")
-    if request.query.get("r", str(snapshot.revision)) != str(snapshot.revision):
-        return problem(409, _OVER)
-    return snapshot
+    assert snapshot is not None  # noqa: S101 - see `_ready`
+    is_it = request.query.get("r", str(snapshot.revision)) == str(snapshot.revision)
+    return snapshot if is_it else problem(409, _OVER)
+
+
+def _building(board: OpenBoard) -> web.Response:
+    done, of = board.progress
+    body = orjson.dumps({"error": "the results are being read", "done": done, "of": of})
+    return json_bytes(body, status=503, Retry_After="1")
 
 
 _ID = r"{id:[0-9a-f]{16}(?:-[0-9a-f]{16}){0,63}}"

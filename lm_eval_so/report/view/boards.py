@@ -1,20 +1,25 @@
 """The boards that are open: found by an id that stands for something that was found."""
 
+from __future__ import annotations
+
 import asyncio
 import time
-from concurrent.futures import Future
 from functools import partial
-from pathlib import Path
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING
 
-from lm_eval_so.report.view.folder import Folder, Found, FoundRun
-from lm_eval_so.report.view.indexed_run import IndexedRun
 from lm_eval_so.report.view.open_board import OpenBoard
 from lm_eval_so.report.view.worker import Worker
 from lm_eval_so.runner.errors import ConfigError
 
-_MOST_OPEN = 8
-"""Boards that are kept; an index of a million results takes some hundred megabytes."""
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from lm_eval_so.report.view.counts import Counts
+    from lm_eval_so.report.view.folder import Folder, Found, FoundRun
+
+_MOST_OPEN, _MOST_LINES = 16, 3_000_000
+"""Boards that are kept, and results in all of them, of some 150 bytes each."""
 _LEAST_AGE, _SHARE = 0.5, 2.0
 """A look into the folder is good for so many seconds, and for so many times what it took."""
 _PATIENCE = 0.4
@@ -38,7 +43,6 @@ class Boards:
         self._folder = folder
         self._cache = cache
         self._open: dict[str, OpenBoard] = {}
-        self._indexed: WeakValueDictionary[Path, IndexedRun] = WeakValueDictionary()
         self._found: Found | None = None
         self._good_until = 0.0
         self._look: Future[Found] | None = None
@@ -74,10 +78,9 @@ class Boards:
         if not runs:
             return None
         if board is None:
-            board = OpenBoard(_title(board_id, found), found.root, self._indexed_run)
+            board = OpenBoard(_title(board_id, found), found.root, self._cache)
         self._open[board_id] = board
-        while len(self._open) > _MOST_OPEN:
-            del self._open[next(iter(self._open))]
+        self._forget()
         await self._refresh(board, runs)
         return board
 
@@ -90,6 +93,10 @@ class Boards:
         for future in done:
             future.result()  # a bug is raised here
 
+    async def counts_of(self, found: Found) -> dict[str, Counts | None]:
+        """The samples of each run by outcome."""
+        return await self.looking.do(partial(self._folder.counts_of, found))
+
     def _looked(self) -> Found:
         began = time.monotonic()
         found = self._found = self._folder.look()
@@ -97,11 +104,13 @@ class Boards:
         self._good_until = now + max(_LEAST_AGE, _SHARE * (now - began))
         return found
 
-    def _indexed_run(self, run_dir: Path) -> IndexedRun:
-        indexed = self._indexed.get(run_dir)
-        if indexed is None:
-            indexed = self._indexed[run_dir] = IndexedRun(run_dir, self._cache)
-        return indexed
+    def _forget(self) -> None:
+        """Lets go of boards that others were asked for after; the last one stays."""
+        while len(self._open) > 1 and (
+            len(self._open) > _MOST_OPEN
+            or sum(board.lines for board in self._open.values()) > _MOST_LINES
+        ):
+            del self._open[next(iter(self._open))]
 
 
 def _runs(board_id: str, found: Found) -> list[FoundRun]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from lm_eval_so.runner.store.lock import is_held
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
+
+_COUNTING_S = 0.5
+"""Seconds that the list waits for counts of runs that have no summary yet."""
 
 Stamp = tuple[int, int, int]
 
@@ -90,8 +94,16 @@ class Folder:
             walked.is_whole,
         )
 
-    def counts(self, run: FoundRun) -> Counts | None:
-        """Its samples by outcome, from its summary if it has one; None where nothing is known."""
+    def counts_of(self, found: Found) -> dict[str, Counts | None]:
+        """The samples of each run by outcome; what takes long goes on at the next call."""
+        until = time.monotonic() + _COUNTING_S
+        return {
+            run.id: self._counts(run, may_read=time.monotonic() < until)
+            for run in found.runs.values()
+        }
+
+    def _counts(self, run: FoundRun, *, may_read: bool) -> Counts | None:
+        """From the summary if the run has one; None where nothing is known."""
         if run.metadata is None:
             return None
         summary = run.metadata.summary
@@ -102,7 +114,7 @@ class Folder:
         if not is_within(path, self.root):
             return None
         counter = self._counters.setdefault(run.path, LineCounter(path))
-        return counter.look(run.metadata.asked)
+        return counter.look(run.metadata.asked, may_read=may_read)
 
     def run_in(self, path: Path) -> FoundRun | None:
         """The run in a directory that was found before; None where it is gone."""

@@ -1,4 +1,4 @@
-"""What every request has to be, and every answer says: nobody else's page is to read these answers."""
+"""What requests have to be, and answers say, so that no page of somebody else's reads them."""
 
 import ipaddress
 import socket
@@ -16,6 +16,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "lm-eval-so",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

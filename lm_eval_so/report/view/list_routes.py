@@ -13,7 +13,7 @@ async def list_page(request: web.Request) -> web.StreamResponse:
     """Sweeps, then runs, the newest first."""
     boards = request.app[BOARDS]
     found = await boards.found()
-    shown = await boards.looking.do(lambda: listing(found, boards.counts))
+    shown = listing(found, await boards.counts_of(found))
     words = words_for(request.headers.get("Accept-Language", ""))
     return page("list.html", root=str(found.root), listing=shown, words=words)
 

@@ -1,6 +1,6 @@
 """What the list says of each sweep and run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from lm_eval_so.report.view.sweeps import FoundSweep
 from lm_eval_so.runner.progress.units import duration
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 
-CountsOf = Callable[[FoundRun], Counts | None]
+CountsOf = Mapping[str, Counts | None]
 
 
 class Item(NamedTuple):
@@ -48,16 +48,15 @@ class Listing(NamedTuple):
     is_whole: bool
 
 
-def listing(found: Found, counts_of: CountsOf) -> Listing:
+def listing(found: Found, counts: CountsOf) -> Listing:
     """The rows of the list.
 
     Args:
         found: What there is.
-        counts_of: The samples of a run by outcome.
+        counts: The samples of each run by outcome, by id.
     """
-    counts = {run.id: counts_of(run) for run in found.runs.values()}
     return Listing(
-        [_sweep(sweep, found, counts.get) for sweep in found.sweeps.values()],
+        [_sweep(sweep, found, counts) for sweep in found.sweeps.values()],
         [_run(run, counts[run.id]) for run in found.runs.values()],
         found.is_running,
         found.links_out,
@@ -82,9 +81,7 @@ def _run(run: FoundRun, counts: Counts | None) -> Item:
     )
 
 
-def _sweep(
-    sweep: FoundSweep, found: Found, counts_of: Callable[[str], Counts | None]
-) -> Item:
+def _sweep(sweep: FoundSweep, found: Found, counts: CountsOf) -> Item:
     runs = [found.runs[run] for run in sweep.runs]
     datasets = dict.fromkeys(run.metadata.dataset.id for run in runs if run.metadata)
     states: dict[str, int] = {}
@@ -94,18 +91,18 @@ def _sweep(
     if missing:
         states["owed"] = missing
     ends = [run.metadata.ended_at for run in runs if run.metadata]
-    over = [end for end in ends if end is not None]
-    ended = max(over, default=None)
+    ended = max((end for end in ends if end is not None), default=None)
     is_running = any(run.is_running for run in runs)
+    times = _times(sweep.started_at, ended, is_running=is_running)
     return Item(
         sweep.id,
-        sweep.shown.rpartition("/")[2],
+        sweep.name,
         sweep.shown,
         ", ".join(datasets),
         (("damaged", 1),) if sweep.problem else tuple(states.items()),
         sweep.cells,
-        _added_up(counts_of(run.id) for run in runs),
-        *(("", "", "") if sweep.problem else _times(sweep.started_at, ended, is_running=is_running)),
+        _added_up(counts[run.id] for run in runs),
+        *(("", "", "") if sweep.problem else times),
         problem=sweep.problem or (None if runs else "none of its runs is in this folder"),
     )
 
@@ -126,9 +123,7 @@ def _name(metadata: RunMetadata) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _times(
-    started: datetime, ended: datetime | None, *, is_running: bool
-) -> tuple[str, str, str]:
+def _times(started: datetime, ended: datetime | None, *, is_running: bool) -> tuple[str, str, str]:
     """When it started, for a person and to be sorted by; and how long it took."""
     shown = started.astimezone().strftime("%Y-%m-%d %H:%M")
     end = datetime.now(started.tzinfo) if is_running else ended

@@ -1,17 +1,14 @@
 """A page over some runs, while they go on."""
 
+from __future__ import annotations
+
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
-from pathlib import Path
-from typing import NamedTuple
-
-import orjson
+from typing import TYPE_CHECKING, NamedTuple
 
 from lm_eval_so.report.board import Board
-from lm_eval_so.report.run_index import RunIndex
+from lm_eval_so.report.columns import json_bytes
 from lm_eval_so.report.runs import named_runs
 from lm_eval_so.report.view.folder import FoundRun, Stamp, stamp_of
 from lm_eval_so.report.view.sidecar import Sidecar
@@ -19,6 +16,13 @@ from lm_eval_so.report.view.walk import is_within
 from lm_eval_so.runner.errors import LmEvalError, StoreError
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from lm_eval_so.report.run_index import RunIndex
 
 _LEAST_PAUSE = 0.3  # seconds between two looks
 _SHARE = 1.5
@@ -110,11 +114,11 @@ class OpenBoard:
         ]
         if key != self._key:
             try:
-                self._update(runs, key)
+                self._update(runs)
             except (LmEvalError, OSError) as error:
                 self.problem = str(error)
             else:
-                self.problem = None
+                self.problem, self._key = None, key
         now = self._clock()
         self._due = now + max(_LEAST_PAUSE, _SHARE * (now - began))
 
@@ -122,22 +126,81 @@ class OpenBoard:
         """Some rows of a snapshot, as JSON; None where its files were replaced since."""
         indexes = [run.index for run in snapshot.board.runs]
         with self._reading:
-            if any(map(_is_replaced, indexes)):
+            if any(map(is_replaced, indexes)):
                 return None
-            found = snapshot.board.block(number)
-            return None if any(map(_is_replaced, indexes)) else found
+            try:
+                found = snapshot.board.block(number)
+            except IndexError:  # the index is that of the new file by now
+                return None
+            return None if any(map(is_replaced, indexes)) else found
 
-    def _update(self, runs: Sequence[FoundRun], key: _Key) -> None:
-        readable = [run for run in runs if run.metadata and is_within(run.path / RESULTS, self._root)]
+    def _update(self, runs: Sequence[FoundRun]) -> None:
+        readable = [run for run in runs if run.metadata and self._may_read(run)]
         if not readable:
             reasons = (run.problem for run in runs if run.problem)
             raise StoreError(next(reasons, f"{RESULTS} is a link that leads out of the folder"))
-        board = self._board_of(readable)
-        live = any(run.is_running for run in readable)
-        with self._reading:  # `update` moves what `block` reads
-            is_changed = board.update()
-            if not is_changed and board is self._board and self._was_live == live:
-                self._key = key
-                return
-            board.live = live
-            ...
+        board = self._board
+        if board is None or _is_over(board, readable):
+            board = self._new_board(readable)
+            board.update()
+            is_new = True
+        else:
+            with self._reading:  # `update` moves what `block` reads
+                is_new = board.update()
+        is_live = any(run.is_running for run in readable)
+        if is_new or is_live != board.live:
+            board.live = is_live
+            self.snapshot = self._snapshot_of(board)
+        self._board = board
+        for run in readable:
+            self._sidecar(run.path).keep(self._indexes[run.path], is_final=not run.is_running)
+
+    def _may_read(self, run: FoundRun) -> bool:
+        path = run.path / RESULTS
+        return not path.is_symlink() or is_within(path, self._root)
+
+    def _new_board(self, runs: Sequence[FoundRun]) -> Board:
+        """A board of these runs; what is known of files that were not replaced is used again."""
+        known = {}
+        for path in (run.path for run in runs):
+            index = self._indexes.get(path)
+            if index is None or is_replaced(index):
+                index = self._sidecar(path).read()
+            if index is not None:
+                known[path] = index
+        named = named_runs([run.path for run in runs], known)
+        self._indexes = {run.index.run_dir: run.index for run in named}
+        return Board(named)
+
+    def _sidecar(self, run_dir: Path) -> Sidecar:
+        return self._sidecars.setdefault(run_dir, Sidecar(self._cache, run_dir))
+
+    def _snapshot_of(self, board: Board) -> Snapshot:
+        last = 0 if self.snapshot is None else self.snapshot.revision
+        revision = max(last + 1, int(time.time()))  # grows when the server starts anew, too
+        manifest = {**board.manifest(), "live": board.live, "revision": revision}
+        return Snapshot(revision, board, json_bytes(manifest), board.columns(), board.blocks)
+
+
+def _is_over(board: Board, runs: Sequence[FoundRun]) -> bool:
+    """Whether other runs are to be shown, or one of the files was replaced."""
+    indexes = [run.index for run in board.runs]
+    return [index.run_dir for index in indexes] != [run.path for run in runs] or any(
+        map(is_replaced, indexes)
+    )
+
+
+def is_replaced(index: RunIndex) -> bool:
+    """Whether the results file is another one than that which was read, or gone."""
+    if index.stamp is None:
+        return False
+    try:
+        return index.path.stat().st_ino != index.stamp.inode
+    except OSError:
+        return True
+
+
+def _size(index: RunIndex) -> int:
+    with suppress(OSError):
+        return index.path.stat().st_size
+    return 0

@@ -63,6 +63,4 @@ async def static(request: web.Request) -> web.StreamResponse:
     path = _FILES.get(request.match_info["name"])
     if path is None or not path.is_file():
         raise web.HTTPNotFound
-    return web.Response(
-        body=path.read_bytes(), content_type=_TYPES[path.suffix], charset="utf-8"
-    )
+    return web.Response(body=path.read_bytes(), content_type=_TYPES[path.suffix], charset="utf-8")

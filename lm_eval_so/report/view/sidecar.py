@@ -1,6 +1,6 @@
 """Indexes of results files, kept between two commands.
 
-They stand in the user's folder for caches, as ``view`` changes nothing in the folders that it shows,
+They stand in the user's folder for caches: ``view`` changes nothing in the folders that it shows,
 which may be read-only, or somebody else's.
 """
 

@@ -1,18 +1,20 @@
 """The sweeps of a folder: which of its runs are the cells of each."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import AwareDatetime, ConfigDict, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.sweep.record import RECORD
 from lm_eval_so.runner.text.one_line import one_line
 
 _LONGEST_REASON = 300  # characters
+_DIGEST = re.compile("[0-9a-f]{12}")
 _EARLIEST = datetime.fromisoformat("0001-01-02T00:00:00+00:00")
 
 
@@ -22,6 +24,7 @@ class FoundSweep(NamedTuple):
     Attributes:
         id: Stands for it in addresses.
         shown: The path within the folder.
+        name: Its own, or what varies in it.
         runs: Ids of those of its cells that were found, in its order.
         cells: How many it has.
         problem: Why its record cannot be read.
@@ -29,6 +32,7 @@ class FoundSweep(NamedTuple):
 
     id: str
     shown: str
+    name: str
     runs: tuple[str, ...] = ()
     cells: int = 0
     started_at: datetime = _EARLIEST
@@ -39,6 +43,7 @@ class _Cell(Value):
     model_config = ConfigDict(extra="ignore")
 
     directory: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Record(Value):
@@ -60,15 +65,25 @@ def read_sweep(folder: Path, sweep_id: str, shown: str, runs: Mapping[Path, str]
     try:
         record = _Record.model_validate_json((folder / RECORD).read_bytes())
     except OSError as error:
-        return FoundSweep(sweep_id, shown, problem=f"{RECORD} cannot be read: {error.strerror}")
+        return FoundSweep(
+            sweep_id, shown, folder.name, problem=f"{RECORD} cannot be read: {error.strerror}"
+        )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         reason = one_line(f"{where}: {first['msg']}".removeprefix(": "), _LONGEST_REASON)
-        return FoundSweep(sweep_id, shown, problem=f"{RECORD} is damaged: {reason}")
+        return FoundSweep(sweep_id, shown, folder.name, problem=f"{RECORD} is damaged: {reason}")
     found = (_found(cell.directory, folder, runs) for cell in record.cells if cell.directory)
     own = tuple(dict.fromkeys(run for run in found if run is not None))
-    return FoundSweep(sweep_id, shown, own, len(record.cells), record.started_at)
+    name = _name(folder.name, record.cells)
+    return FoundSweep(sweep_id, shown, name, own, len(record.cells), record.started_at)
+
+
+def _name(given: str, cells: Sequence[_Cell]) -> str:
+    """The name that a person gave; else, of a digest, the settings that vary."""
+    if not _DIGEST.fullmatch(given):
+        return given
+    return " × ".join(dict.fromkeys(key for cell in cells for key in cell.settings)) or given
 
 
 def _found(typed: str, folder: Path, runs: Mapping[Path, str]) -> str | None:

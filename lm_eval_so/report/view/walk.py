@@ -1,4 +1,4 @@
-"""What there is in a folder: run directories and records of sweeps; links out of it are not followed."""
+"""Run directories and records of sweeps in a folder; links that lead out are not followed."""
 
 import os
 from collections.abc import Iterator
