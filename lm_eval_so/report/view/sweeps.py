@@ -83,7 +83,7 @@ def _name(given: str, cells: Sequence[_Cell]) -> str:
     """The name that a person gave; else, of a digest, the settings that vary."""
     if not _DIGEST.fullmatch(given):
         return given
-    return " × ".join(dict.fromkeys(key for cell in cells for key in cell.settings)) or given
+    return ", ".join(dict.fromkeys(key for cell in cells for key in cell.settings)) or given
 
 
 def _found(typed: str, folder: Path, runs: Mapping[Path, str]) -> str | None:
