@@ -1,0 +1,172 @@
+/** Where a page's data comes from: the HTML file itself, or the server of `lm-eval-so view`. */
+import { Columns, readIds } from './columns'
+import type { Manifest, Row } from './types'
+
+/** Everything of one page but the rows' text, which comes block by block. */
+export interface Board {
+  manifest: Manifest
+  columns: Columns
+  ids: string[]
+}
+
+export interface Source {
+  load(): Promise<Board>
+  /** The rows of one block, decoded. Kept for a while. */
+  block(number: number): Promise<Row[]>
+  /** Calls back when the server has newer data. Returns what ends it. */
+  follow(onChange: () => void): () => void
+}
+
+/** Blocks kept decoded; the text of some thousand rows. */
+const KEPT_BLOCKS = 48
+
+/** Keeps the values used last. */
+class Kept<V> {
+  private readonly values = new Map<number, V>()
+
+  get(key: number, make: () => V): V {
+    const value = this.values.get(key) ?? make()
+    this.values.delete(key)
+    this.values.set(key, value)
+    if (this.values.size > KEPT_BLOCKS) {
+      this.values.delete(this.values.keys().next().value as number)
+    }
+    return value
+  }
+
+  drop(key: number): void {
+    this.values.delete(key)
+  }
+
+  clear(): void {
+    this.values.clear()
+  }
+}
+
+function board(manifest: Manifest, index: ArrayBuffer): Board {
+  if (manifest.format !== 1) throw new Error(`this page cannot read format ${manifest.format}`)
+  return { manifest, columns: new Columns(manifest, index), ids: readIds(manifest, index) }
+}
+
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(base64)
+  const bytes = new Uint8Array(binary.length)
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i)
+  return bytes
+}
+
+/** base64 of deflate-raw. */
+export async function inflate(base64: string): Promise<ArrayBuffer> {
+  const packed = new Blob([bytesOf(base64)]).stream()
+  return await new Response(
+    packed.pipeThrough(new DecompressionStream('deflate-raw')),
+  ).arrayBuffer()
+}
+
+/** Resolves with the element once the parser has read it to its end. */
+function parsed(id: string): Promise<HTMLElement> {
+  return new Promise((resolve, reject) => {
+    const done = (): boolean => {
+      const element = document.getElementById(id)
+      const ended = document.readyState !== 'loading'
+      if (element && (ended || element.nextElementSibling)) resolve(element)
+      else if (ended) reject(new Error(`the file was cut: it has no ${id}`))
+      else return false
+      return true
+    }
+    if (done()) return
+    const observer = new MutationObserver(() => done() && stop())
+    const stop = () => {
+      observer.disconnect()
+      document.removeEventListener('readystatechange', onState)
+    }
+    const onState = () => {
+      if (done()) stop()
+    }
+    observer.observe(document.body, { childList: true })
+    document.addEventListener('readystatechange', onState)
+  })
+}
+
+/** The data of a self-contained HTML file. */
+export class FileSource implements Source {
+  private readonly kept = new Kept<Promise<Row[]>>()
+
+  async load(): Promise<Board> {
+    const manifest = JSON.parse(textOf('manifest')) as Manifest
+    return board(manifest, await inflate(textOf('index')))
+  }
+
+  block(number: number): Promise<Row[]> {
+    return this.kept.get(number, async () => {
+      const element = await parsed(`block-${number}`)
+      const bytes = await inflate(element.textContent ?? '')
+      return JSON.parse(new TextDecoder().decode(bytes)) as Row[]
+    })
+  }
+
+  follow(): () => void {
+    return () => {}
+  }
+}
+
+function textOf(id: string): string {
+  const element = document.getElementById(id)
+  if (!element) throw new Error(`the file was cut: it has no ${id}`)
+  return element.textContent ?? ''
+}
+
+/** How often a page that is served asks whether there is more, in milliseconds. */
+const POLL_MS = 1000
+
+/** The data of `lm-eval-so view`, read by HTTP from where the page came from. */
+export class ServerSource implements Source {
+  private readonly kept = new Kept<Promise<Row[]>>()
+  private revision = 0
+  private live = true
+
+  constructor(private readonly base: string) {}
+
+  async load(): Promise<Board> {
+    const manifest = (await (await this.get('manifest.json')).json()) as Manifest
+    const index = await (await this.get('index.bin')).arrayBuffer()
+    this.revision = manifest.revision ?? 0
+    this.live = manifest.live
+    this.kept.clear()
+    return board(manifest, index)
+  }
+
+  block(number: number): Promise<Row[]> {
+    return this.kept.get(number, async () => {
+      try {
+        const answer = await this.get(`block/${number}?r=${this.revision}`)
+        return (await answer.json()) as Row[]
+      } catch (error) {
+        this.kept.drop(number)
+        throw error
+      }
+    })
+  }
+
+  follow(onChange: () => void): () => void {
+    const timer = setInterval(async () => {
+      if (!this.live) return clearInterval(timer)
+      const answer = await this.get('revision').catch(() => null)
+      if (answer && Number(await answer.text()) > this.revision) onChange()
+    }, POLL_MS)
+    return () => clearInterval(timer)
+  }
+
+  private async get(path: string): Promise<Response> {
+    const answer = await fetch(this.base + path)
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${answer.statusText}`)
+    return answer
+  }
+}
+
+/** The source that this document names. */
+export function sourceOf(root: HTMLElement): Source {
+  return root.dataset.source === 'server'
+    ? new ServerSource(root.dataset.base ?? '')
+    : new FileSource()
+}

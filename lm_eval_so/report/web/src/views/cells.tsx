@@ -1,0 +1,5 @@
+import { board } from '../state'
+
+export function Cells() {
+  return <section class="cells">{board.value?.manifest.title}</section>
+}

@@ -1,0 +1,5 @@
+import { board } from '../state'
+
+export function Charts() {
+  return <section class="charts">{board.value?.manifest.title}</section>
+}

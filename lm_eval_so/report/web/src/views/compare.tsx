@@ -1,0 +1,5 @@
+import { board } from '../state'
+
+export function Compare() {
+  return <section class="compare">{board.value?.manifest.title}</section>
+}

@@ -1,0 +1,5 @@
+import { board } from '../state'
+
+export function Verdict() {
+  return <section class="verdict">{board.value?.manifest.title}</section>
+}
