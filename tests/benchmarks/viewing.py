@@ -34,7 +34,7 @@ class Viewer(NamedTuple):
         """What is at a path, once it is there."""
         while True:
             try:
-                with urllib.request.urlopen(self.url + path) as answer:
+                with urllib.request.urlopen(self.url + path) as answer:  # noqa: S310 - ours
                     return bytes(answer.read())
             except urllib.error.HTTPError as error:
                 if error.code != 503:  # the index is being built
@@ -66,8 +66,12 @@ def viewer(folder: Path, cache: Path) -> Iterator[Viewer]:
 
 
 def view(bench: Bench, count: int = MOST) -> Iterator[Figure]:
-    """A run of a million results; then the same from the index that was kept, and one that grows."""
-    path, run, cache = bench.folder / "viewed.jsonl", bench.folder / "viewed", bench.folder / "cache"
+    """A run of a million results; the same from what was kept; and one more answer."""
+    path, run, cache = (
+        bench.folder / "viewed.jsonl",
+        bench.folder / "viewed",
+        bench.folder / "cache",
+    )
     write(path, 1)
     command(path, run)
     write(path, count)
@@ -116,5 +120,8 @@ def _grown(served: Viewer, run: Path, rows: int) -> Figure:
     assert manifest["rows"] == rows + 1
     seconds = time.perf_counter() - began
     return Figure(
-        f"view: a new answer beside {rows:,} others", f"{seconds:.1f} s", "at most 2 s", seconds <= 2
+        f"view: a new answer beside {rows:,} others",
+        f"{seconds:.1f} s",
+        "at most 2 s",
+        seconds <= 2,
     )

@@ -5,11 +5,13 @@ from functools import partial
 import orjson
 from aiohttp import web
 
-from lm_eval_so.report.view.open_board import OpenBoard, Snapshot
+from lm_eval_so.report.view.kept_page import Snapshot
+from lm_eval_so.report.view.open_board import OpenBoard
 from lm_eval_so.report.view.routes import BOARDS, json_bytes, page, problem
 from lm_eval_so.runner.errors import ConfigError, StoreError
 
 _GONE = "this run is not in the folder any more"
+_LONGEST = 20  # digits of a revision
 _OVER = "there is a newer revision; load manifest.json anew"
 
 
@@ -48,7 +50,7 @@ async def revision(request: web.Request) -> web.StreamResponse:
 
 async def index(request: web.Request) -> web.StreamResponse:
     """``index.bin``: the columns that the manifest of this revision describes."""
-    found = await _snapshot(request)
+    found = await _snapshot(request, at_once=True)
     if isinstance(found, web.Response):
         return found
     return web.Response(body=found.columns, content_type="application/octet-stream")
@@ -56,42 +58,45 @@ async def index(request: web.Request) -> web.StreamResponse:
 
 async def block(request: web.Request) -> web.StreamResponse:
     """The rows of a block."""
-    board = await _ready(request)
+    board = await _ready(request, at_once=True)
     if isinstance(board, web.Response):
         return board
-    found = _asked(board, request)
-    if isinstance(found, web.Response):
-        return found
-    number = int(request.match_info["number"])
-    if number >= found.blocks:
+    number, revision = int(request.match_info["number"]), _revision(request)
+    if board.snapshot is not None and number >= board.snapshot.blocks:
         return problem(404, f"there is no block {number}")
-    return await _block(request, board, found, number)
-
-
-async def _block(
-    request: web.Request, board: OpenBoard, snapshot: Snapshot, number: int
-) -> web.Response:
     try:
-        rows = await request.app[BOARDS].reading.do(partial(board.block, snapshot, number))
+        rows = await request.app[BOARDS].reading.do(partial(board.block, number, revision))
     except StoreError as error:
         return problem(409, str(error))
     return _building(board) if rows is None else json_bytes(rows)
 
 
-async def _board(request: web.Request) -> OpenBoard | None:
-    return await request.app[BOARDS].board(request.match_info["id"])
+async def _board(request: web.Request, *, at_once: bool = False) -> OpenBoard | None:
+    return await request.app[BOARDS].board(request.match_info["id"], at_once=at_once)
 
 
-async def _snapshot(request: web.Request) -> Snapshot | web.Response:
-    """The newest, or an answer that says why there is none."""
-    board = await _ready(request)
-    return board if isinstance(board, web.Response) else _asked(board, request)
+async def _snapshot(request: web.Request, *, at_once: bool = False) -> Snapshot | web.Response:
+    """The newest one, or an answer that says why there is none.
+
+    Args:
+        request: May name a revision (``r``), which it has to be then.
+        at_once: The last one that was made will do.
+    """
+    board = await _ready(request, at_once=at_once)
+    if isinstance(board, web.Response):
+        return board
+    snapshot = board.snapshot
+    if snapshot is None:
+        return _building(board)
+    if (_revision(request) or snapshot.revision) != snapshot.revision:
+        return problem(409, _OVER)
+    return snapshot
 
 
-async def _ready(request: web.Request) -> OpenBoard | web.Response:
+async def _ready(request: web.Request, *, at_once: bool) -> OpenBoard | web.Response:
     """The board, once it has been read."""
     try:
-        board = await _board(request)
+        board = await _board(request, at_once=at_once)
     except ConfigError as error:
         return problem(400, str(error))
     if board is None:
@@ -101,12 +106,9 @@ async def _ready(request: web.Request) -> OpenBoard | web.Response:
     return board
 
 
-def _asked(board: OpenBoard, request: web.Request) -> Snapshot | web.Response:
-    """The newest snapshot, if the request does not name another revision (``?r=``)."""
-    snapshot = board.snapshot
-    assert snapshot is not None  # noqa: S101 - see `_ready`
-    is_it = request.query.get("r", str(snapshot.revision)) == str(snapshot.revision)
-    return snapshot if is_it else problem(409, _OVER)
+def _revision(request: web.Request) -> int | None:
+    text = request.query.get("r", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST else None
 
 
 def _building(board: OpenBoard) -> web.Response:

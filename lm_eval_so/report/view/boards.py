@@ -62,23 +62,31 @@ class Boards:
             return self._found
         return await asyncio.wrap_future(look)
 
-    async def board(self, board_id: str) -> OpenBoard | None:
+    async def board(self, board_id: str, *, at_once: bool = False) -> OpenBoard | None:
         """The board of a run, of a sweep, or of runs whose ids are joined by ``-``.
 
         It is as new as can be had within a moment. None where there is no such thing any more.
 
+        Args:
+            board_id: Is looked up in what was found.
+            at_once: What is known of an open board will do.
+
         Raises:
             ConfigError: The runs are of different datasets.
         """
-        board = self._open.pop(board_id, None)
+        board = self._open.get(board_id)
+        if board is not None and at_once:
+            return board
         found = await self.found(at_once=board is not None)
         paths = [run.path for run in _runs(board_id, found)]
         now = await self.looking.do(lambda: [self._folder.run_in(path) for path in paths])
         runs = [run for run in now if run is not None]
         if not runs:
+            self._open.pop(board_id, None)
             return None
-        if board is None:
-            board = OpenBoard(_title(board_id, found), found.root, self._cache)
+        board = self._open.pop(board_id, None) or OpenBoard(
+            _title(board_id, found), found.root, self._cache
+        )
         self._open[board_id] = board
         self._forget()
         await self._refresh(board, runs)

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from lm_eval_so.report.view import board_routes, list_routes
 from lm_eval_so.report.view.boards import Boards
+from lm_eval_so.report.view.cache import cache_folder
 from lm_eval_so.report.view.folder import Folder
 from lm_eval_so.report.view.guard import guard
 from lm_eval_so.report.view.routes import BOARDS
-from lm_eval_so.report.view.sidecar import cache_folder
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import stop_signals
 
