@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
-from lm_eval_so.report.result_line import loads
+from lm_eval_so.report.json_text import loads
 from lm_eval_so.report.rows import Rows
 from lm_eval_so.report.run_index import RunIndex
 from lm_eval_so.runner.errors import StoreError
@@ -59,12 +59,13 @@ def _row(
     asked = next((line for line in there if not line["request_context"].get("sample_key")), first)
     messages = asked["request_messages"] if asked else []
     context = first["request_context"] if first else {}
+    metadata = context.get("sample_metadata")
     return {
         "id": first["sample_id"] if first else "",
         "messages": messages,
         "expected": context.get("expected"),
         "tags": context.get("sample_tags") or [],
-        "metadata": context.get("sample_metadata") or {},
+        "metadata": metadata if isinstance(metadata, dict) else {},
         "results": [
             line and _result(line, messages, scores(slot, number))
             for slot, line in enumerate(found)

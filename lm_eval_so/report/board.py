@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lm_eval_so._version import __version__
 from lm_eval_so.report.blocks import read_rows
 from lm_eval_so.report.cells import cell_of, counts_of, datasets_of
-from lm_eval_so.report.columns import json_bytes
+from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.report.manifest import FORMAT, Cell, Field, Manifest, Sampled
 from lm_eval_so.report.merged import Merged
 from lm_eval_so.report.page_index import Index, epoch_of, index_of

@@ -96,6 +96,6 @@ def cell_of(run: NamedRun, dataset: int, counts: Counts, asked: int) -> Cell:
         limits_per_minute=metadata.limits_per_minute,
         started_at=told["started_at"],
         ended_at=told["ended_at"],
-        command=None,
-        resume=None,
+        command=metadata.command,
+        resume=metadata.command if counts["failed"] or counts["owed"] else None,
     )

@@ -1,13 +1,11 @@
 """The index of a page: columns of numbers, and the ids of the rows, as bytes."""
 
-import json
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import orjson
-
+from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.report.manifest import CODES, Column, ColumnType, Ids
 from lm_eval_so.report.rows import Rows, Slot
 from lm_eval_so.report.run_index import RunIndex
@@ -138,14 +136,6 @@ def translated(column: "array[int]", numbers: Sequence[int]) -> "array[int]":
 def shifted(column: "array[float]", by: float) -> "array[float]":
     """The column with a number added to each value."""
     return column if by == 0 else array(column.typecode, [value + by for value in column])
-
-
-def json_bytes(value: object) -> bytes:
-    """JSON in UTF-8; half of a character is an escape."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _little_endian(column: "array[Any]") -> bytes:

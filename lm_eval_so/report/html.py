@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lm_eval_so.report.board import Board
-from lm_eval_so.report.columns import json_bytes
+from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.runner.errors import LmEvalError
 
 PAGE = Path(__file__).parent / "page"

@@ -1,16 +1,19 @@
 """A result line as the numbers that stand in columns."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from lm_eval_so.report.json_text import canonical
 from lm_eval_so.report.result_line import Answer, ResultLine
 from lm_eval_so.report.vocabulary import TagSets, Words
 from lm_eval_so.runner.models.finish_reason import finish_reason
 from lm_eval_so.runner.request.key import messages_key
 from lm_eval_so.runner.summary.answers import kinds_of
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.models import Message
 
 COLUMNS = {
     "offset": "Q",
@@ -69,9 +72,11 @@ def values_of(
         epoch: From when ``start`` counts, likewise.
     """
     context, answer = line.request_context, _of_answer(line.response)
-    key = context.sample_key or messages_key(line.request_messages)
+    own = context.sample_key
+    if not (own and isinstance(own, str)):
+        own = _messages_key(line.request_messages)
     return (
-        question_of(line.sample_id, key),
+        question_of(line.sample_id, own),
         request_of(line.request_key),
         answer.digest,
         began - epoch,
@@ -90,6 +95,13 @@ def values_of(
         vocabulary.finish_reasons.number(answer.finish),
         min(max(line.attempts, 0), _MOST_ATTEMPTS),
     )
+
+
+def _messages_key(messages: list[dict[str, Any]]) -> str:
+    try:
+        return messages_key(cast("list[Message]", messages))
+    except TypeError:  # half of a character, a number of more than 64 bits, or too deep
+        return hashlib.sha256(canonical(messages)).hexdigest()
 
 
 def question_of(sample_id: str, messages: str) -> int:
@@ -147,7 +159,7 @@ def answer_of(text: str, tool_calls: Sequence[Any] | None) -> int:
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8)
     if tool_calls:
         digest.update(b"\xff")  # in no text
-        digest.update(json.dumps(tool_calls, sort_keys=True).encode())
+        digest.update(canonical(tool_calls))
     return _eight_bytes(digest.digest()) or 1
 
 

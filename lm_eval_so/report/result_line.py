@@ -1,13 +1,12 @@
 """What a report reads of each result line, at a fraction of the cost of the whole model."""
 
-import json
 from typing import Any, NotRequired
 
 import msgspec
-import orjson
 from typing_extensions import TypedDict
 
-from lm_eval_so.runner.models import SCHEMA_VERSION, Message, Status
+from lm_eval_so.report.json_text import loads
+from lm_eval_so.runner.models import SCHEMA_VERSION, Status
 from lm_eval_so.runner.store.line import check_line, read_whole
 
 
@@ -18,6 +17,9 @@ class _Anything(msgspec.Struct):
 class _Tokens(TypedDict):
     input: NotRequired[int | None]
     output: NotRequired[int | None]
+    total: NotRequired[int | None]
+    cached: NotRequired[int | None]
+    reasoning: NotRequired[int | None]
 
 
 class _Choice(TypedDict):
@@ -31,9 +33,13 @@ class Answer(_Choice):
     """The ``response`` of a line."""
 
     tokens: _Tokens | None
-    reasoning: NotRequired[str | None]
+    reasoning: NotRequired[Any]
     choices: NotRequired[list[_Choice] | None]
+    model: NotRequired[str | None]
+    system_fingerprint: NotRequired[str | None]
     time_to_first_token_ms: NotRequired[float | None]
+    time_to_first_answer_token_ms: NotRequired[float | None]
+    served_by: NotRequired[str | None]
 
 
 class _Error(msgspec.Struct):
@@ -41,18 +47,23 @@ class _Error(msgspec.Struct):
     message: str
     status_code: int | None
     retryable: bool
+    served_by: str | None = None
+
+
+class _Attempt(msgspec.Struct):
+    status_code: int | None
 
 
 class Context(msgspec.Struct):
     """The ``request_context`` of a line."""
 
     sample_tags: list[str]
-    sample_metadata: dict[str, Any] = {}
-    sample_key: str | None = None
+    sample_metadata: Any = None
+    sample_key: Any = None
 
 
 class ResultLine(msgspec.Struct):
-    """A line that is whole: all that `read_whole` asks for is there."""
+    """A line that is whole: what `read_whole` asks for is there, and nothing else is asked for."""
 
     sample_id: str
     dataset_id: str
@@ -65,13 +76,13 @@ class ResultLine(msgspec.Struct):
     completed_at: str
     request_key: str
     run_config: _Anything
-    request_messages: list[Message]
+    request_messages: list[dict[str, Any]]
     request_context: Context
     response: Answer | None
     error: _Error | None
     repeat: int = 0
     cost_usd: float | None = None
-    attempt_log: list[_Anything] | None = None
+    attempt_log: list[_Attempt] | None = None
     schema_version: Any = SCHEMA_VERSION
 
 
@@ -100,18 +111,6 @@ def read_result_line(line: bytes, where: object) -> ResultLine | None:
     if is_answer is (found.error is not None) or is_answer is not (found.status == "ok"):
         return None
     return found
-
-
-def loads(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of a line, which may hold half of a character, or be deep.
-
-    Raises:
-        ValueError: It is not JSON.
-    """
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return json.loads(line)
 
 
 def _odd(line: bytes, where: object) -> ResultLine | None:

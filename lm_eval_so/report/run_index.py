@@ -165,10 +165,11 @@ class RunIndex:
         began = seconds(line.started_at)
         if self.epoch is None and began == began:  # noqa: PLR0124 - not NaN
             self.epoch = began
-        self.id_bytes += line.sample_id.encode(errors="surrogatepass")
-        if line.request_context.sample_metadata:
-            self.fields.add(line.request_context.sample_metadata, len(self))
         values = values_of(line, self.vocabulary, began, self.epoch or 0.0)
+        self.id_bytes += line.sample_id.encode(errors="surrogatepass")
+        metadata = line.request_context.sample_metadata
+        if metadata and isinstance(metadata, dict):
+            self.fields.add(metadata, len(self))
         all_values = (self.position, len(self.id_bytes), *values)
         for column, value in zip(self.columns.values(), all_values, strict=True):
             column.append(value)

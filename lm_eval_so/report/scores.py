@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lm_eval_so.report.json_text import loads
 from lm_eval_so.report.result_columns import request_of
-from lm_eval_so.report.result_line import loads
 from lm_eval_so.runner.errors import ConfigError
 
 _NAMES_A_RESULT = ("request_key", "sample_id", "repeat", "cell")
