@@ -1,15 +1,19 @@
 """One process at a time in a run directory."""
 
+import time
 from pathlib import Path
 from typing import Self
 
 from filelock import FileLock, Timeout
 
 from lm_eval_so.runner.host.private import file_mode, make_directory
+from lm_eval_so.runner.store.claim import is_gone
 from lm_eval_so.runner.store.files import unwritable
 from lm_eval_so.runner.store.holder import Holder, busy, holder_of
 
 _HOLDER = ".lock.holder"
+_QUIET = 60.0
+"""Seconds without a heartbeat, of which there is one each second, after which nobody is there."""
 
 
 class DirectoryLock:
@@ -55,3 +59,15 @@ class DirectoryLock:
     def check_if_due(self) -> None:
         """`check`, if this process was stopped for a while."""
         self._holder.check_if_due()
+
+
+def is_held(directory: Path) -> bool:
+    """Whether a process writes to the directory, as far as its file tells; nothing is changed."""
+    path = directory / _HOLDER
+    claim = holder_of(path)
+    if claim is None or is_gone(claim):
+        return False
+    try:
+        return time.time() - path.stat().st_mtime < _QUIET
+    except OSError:
+        return False

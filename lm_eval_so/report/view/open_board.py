@@ -1,0 +1,241 @@
+"""A page over some runs, while they go on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from lm_eval_so.report.board import Board
+from lm_eval_so.report.columns import json_bytes
+from lm_eval_so.report.run_index import RunIndex
+from lm_eval_so.report.runs import named_runs
+from lm_eval_so.report.view.folder import FoundRun, Stamp, stamp_of
+from lm_eval_so.report.view.kept_page import KeptPage, Snapshot, Source
+from lm_eval_so.report.view.sidecar import Sidecar
+from lm_eval_so.report.view.walk import is_within
+from lm_eval_so.runner.errors import LmEvalError, StoreError
+from lm_eval_so.runner.store.metadata import METADATA
+from lm_eval_so.runner.store.results import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+_LEAST_PAUSE, _LONGEST_PAUSE = 0.3, 5.0
+"""Seconds between two looks; a look is followed by a pause as long as itself within these bounds: a
+large board is not read all the time."""
+_MS = 1_000_000  # nanoseconds
+
+_Key = list[tuple[str, Stamp | None, Stamp | None, bool]]
+
+
+class OpenBoard:
+    """Follows the files of some runs. One thread calls `refresh`, another one `block`.
+
+    Args:
+        title: Of the page.
+        root: What is outside of it is not read.
+        cache: Folder for what is kept for the next command; None keeps nothing.
+        clock: Seconds.
+
+    Attributes:
+        snapshot: The last one; None before the first.
+        problem: Why there is no newer one, in one sentence.
+        work: The `refresh` that goes on, or the last one.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        root: Path,
+        cache: Path | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.title = title
+        self.snapshot: Snapshot | None = None
+        self.problem: str | None = None
+        self.work: Future[None] | None = None
+        self._root = root
+        self._cache = cache
+        self._clock = clock
+        self._sidecars: dict[Path, Sidecar] = {}
+        self._indexes: dict[Path, RunIndex] = {}
+        self._board: Board | None = None
+        self._since = 0  # the first revision of the snapshot's source
+        self._key: _Key = []
+        self._due = 0.0
+        self._reading = threading.Lock()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for another look."""
+        return self._clock() >= self._due
+
+    @property
+    def lines(self) -> int:
+        """Results that are indexed, of some 150 bytes each."""
+        return sum(map(len, list(self._indexes.values())))
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Bytes of the results files that are indexed, and all of them."""
+        indexes = list(self._indexes.values())
+        return sum(index.position for index in indexes), sum(map(_size, indexes))
+
+    def refresh(self, runs: Sequence[FoundRun]) -> None:
+        """Makes a new snapshot if a file has changed.
+
+        Args:
+            runs: As they stand now.
+        """
+        began = self._clock()
+        key = [
+            (run.id, stamp_of(run.path / RESULTS), stamp_of(run.path / METADATA), run.is_running)
+            for run in runs
+        ]
+        if key != self._key:
+            try:
+                self._update(runs, key)
+            except (LmEvalError, OSError) as error:
+                self.problem = str(error)
+            else:
+                self.problem, self._key = None, key
+        now = self._clock()
+        self._due = now + min(max(_LEAST_PAUSE, now - began), _LONGEST_PAUSE)
+
+    def block(self, number: int, revision: int | None = None) -> bytes | None:
+        """The rows of a block as JSON; None where the files are to be read anew.
+
+        Args:
+            number: Of the block.
+            revision: Of the page that asks.
+
+        Raises:
+            StoreError: The files cannot be read; or they are not those of that revision any more.
+        """
+        with self._reading:
+            snapshot = self.snapshot
+            if snapshot is None or any(map(is_replaced, snapshot.source.indexes)):
+                return None
+            if not self._since <= (revision or snapshot.revision) <= snapshot.revision:
+                raise StoreError("there is a newer revision; load manifest.json anew")
+            try:
+                rows = snapshot.source.block(number)
+            except IndexError:  # an index is that of the next file by now
+                return None
+            return None if any(map(is_replaced, snapshot.source.indexes)) else rows
+
+    def _update(self, runs: Sequence[FoundRun], key: _Key) -> None:
+        readable = [run for run in runs if run.metadata and self._may_read(run)]
+        if not readable:
+            reasons = (run.problem for run in runs if run.problem)
+            raise StoreError(next(reasons, f"{RESULTS} is a link that leads out of the folder"))
+        is_live = any(run.is_running for run in readable)
+        board, paths = self._board, [run.path for run in readable]
+        if self.snapshot is None or _is_over(self.snapshot.source, paths):
+            board, self._board = None, None
+            self._indexes = {path: self._known(path) for path in paths}
+            kept = None if is_live else self._kept(paths, key)
+            if kept is not None:
+                self._show(kept)
+                return
+        is_new = board is None
+        if board is None:
+            board = self._new_board(paths)
+            board.update()
+        else:
+            with self._reading:  # `update` moves what `block` reads
+                is_new = board.update()
+        if is_new or is_live != board.live:
+            board.live = is_live
+            self._show(self._snapshot_of(board, key))
+        self._board = board
+        self._keep(board, key, is_final=not is_live)
+
+    def _may_read(self, run: FoundRun) -> bool:
+        path = run.path / RESULTS
+        return not path.is_symlink() or is_within(path, self._root)
+
+    def _known(self, run_dir: Path) -> RunIndex:
+        """What is known of a run whose file was not replaced; else an empty index."""
+        index = self._indexes.get(run_dir)
+        if index is None or is_replaced(index):
+            index = self._sidecar(run_dir).read()
+        return RunIndex(run_dir) if index is None else index
+
+    def _new_board(self, paths: Sequence[Path]) -> Board:
+        named = named_runs(paths, self._indexes)
+        self._indexes = {run.index.run_dir: run.index for run in named}
+        return Board(named)
+
+    def _snapshot_of(self, board: Board, key: _Key) -> Snapshot:
+        """Its revision is that of the newest file, so that it is the same in the next command."""
+        last = self.snapshot
+        changed = max(stamp[0] for _, *stamps, _ in key for stamp in stamps if stamp)
+        revision = max(changed // _MS, 0 if last is None else last.revision + 1)
+        manifest = board.manifest() | {"live": board.live, "revision": revision}
+        if last is not None and board is self._board:
+            source = last.source
+        else:
+            source = Source([run.index for run in board.runs], board.block)
+        return Snapshot(revision, json_bytes(manifest), board.columns(), board.blocks, source)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        with self._reading:
+            if self.snapshot is None or self.snapshot.source is not snapshot.source:
+                self._since = snapshot.revision
+            self.snapshot = snapshot
+
+    def _sidecar(self, run_dir: Path) -> Sidecar:
+        return self._sidecars.setdefault(run_dir, Sidecar(self._cache, run_dir))
+
+    def _kept(self, paths: Sequence[Path], key: _Key) -> Snapshot | None:
+        """The page that an earlier command kept, if nothing has changed since."""
+        indexes = [self._indexes[path] for path in paths]
+        if self._cache is None or not all(map(_is_whole, indexes)):
+            return None
+        found = KeptPage(self._cache, paths, key).read(indexes)
+        last = self.snapshot
+        if found is None or last is None or found.revision > last.revision:
+            return found
+        return None
+
+    def _keep(self, board: Board, key: _Key, *, is_final: bool) -> None:
+        """Keeps for the next command what takes long to make."""
+        for path, index in self._indexes.items():
+            self._sidecar(path).keep(index, is_final=is_final)
+        if self._cache is not None and self.snapshot is not None and is_final:
+            paths = [run.index.run_dir for run in board.runs]
+            block_rows = board.manifest()["block_rows"]
+            KeptPage(self._cache, paths, key).keep(self.snapshot, board.rows, block_rows)
+
+
+def _is_over(source: Source, paths: Sequence[Path]) -> bool:
+    """Whether other runs are to be shown, or one of the files was replaced."""
+    own = [index.run_dir for index in source.indexes]
+    return own != list(paths) or any(map(is_replaced, source.indexes))
+
+
+def is_replaced(index: RunIndex) -> bool:
+    """Whether the results file is another one than that which was read, or gone."""
+    if index.stamp is None:
+        return False
+    try:
+        return index.path.stat().st_ino != index.stamp.inode
+    except OSError:
+        return True
+
+
+def _is_whole(index: RunIndex) -> bool:
+    """Whether the results file has just what was read."""
+    stamp, now = index.stamp, stamp_of(index.path)
+    return stamp is not None and now == (stamp.mtime_ns, stamp.size, stamp.inode)
+
+
+def _size(index: RunIndex) -> int:
+    with suppress(OSError):
+        return index.path.stat().st_size
+    return 0
