@@ -47,16 +47,18 @@ export function spansOf(columns: Columns, { rows, slots }: Picked): Spans {
 }
 
 /** Times at which something was under way, from the earliest. */
-function stretches({ starts, ends }: Spans): [number, number][] {
-  const order = Uint32Array.from(starts, (_, index) => index)
-  order.sort((a, b) => (starts[a] as number) - (starts[b] as number))
+function stretches(spans: Spans): [number, number][] {
+  const starts = spans.starts.slice().sort()
+  const ends = spans.ends.slice().sort()
   const found: [number, number][] = []
-  for (const index of order) {
-    const start = starts[index] as number
-    const end = ends[index] as number
-    const last = found.at(-1)
-    if (last && start <= last[1]) last[1] = Math.max(last[1], end)
-    else found.push([start, end])
+  let from = starts[0] ?? 0
+  // After `done` ends nothing runs if only as many have begun: the next begins a new stretch.
+  for (let done = 1; done <= ends.length; done++) {
+    const end = ends[done - 1] as number
+    const next = starts[done] ?? Infinity
+    if (next <= end) continue
+    found.push([from, end])
+    from = next
   }
   return found
 }
