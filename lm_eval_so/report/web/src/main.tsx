@@ -1,11 +1,14 @@
 import '@preact/signals'
 import './theme.css'
 import './app.css'
-import { effect } from '@preact/signals'
+import './drawer/drawer.css'
+import './table/table.css'
+import { batch, effect } from '@preact/signals'
 import { render } from 'preact'
 import { App } from './app'
-import { sourceOf } from './data/source'
-import { bindHash, board, failure, source } from './state'
+import { type Board, sourceOf } from './data/source'
+import { followQuery } from './filters/matching'
+import { bindHash, board, failure, openRow, openSampleById, source } from './state'
 import { locale, theme } from './text'
 
 const dark = matchMedia('(prefers-color-scheme: dark)')
@@ -13,6 +16,15 @@ const dark = matchMedia('(prefers-color-scheme: dark)')
 function applyTheme(): void {
   const chosen = theme.value === 'auto' ? (dark.matches ? 'dark' : 'light') : theme.value
   document.documentElement.dataset.theme = chosen
+}
+
+/** Shows newer data; rows may have moved, and the sample that is open stays open. */
+function replaceBoard(newer: Board): void {
+  const open = board.value?.ids[openRow.value]
+  batch(() => {
+    board.value = newer
+    if (open !== undefined) openSampleById(open)
+  })
 }
 
 async function start(root: HTMLElement): Promise<void> {
@@ -26,10 +38,11 @@ async function start(root: HTMLElement): Promise<void> {
     return
   }
   bindHash()
+  followQuery()
   document.title = board.value.manifest.title
   from.follow(async () => {
     const newer = await from.load().catch(() => null)
-    if (newer) board.value = newer
+    if (newer) replaceBoard(newer)
   })
 }
 

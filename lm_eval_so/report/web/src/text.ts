@@ -9,7 +9,7 @@ const KOREAN: Record<keyof typeof ENGLISH, string> = { ...pageKorean, ...viewsKo
 export type Key = keyof typeof ENGLISH
 export type Locale = 'en' | 'ko'
 
-function kept(key: string): string | null {
+export function kept(key: string): string | null {
   try {
     return localStorage.getItem(key)
   } catch {

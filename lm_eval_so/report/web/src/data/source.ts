@@ -13,6 +13,9 @@ export interface Source {
   load(): Promise<Board>
   /** The rows of one block, decoded. Kept for a while. */
   block(number: number): Promise<Row[]>
+  /** The rows of a block that is decoded, or, while it is read anew, what stood there. */
+  ready(number: number): Row[] | undefined
+  isFresh(number: number): boolean
   /** Calls back when the server has newer data. Returns what ends it. */
   follow(onChange: () => void): () => void
 }
@@ -20,26 +23,46 @@ export interface Source {
 /** Blocks kept decoded; the text of some thousand rows. */
 const KEPT_BLOCKS = 48
 
-/** Keeps the values used last. */
-class Kept<V> {
-  private readonly values = new Map<number, V>()
+/** Decodes each block once, and keeps those used last. */
+class Blocks {
+  private readonly asked = new Map<number, Promise<Row[]>>()
+  private readonly rows = new Map<number, Row[]>()
+  private stale = new Map<number, Row[]>()
 
-  get(key: number, make: () => V): V {
-    const value = this.values.get(key) ?? make()
-    this.values.delete(key)
-    this.values.set(key, value)
-    if (this.values.size > KEPT_BLOCKS) {
-      this.values.delete(this.values.keys().next().value as number)
-    }
-    return value
+  ready(number: number): Row[] | undefined {
+    return this.rows.get(number) ?? this.stale.get(number)
   }
 
-  drop(key: number): void {
-    this.values.delete(key)
+  isFresh(number: number): boolean {
+    return this.rows.has(number)
+  }
+
+  get(number: number, decode: () => Promise<Row[]>): Promise<Row[]> {
+    const asked = this.asked.get(number) ?? this.begin(number, decode)
+    this.asked.delete(number)
+    this.asked.set(number, asked)
+    if (this.asked.size > KEPT_BLOCKS) this.drop(this.asked.keys().next().value as number)
+    return asked
   }
 
   clear(): void {
-    this.values.clear()
+    this.stale = new Map(this.rows)
+    this.asked.clear()
+    this.rows.clear()
+  }
+
+  private begin(number: number, decode: () => Promise<Row[]>): Promise<Row[]> {
+    const asked = decode()
+    asked.then(
+      (rows) => this.asked.get(number) === asked && this.rows.set(number, rows),
+      () => this.asked.get(number) === asked && this.drop(number),
+    )
+    return asked
+  }
+
+  private drop(number: number): void {
+    this.asked.delete(number)
+    this.rows.delete(number)
   }
 }
 
@@ -90,7 +113,7 @@ function parsed(id: string): Promise<HTMLElement> {
 
 /** The data of a self-contained HTML file. */
 export class FileSource implements Source {
-  private readonly kept = new Kept<Promise<Row[]>>()
+  private readonly kept = new Blocks()
 
   async load(): Promise<Board> {
     const manifest = JSON.parse(textOf('manifest')) as Manifest
@@ -103,6 +126,14 @@ export class FileSource implements Source {
       const bytes = await inflate(element.textContent ?? '')
       return JSON.parse(new TextDecoder().decode(bytes)) as Row[]
     })
+  }
+
+  ready(number: number): Row[] | undefined {
+    return this.kept.ready(number)
+  }
+
+  isFresh(number: number): boolean {
+    return this.kept.isFresh(number)
   }
 
   follow(): () => void {
@@ -121,7 +152,7 @@ const POLL_MS = 1000
 
 /** The data of `lm-eval-so view`, read by HTTP from where the page came from. */
 export class ServerSource implements Source {
-  private readonly kept = new Kept<Promise<Row[]>>()
+  private readonly kept = new Blocks()
   private revision = 0
   private live = true
 
@@ -138,14 +169,17 @@ export class ServerSource implements Source {
 
   block(number: number): Promise<Row[]> {
     return this.kept.get(number, async () => {
-      try {
-        const answer = await this.get(`block/${number}?r=${this.revision}`)
-        return (await answer.json()) as Row[]
-      } catch (error) {
-        this.kept.drop(number)
-        throw error
-      }
+      const answer = await this.get(`block/${number}?r=${this.revision}`)
+      return (await answer.json()) as Row[]
     })
+  }
+
+  ready(number: number): Row[] | undefined {
+    return this.kept.ready(number)
+  }
+
+  isFresh(number: number): boolean {
+    return this.kept.isFresh(number)
   }
 
   follow(onChange: () => void): () => void {

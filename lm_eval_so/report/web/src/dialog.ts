@@ -1,0 +1,13 @@
+/** A modal dialog that a signal opens: the browser keeps the focus inside, and gives it back. */
+import { useEffect, useRef } from 'preact/hooks'
+
+export function useDialog(open: boolean) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  useEffect(() => {
+    const element = dialog.current
+    if (!element || element.open === open) return
+    if (open) element.showModal()
+    else element.close()
+  }, [open])
+  return dialog
+}

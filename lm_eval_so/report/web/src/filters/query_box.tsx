@@ -1,0 +1,48 @@
+/** The box of the typed query, and how far the search over the text is. */
+import { useSignal, useSignalEffect } from '@preact/signals'
+import { useRef } from 'preact/hooks'
+import { percent } from '../format'
+import { query } from '../state'
+import { type Key, t } from '../text'
+import { queryError, searched } from './matching'
+
+/** Rest after the last key before the query counts, in milliseconds. */
+const REST_MS = 120
+
+export function QueryBox() {
+  const typed = useSignal(query.value)
+  const timer = useRef(0)
+  useSignalEffect(() => {
+    typed.value = query.value
+  })
+  const error = queryError.value
+  const search = searched.value
+  const searching = search !== null && search.done < search.of
+  return (
+    <div class="query">
+      <input
+        id="query"
+        type="search"
+        value={typed.value}
+        placeholder={t('query.placeholder')}
+        aria-label={t('query.label')}
+        aria-invalid={error !== null}
+        aria-describedby="query-said"
+        autocomplete="off"
+        spellcheck={false}
+        onInput={(event) => {
+          const { value } = event.currentTarget
+          typed.value = value
+          clearTimeout(timer.current)
+          timer.current = window.setTimeout(() => {
+            query.value = value
+          }, REST_MS)
+        }}
+      />
+      <span id="query-said" role="status" class={error ? 'said wrong' : 'said'}>
+        {error && t(`query.${error.reason}` as Key, error.values)}
+        {searching && t('query.searching', { share: percent(search.done, search.of) })}
+      </span>
+    </div>
+  )
+}
