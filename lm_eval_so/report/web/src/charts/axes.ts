@@ -29,11 +29,11 @@ export function left(label: string, write: Write): uPlot.Axis {
   return { ...axis(label, write), size: LEFT - 20, space: 28 }
 }
 
-/** Ticks at 1, 2 and 5 of each power of ten; at the powers alone where there are many. */
-export function logTicks(from: number, to: number): number[] {
+/** Ticks at 1, 2 and 5 of each power of ten; at the powers alone where more find no room. */
+export function logTicks(from: number, to: number, most: number): number[] {
   const first = Math.floor(Math.log10(from))
   const last = Math.ceil(Math.log10(to))
-  const steps = last - first > 4 ? [1] : [1, 2, 5]
+  const steps = 3 * Math.log10(to / from) > most ? [1] : [1, 2, 5]
   const ticks: number[] = []
   for (let power = first; power <= last; power++) {
     for (const step of steps) {
@@ -46,7 +46,11 @@ export function logTicks(from: number, to: number): number[] {
 
 /** Makes the ticks of an axis those of `logTicks`. */
 export function logarithmic(of: uPlot.Axis): uPlot.Axis {
-  return { ...of, splits: (_, __, from, to) => logTicks(from, to), filter: (_, splits) => splits }
+  const splits: uPlot.Axis.Splits = (u, index, from, to, _, space) => {
+    const pixels = (index === 0 ? u.bbox.width : u.bbox.height) / devicePixelRatio
+    return logTicks(from, to, pixels / space)
+  }
+  return { ...of, splits, filter: (_, ticks) => ticks }
 }
 
 /** A logarithmic scale with a little room at both ends. */

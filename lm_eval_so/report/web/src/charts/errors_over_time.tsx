@@ -95,7 +95,7 @@ export function ErrorsOverTime() {
         <p>{t('charts.errors.none')}</p>
       ) : (
         <>
-          <ul class="legend">
+          <ul class="chart-legend">
             {series.value.map((one, nth) => (
               <li key={one.type}>
                 <svg viewBox="0 0 10 10" aria-hidden="true">

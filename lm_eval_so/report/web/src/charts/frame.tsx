@@ -53,7 +53,6 @@ export function Numbers({ columns, rows, label }: Table & { label: string }) {
             <tr key={name}>
               <th scope="row">{name}</th>
               {values.map((value, nth) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: a value is its column
                 <td key={nth}>{value}</td>
               ))}
             </tr>

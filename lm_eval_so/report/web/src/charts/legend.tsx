@@ -6,7 +6,7 @@ import { svgOf } from './shapes'
 export function Legend() {
   const cells = board.value?.manifest.cells ?? []
   return (
-    <ul class="legend" aria-label={t('charts.cells')}>
+    <ul class="chart-legend" aria-label={t('charts.cells')}>
       {shownCells.value.map((cell) => (
         <li key={cell}>
           <svg viewBox="0 0 10 10" aria-hidden="true">

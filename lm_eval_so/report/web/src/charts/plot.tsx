@@ -35,7 +35,6 @@ export function Plot({ label, draw, tip, onPick }: Props) {
   const place = useRef<HTMLDivElement>(null)
   const bubble = useRef<HTMLDivElement>(null)
   const [theme, language] = [themeShown.value, locale.value]
-  // biome-ignore lint/correctness/useExhaustiveDependencies: theme and language change what draw reads
   useEffect(() => {
     const element = place.current
     if (!element) return

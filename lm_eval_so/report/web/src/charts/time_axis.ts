@@ -17,8 +17,13 @@ function range(): Range {
 
 export const timeScale = fixed(range)
 
+/** Steps between ticks, in seconds, that are round in seconds, minutes or hours. */
+const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800]
+const HOURS = [1, 2, 3, 6, 12, 24, 48, 96, 192].map((hours) => hours * 3600)
+
 export function timeAxis(): uPlot.Axis {
-  return bottom(t('charts.time'), (seconds) => shortDuration(seconds * 1000))
+  const axis = bottom(t('charts.time'), (seconds) => shortDuration(seconds * 1000))
+  return { ...axis, incrs: [0.001, 0.01, ...STEPS, ...HOURS] }
 }
 
 /** Dragging sets the zoom of all; a double click shows all. */

@@ -13,7 +13,6 @@ const MOST_CHARACTERS = 280
 
 export function Samples({ rows }: { rows: Uint32Array }) {
   const [most, setMost] = useState(AT_ONCE)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another list begins at its top
   useEffect(() => setMost(AT_ONCE), [rows])
   const shown = rows.subarray(0, most)
   const rest = rows.length - shown.length

@@ -44,7 +44,6 @@ function Picture({ of, index, label }: { of: Figures; index: number; label: stri
       {[...counts].map((many, bar) => {
         const height = many === 0 ? 0 : Math.max(1.5, (many / most) * (HEIGHT - 2))
         const place = { x: bar * width + 0.5, y: HEIGHT - height, width: width - 1, height }
-        // biome-ignore lint/suspicious/noArrayIndexKey: a bar is its place
         return <rect key={bar} class={`fill-${index % 8}`} {...place} />
       })}
       <line class="mark-p50" x1={at(of.latency.p50)} x2={at(of.latency.p50)} y1="0" y2={HEIGHT} />

@@ -62,7 +62,7 @@ function filterBy(chip: Chip): void {
 function Card({ cell, index, of, several }: OfCell & { several: boolean }) {
   const outcome = outcomeOf(cell)
   return (
-    <article class={`card ${shownCells.value.includes(index) ? '' : 'card-hidden'}`}>
+    <article class={`cell-card ${shownCells.value.includes(index) ? '' : 'cell-hidden'}`}>
       <h2>
         <span class={`swatch swatch-${index % 8}`} aria-hidden="true" />
         <span class="cell-name">{cell.name}</span>
@@ -73,7 +73,7 @@ function Card({ cell, index, of, several }: OfCell & { several: boolean }) {
       <Outcomes cell={cell} />
       <p class="counted">{counted({ ...cell.counts, asked: cell.asked })}</p>
       <Bars of={of} index={index} />
-      <dl class="figures">
+      <dl class="cell-figures">
         {figuresWords(of).map(([name, value]) => (
           <div key={name}>
             <dt>{t(name)}</dt>
@@ -236,7 +236,7 @@ function Lines({ each }: { each: OfCell[] }) {
 function Line({ cell, index, of }: OfCell) {
   const { latency, firstToken, length } = of
   return (
-    <tr class={shownCells.value.includes(index) ? '' : 'card-hidden'}>
+    <tr class={shownCells.value.includes(index) ? '' : 'cell-hidden'}>
       <td>
         <ReferenceChoice cell={cell} index={index} words={false} />
       </td>

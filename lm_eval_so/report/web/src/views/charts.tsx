@@ -11,7 +11,7 @@ import '../charts/charts.css'
 
 export function Charts() {
   return (
-    <div class="charts">
+    <div class="chart-view">
       <div class="charts-head">
         <Legend />
         <p class="muted">{t('charts.zoom')}</p>

@@ -16,7 +16,7 @@ export function Compare() {
   const cells = board.value?.manifest.cells ?? []
   if (cells.length < 2) {
     return (
-      <div class="compare">
+      <div class="compare-view">
         <Command
           words={t('compare.one')}
           command={`lm-eval-so report ${cells[0]?.run_dir ?? ''} …`}
@@ -29,7 +29,7 @@ export function Compare() {
     (cell) => (slotsOf.value[cell] ?? []).length > 1,
   )
   return (
-    <div class="compare">
+    <div class="compare-view">
       <p class="pair">
         <Choice words="compare.before" chosen={before.value} choose={chooseBefore} />
         <button type="button" onClick={swap}>

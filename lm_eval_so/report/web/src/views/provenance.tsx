@@ -14,7 +14,7 @@ export function Provenance() {
   if (!manifest) return null
   const { cells } = manifest
   return (
-    <div class="provenance">
+    <div class="provenance-view">
       <Commands cells={cells} />
       <Settings title={t('provenance.identity')} cells={cells} of={(cell) => cell.identity} />
       <Settings title={t('provenance.config')} cells={cells} of={carriedOut} />
@@ -155,7 +155,7 @@ export function Command({ words, command }: { words: string; command: string }) 
   const [copied, setCopied] = useState<Copied>('copy')
   const copy = async () => setCopied((await copyText(command)) ? 'copied' : 'copy_failed')
   return (
-    <div class="copy">
+    <div class="command-copy">
       <span>{words}</span>
       <pre>
         <code>{command}</code>
