@@ -22,7 +22,7 @@ function axis(label: string, write: Write): uPlot.Axis {
 }
 
 export function bottom(label: string, write: Write): uPlot.Axis {
-  return { ...axis(label, write), space: 70 }
+  return { ...axis(label, write), space: 70, size: 30 }
 }
 
 export function left(label: string, write: Write): uPlot.Axis {

@@ -34,7 +34,7 @@ export function Samples({ rows }: { rows: Uint32Array }) {
         </tbody>
       </table>
       {rest > 0 && (
-        <button type="button" onClick={() => setMost(most + AT_ONCE)}>
+        <button type="button" class="more" onClick={() => setMost(most + AT_ONCE)}>
           {t('compare.more', { n: count(Math.min(rest, AT_ONCE)) })}
         </button>
       )}
@@ -80,7 +80,7 @@ function Answers({ loaded, cell }: { loaded: NonNullable<Loaded>; cell: number }
   return (
     <>
       {distinct.map(([text, result]) => (
-        <p key={text} class={result?.error ? 'said said-error' : result ? 'said' : 'muted'}>
+        <p key={text} class={result?.error ? 'words words-error' : result ? 'words' : 'muted'}>
           {text}
         </p>
       ))}

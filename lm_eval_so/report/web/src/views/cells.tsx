@@ -67,7 +67,7 @@ function Card({ cell, index, of, several }: OfCell & { several: boolean }) {
         <span class={`swatch swatch-${index % 8}`} aria-hidden="true" />
         <span class="cell-name">{cell.name}</span>
         {outcome !== 'complete' && (
-          <span class={`outcome outcome-${outcome}`}>{t(`verdict.${outcome}`)}</span>
+          <span class={`judged judged-${outcome}`}>{t(`verdict.${outcome}`)}</span>
         )}
       </h2>
       <Outcomes cell={cell} />
@@ -81,8 +81,10 @@ function Card({ cell, index, of, several }: OfCell & { several: boolean }) {
           </div>
         ))}
       </dl>
-      <Flags cell={cell} of={of} />
-      {several && <Choices cell={cell} index={index} />}
+      <div class="card-foot">
+        <Flags cell={cell} of={of} />
+        {several && <Choices cell={cell} index={index} />}
+      </div>
     </article>
   )
 }

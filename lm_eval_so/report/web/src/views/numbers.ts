@@ -23,11 +23,12 @@ export function share(value: number): string {
   return shown.toLocaleString(locale.value, { style: 'percent', maximumFractionDigits: digits })
 }
 
-/** For an axis: 500 ms, 1.5 s, 2 min, 3 h. */
+/** For an axis: 500 ms, 1.5 s, 80 s, 3 min, 3 h. */
 export function shortDuration(ms: number): string {
   const seconds = ms / 1000
   const of = (value: number, unit: string) => `${number(value)} ${unit}`
   if (ms !== 0 && seconds < 1) return of(ms, 'ms')
+  if (seconds < 180 && seconds % 60 !== 0) return of(seconds, 's')
   if (seconds < 60) return of(seconds, 's')
   if (seconds < 3600) return of(seconds / 60, 'min')
   return of(seconds / 3600, 'h')

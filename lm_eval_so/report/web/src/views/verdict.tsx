@@ -33,14 +33,13 @@ export function Verdict() {
     <header class="verdict">
       <Headline />
       <p class="verdict-says">
-        <strong class={`outcome outcome-${outcome}`}>{t(`verdict.${outcome}`)}</strong>{' '}
+        <strong class={`judged judged-${outcome}`}>{t(`verdict.${outcome}`)}</strong>{' '}
         <span>{counted(countsOf(cells))}</span>
+        {outcome === 'complete' && reasons.length === 0 && (
+          <span class="muted">{t('verdict.complete.why')}</span>
+        )}
       </p>
-      {reasons.length > 0 ? (
-        <Sentences told={reasons} cells={cells.length} />
-      ) : (
-        outcome === 'complete' && <p class="muted">{t('verdict.complete.why')}</p>
-      )}
+      {reasons.length > 0 && <Sentences told={reasons} cells={cells.length} />}
       <Facts />
       {sampled && (
         <p class="notice" role="note">
@@ -79,7 +78,7 @@ function Headline() {
   const size = cells.length > 1 ? 'verdict.size' : 'verdict.size.one_cell'
   return (
     <div class="headline">
-      <h1>{datasets.map(({ id }) => id).join(', ')}</h1>
+      <h2>{datasets.map(({ id }) => id).join(', ')}</h2>
       {datasets.map((dataset) => (
         <span class="dataset" key={dataset.sha256 + dataset.path}>
           {dataset.name && dataset.name !== dataset.id && <span>{dataset.name}</span>}
