@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from lm_eval_so._version import __version__
 from lm_eval_so.report.blocks import read_rows
-from lm_eval_so.report.columns import json_bytes
+from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.report.rows import Rows, Slot
 from lm_eval_so.report.run_index import RunIndex
 from lm_eval_so.report.view.cache import cached_path, read_cached, write_cached

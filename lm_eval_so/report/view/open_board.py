@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lm_eval_so.report.board import Board
-from lm_eval_so.report.columns import json_bytes
+from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.report.run_index import RunIndex
 from lm_eval_so.report.runs import named_runs
 from lm_eval_so.report.view.folder import FoundRun, Stamp, stamp_of

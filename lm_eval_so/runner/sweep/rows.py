@@ -9,11 +9,13 @@ from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.results import RESULTS, scan_lines
-from lm_eval_so.runner.store.run_metadata import RunMetadata
+from lm_eval_so.runner.store.run_metadata import PromptRecord, RunMetadata
 from lm_eval_so.runner.summary.summarise import Summary
+from lm_eval_so.runner.text.one_line import one_line
 
 Settings = dict[str, Any]
 _DIGITS = 6  # of the digest of a prompt whose label another one has
+_LONGEST_TEXT = 40  # characters of a prompt's text in a table
 
 
 class Row(Value):
@@ -129,14 +131,14 @@ def settings_of(runs: Iterable[RunMetadata]) -> list[Settings]:
     digests: dict[str, set[str]] = {}
     for prompt in (metadata.prompt for metadata in all_runs):
         if prompt is not None:
-            digests.setdefault(prompt.label, set()).add(prompt.digest)
+            digests.setdefault(_named(prompt), set()).add(prompt.digest)
     shared = {label for label, own in digests.items() if len(own) > 1}
     return [_settings_of(metadata, shared) for metadata in all_runs]
 
 
 def _settings_of(metadata: RunMetadata, shared_labels: Container[str]) -> Settings:
     config, prompt = metadata.run_config, metadata.prompt
-    label = prompt and prompt.label
+    label = prompt and _named(prompt)
     if prompt is not None and label in shared_labels:
         label = f"{label} {prompt.digest[:_DIGITS]}"
     return {
@@ -148,6 +150,13 @@ def _settings_of(metadata: RunMetadata, shared_labels: Container[str]) -> Settin
         **{f"backend.options.{name}": value for name, value in config.backend_options.items()},
         "variant": metadata.variant,
     }
+
+
+def _named(prompt: PromptRecord) -> str:
+    """Its label; where that is made of its digest, the beginning of its text."""
+    text = prompt.system or prompt.template
+    is_made = prompt.label == f"prompt-{prompt.digest[:_DIGITS]}"
+    return one_line(text, _LONGEST_TEXT) if is_made and text else prompt.label
 
 
 def varying(settings: list[Settings]) -> list[Settings]:
