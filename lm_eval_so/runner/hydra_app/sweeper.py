@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra.core.hydra_config import HydraConfig
@@ -114,9 +115,8 @@ class CellSweeper(Sweeper):
     def _finish(self, record: SweepRecord, launched: Launched) -> None:
         """Completes the record, and tells the command how the sweep ended."""
         codes = [outcome.exit_code for outcome in launched.outcomes.values()]
-        worst = max([record.finish(launched.outcomes), *codes])
-        if record.has_begun:
-            tell_page(record.path, auto=record.wants_page)
+        page = partial(tell_page, record.path, auto=record.wants_page)
+        worst = max([record.finish(launched.outcomes, page), *codes])
         self._command.end_sweep(worst if launched.signal is None else launched.signal)
 
     def _parsed(self, arguments: list[str]) -> dict[str, Override]:

@@ -119,7 +119,7 @@ class SweepRecord:
         ]
 
     @property
-    def has_begun(self) -> bool:
+    def _has_begun(self) -> bool:
         """Whether the run of some cell has begun, now or before."""
         directories = (cell.directory for cell in self._cells)
         return any(path is not None and (path / METADATA).is_file() for path in directories)
@@ -173,10 +173,12 @@ class SweepRecord:
         replace_file(self.path / TABLE, [csv_text(rows).encode()])
         return rows
 
-    def finish(self, ended: Mapping[int, CellOutcome]) -> int:
+    def finish(self, ended: Mapping[int, CellOutcome], tell_page: Callable[[], None]) -> int:
         """Writes the record, prints the table and how to resume; returns 2 if it cannot be written.
 
-        ``ended`` has the cells that ran, by number.
+        Args:
+            ended: The cells that ran, by number.
+            tell_page: Prints where the page of the sweep is; called if there is something to see.
         """
         console = console_for()
         try:
@@ -187,6 +189,8 @@ class SweepRecord:
         console.print()
         print_table(rows, console)
         console.print(f"sweep     {self.path}", soft_wrap=True, markup=False, highlight=False)
+        if self._has_begun:
+            tell_page()
         if any(row.exit_code != ExitCode.OK for row in rows):
             console.print(
                 f"resume with: {self._resume_command}",
