@@ -1,4 +1,4 @@
-"""The list of what a folder holds: what is damaged, foreign or hostile in it is told, not obeyed."""
+"""The list of what a folder holds, whatever is damaged, foreign or hostile in it."""
 
 from __future__ import annotations
 
@@ -184,13 +184,13 @@ def test_a_folder_that_is_a_link_is_shown(view: View, answered: Answered, tmp_pa
 
 
 def test_a_key_is_in_nothing_that_is_served(
-    view: View, make_dataset: Callable[..., Path], command: Command, tmp_path: Path
+    view: View, make_dataset: Callable[..., Path], command: Command
 ) -> None:
     dataset = make_dataset(2)
     said = Reply(text=f"the key is {KEY}", headers={"x-request-id": KEY})
     with FakeOpenAI(lambda _received, _nth: said) as server:
         ended = command(
-            *("backend=openai", "model=gpt-4o", f"backend.options.base_url={server.url}"),
+            *("backend=openai", "model=gpt-4o", f"backend.options.base_url={server.base_url}"),
             *("dataset=path", f"dataset.path={dataset}"),
             env={"OPENAI_API_KEY": KEY},
         )
