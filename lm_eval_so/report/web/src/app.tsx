@@ -98,7 +98,7 @@ function Page() {
             <Verdict />
             <Cells />
           </div>
-          {(shown === 'table' || shown === 'charts') && <FilterBar />}
+          {shown !== 'provenance' && <FilterBar />}
           <main class={shown}>
             {shown === 'table' && <Table />}
             {shown === 'charts' && <Charts />}
