@@ -67,6 +67,9 @@ function joined(pieces: readonly Piece[]): Piece[] {
   return found
 }
 
+/** Below this share of common text, marks on single words say nothing: all of it differs. */
+export const SHARED = 0.3
+
 /** The share of the answer's characters that the reference has too, from 0 to 1. */
 export function sharedPart(pieces: readonly Piece[]): number {
   let [same, all] = [0, 0]
