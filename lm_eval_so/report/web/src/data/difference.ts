@@ -12,7 +12,7 @@ const MOST_EDITS = 1500
 /** And however many: a page must not stand still. */
 const TIMEOUT_MS = 25
 /** Characters of a text beyond which its words are not compared. */
-const LONGEST = 40_000
+const LONGEST = 20_000
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' })
 
