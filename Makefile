@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check guard bench soak format clean
+.PHONY: help quickstart test check page guard bench soak format clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ check: $(VENV)/.installed-dev  ## lint, format check, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# Users need no Node: what is built here is committed, and tests/report/ says whether it is of these sources.
+page:  ## check and build the page of reports; needs Node 20.19 or later
+	cd lm_eval_so/report/web && npm ci && npm run check && npm run build
 
 guard: $(VENV)/.installed-dev  ## measure the figures a user feels, and fail where one falls short; takes a minute
 	$(BIN)/python tests/benchmarks/guard.py

@@ -28,6 +28,7 @@ import memory
 import pace
 import pool
 import reading
+import viewing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
         *(pace.told, pace.untold, pace.configured, pace.tokens),
         *(faults.errors, faults.waits, faults.refused, faults.nginx_limit, faults.outage),
         *(pool.pool, cells.joblib, memory.edited, memory.finished),
-        *(reading.checked, reading.resumed),
+        *(reading.checked, reading.resumed, viewing.view),
     )
 }
 

@@ -6,24 +6,24 @@ import http.client
 import json
 import os
 import re
-import signal
 import subprocess
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from conftest import program
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from types import TracebackType
 
 T = TypeVar("T")
 
 _PATIENCE = 60.0  # seconds until something is there, on a machine that others use
 
-_BOT = '''
+_BOT = """
 import asyncio, pathlib
 
 GATE = pathlib.Path(__file__).with_name("gate")
@@ -34,7 +34,7 @@ async def answer(messages):
     while number not in GATE.read_text().split():
         await asyncio.sleep(0.02)
     return "answer " + number
-'''
+"""
 
 
 class Answer(NamedTuple):
@@ -107,8 +107,8 @@ class Viewer:
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The JSON at a path, once the results have been read."""
-        answer = until(lambda: self.ask(path), lambda answer: answer.status != 503)  # noqa: PLR2004
-        assert answer.status == 200, (path, answer)  # noqa: PLR2004
+        answer = until(lambda: self.ask(path), lambda answer: answer.status != 503)
+        assert answer.status == 200, (path, answer)
         return answer.json
 
     def boards(self) -> list[str]:

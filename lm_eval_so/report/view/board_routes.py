@@ -68,7 +68,10 @@ async def block(request: web.Request) -> web.StreamResponse:
         rows = await request.app[BOARDS].reading.do(partial(board.block, number, revision))
     except StoreError as error:
         return problem(409, str(error))
-    return _building(board) if rows is None else json_bytes(rows)
+    if rows is None:
+        await _board(request)  # has the files read anew
+        return _building(board)
+    return json_bytes(rows)
 
 
 async def _board(request: web.Request, *, at_once: bool = False) -> OpenBoard | None:

@@ -22,6 +22,7 @@ _MOST_OPEN, _MOST_LINES = 16, 3_000_000
 """Boards that are kept, and results in all of them, of some 150 bytes each."""
 _LEAST_AGE, _SHARE = 0.5, 2.0
 """A look into the folder is good for so many seconds, and for so many times what it took."""
+_LAST_WORDS = 3.0  # seconds
 _PATIENCE = 0.4
 """Seconds that a request waits for what is new, before it is answered with what is there."""
 
@@ -104,6 +105,12 @@ class Boards:
     async def counts_of(self, found: Found) -> dict[str, Counts | None]:
         """The samples of each run by outcome."""
         return await self.looking.do(partial(self._folder.counts_of, found))
+
+    async def settle(self) -> None:
+        """Waits a moment for what is being kept for the next command."""
+        works = [board.work for board in self._open.values() if board.snapshot and board.work]
+        if works:
+            await asyncio.wait(list(map(asyncio.wrap_future, works)), timeout=_LAST_WORDS)
 
     def _looked(self) -> Found:
         began = time.monotonic()

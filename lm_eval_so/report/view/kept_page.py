@@ -19,16 +19,29 @@ _WORTH_IT = 20_000
 """Rows; of fewer the page is made at once."""
 
 
-class Source(NamedTuple):
-    """Reads the rows of a board.
+class Source:
+    """Reads the rows of a board, as long as the files are those that its indexes were made of.
 
-    Attributes:
+    Args:
         indexes: Of its runs.
         block: The rows of a block, by its number, as JSON.
+
+    Attributes:
+        inodes: Of the results files; None where there was none.
     """
 
-    indexes: Sequence[RunIndex]
-    block: Callable[[int], bytes]
+    def __init__(self, indexes: Sequence[RunIndex], block: Callable[[int], bytes]) -> None:
+        self.indexes = indexes
+        self.block = block
+        self.inodes = inodes_of(indexes)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether one of the files was replaced since, or is gone."""
+        return any(
+            inode is not None and is_replaced(index, inode)
+            for index, inode in zip(self.indexes, self.inodes, strict=True)
+        )
 
 
 class Snapshot(NamedTuple):
@@ -106,6 +119,28 @@ class KeptPage:
             return None
         source = Source(indexes, partial(_block, indexes, rows, block_rows))
         return Snapshot(header["revision"], manifest, columns, header["blocks"], source)
+
+
+def inodes_of(indexes: Sequence[RunIndex]) -> list[int | None]:
+    """Which files were read."""
+    return [index.stamp and index.stamp.inode for index in indexes]
+
+
+def is_replaced(index: RunIndex, inode: int | None = None) -> bool:
+    """Whether the results file is not there any more.
+
+    Args:
+        index: Of a run.
+        inode: Of the file that is meant; None means what was read last.
+    """
+    if inode is None:
+        if index.stamp is None:
+            return False
+        inode = index.stamp.inode
+    try:
+        return index.path.stat().st_ino != inode
+    except OSError:
+        return True
 
 
 def _block(indexes: Sequence[RunIndex], rows: Rows, block_rows: int, number: int) -> bytes:

@@ -12,7 +12,7 @@ from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.report.run_index import RunIndex
 from lm_eval_so.report.runs import named_runs
 from lm_eval_so.report.view.folder import FoundRun, Stamp, stamp_of
-from lm_eval_so.report.view.kept_page import KeptPage, Snapshot, Source
+from lm_eval_so.report.view.kept_page import KeptPage, Snapshot, Source, inodes_of, is_replaced
 from lm_eval_so.report.view.sidecar import Sidecar
 from lm_eval_so.report.view.walk import is_within
 from lm_eval_so.runner.errors import LmEvalError, StoreError
@@ -118,7 +118,7 @@ class OpenBoard:
         """
         with self._reading:
             snapshot = self.snapshot
-            if snapshot is None or any(map(is_replaced, snapshot.source.indexes)):
+            if snapshot is None or snapshot.source.is_over:
                 return None
             if not self._since <= (revision or snapshot.revision) <= snapshot.revision:
                 raise StoreError("there is a newer revision; load manifest.json anew")
@@ -126,7 +126,7 @@ class OpenBoard:
                 rows = snapshot.source.block(number)
             except IndexError:  # an index is that of the next file by now
                 return None
-            return None if any(map(is_replaced, snapshot.source.indexes)) else rows
+            return None if snapshot.source.is_over else rows
 
     def _update(self, runs: Sequence[FoundRun], key: _Key) -> None:
         readable = [run for run in runs if run.metadata and self._may_read(run)]
@@ -177,10 +177,12 @@ class OpenBoard:
         changed = max(stamp[0] for _, *stamps, _ in key for stamp in stamps if stamp)
         revision = max(changed // _MS, 0 if last is None else last.revision + 1)
         manifest = board.manifest() | {"live": board.live, "revision": revision}
-        if last is not None and board is self._board:
+        indexes = [run.index for run in board.runs]
+        goes_on = board is self._board
+        if last is not None and goes_on and last.source.inodes == inodes_of(indexes):
             source = last.source
         else:
-            source = Source([run.index for run in board.runs], board.block)
+            source = Source(indexes, board.block)
         return Snapshot(revision, json_bytes(manifest), board.columns(), board.blocks, source)
 
     def _show(self, snapshot: Snapshot) -> None:
@@ -215,18 +217,7 @@ class OpenBoard:
 
 def _is_over(source: Source, paths: Sequence[Path]) -> bool:
     """Whether other runs are to be shown, or one of the files was replaced."""
-    own = [index.run_dir for index in source.indexes]
-    return own != list(paths) or any(map(is_replaced, source.indexes))
-
-
-def is_replaced(index: RunIndex) -> bool:
-    """Whether the results file is another one than that which was read, or gone."""
-    if index.stamp is None:
-        return False
-    try:
-        return index.path.stat().st_ino != index.stamp.inode
-    except OSError:
-        return True
+    return [index.run_dir for index in source.indexes] != list(paths) or source.is_over
 
 
 def _is_whole(index: RunIndex) -> bool:

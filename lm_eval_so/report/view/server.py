@@ -47,14 +47,15 @@ async def serve(root: Path, address: Address, begun: Callable[[str], object]) ->
     Raises:
         OSError: It cannot listen there.
     """
-    runner = web.AppRunner(
-        application(root, address), access_log=None, shutdown_timeout=_LAST_WORDS
-    )
+    served = application(root, address)
+    runner = web.AppRunner(served, access_log=None, shutdown_timeout=_LAST_WORDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, address.host, address.port, reuse_address=True).start()
         begun(_url(address.host, runner.addresses[0][1]))
-        return ExitCode.of_signal(await _signal())
+        code = ExitCode.of_signal(await _signal())
+        await served[BOARDS].settle()
+        return code
     finally:
         await runner.cleanup()
 

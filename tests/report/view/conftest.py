@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,9 +27,7 @@ def view(tmp_path: Path) -> Iterator[Callable[..., Viewer]]:
 
 
 @pytest.fixture
-def answered(
-    tmp_path: Path, make_dataset: Callable[..., Path]
-) -> Callable[..., Path]:
+def answered(tmp_path: Path, make_dataset: Callable[..., Path]) -> Callable[..., Path]:
     """Carries out a run of the simulated backend; gives its directory."""
 
     def make(model: str = "m", count: int = 3, dataset: str = "numbers", **options: Any) -> Path:  # noqa: ANN401 - the backend's
@@ -43,9 +40,3 @@ def answered(
         return directory
 
     return make
-
-
-def edit(directory: Path, **changed: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Changes ``run_metadata.json``."""
-    path = directory / "run_metadata.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))

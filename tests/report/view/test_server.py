@@ -46,7 +46,9 @@ def test_the_page_of_the_package_is_what_a_board_loads(view: View, answered: Ans
     viewer = view()
     page = viewer.ask(viewer.boards()[0])
     loaded = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text + viewer.ask("/").text)
-    assert set(loaded) == {f"/static/{name}" for name in ("list.css", "list.js", "page.css", "page.js")}
+    assert set(loaded) == {
+        f"/static/{name}" for name in ("list.css", "list.js", "page.css", "page.js")
+    }
     for path in loaded:
         answer = viewer.ask(path)
         assert answer.status == 200

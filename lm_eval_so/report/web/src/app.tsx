@@ -3,8 +3,8 @@ import { useEffect, useRef } from 'preact/hooks'
 import { Drawer } from './drawer/drawer'
 import { FilterBar } from './filters/bar'
 import { watchFrame } from './frame'
+import { helpIsOpen, toggleCells, withCells } from './frame_state'
 import { Help } from './help'
-import { helpIsOpen } from './help_state'
 import { listenToKeys } from './keys'
 import { board, failure, VIEWS, view } from './state'
 import { Table } from './table/table'
@@ -78,6 +78,21 @@ function Views() {
   )
 }
 
+/** Without the cards, more samples fit on a screen. */
+function CellsToggle() {
+  return (
+    <button
+      type="button"
+      class="link cells-toggle"
+      aria-expanded={withCells.value}
+      aria-keyshortcuts="c"
+      onClick={toggleCells}
+    >
+      {t(withCells.value ? 'cells.hide' : 'cells.show')}
+    </button>
+  )
+}
+
 function Page() {
   const scroller = useRef<HTMLDivElement>(null)
   const shown = view.value
@@ -96,7 +111,8 @@ function Page() {
               <Switches />
             </header>
             <Verdict />
-            <Cells />
+            <CellsToggle />
+            {withCells.value && <Cells />}
           </div>
           {shown !== 'provenance' && <FilterBar />}
           <main class={shown}>

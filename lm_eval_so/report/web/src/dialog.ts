@@ -6,8 +6,10 @@ export function useDialog(open: boolean) {
   useEffect(() => {
     const element = dialog.current
     if (!element || element.open === open) return
-    if (open) element.showModal()
-    else element.close()
+    if (!open) return element.close()
+    element.showModal()
+    // Not on the first button, which the browser would choose.
+    element.querySelector<HTMLElement>('[tabindex="-1"]')?.focus({ preventScroll: true })
   }, [open])
   return dialog
 }

@@ -1,6 +1,6 @@
 /** The keys, and the query language. */
 import { useDialog } from './dialog'
-import { helpIsOpen } from './help_state'
+import { helpIsOpen } from './frame_state'
 import { type Key, t } from './text'
 
 const KEYS: readonly [string, Key][] = [
@@ -12,6 +12,7 @@ const KEYS: readonly [string, Key][] = [
   ['x', 'key.clear'],
   ['r', 'key.reference'],
   ['e', 'key.expand'],
+  ['c', 'key.cells'],
   ['m', 'key.markdown'],
   ['w', 'key.marks'],
   ['1 – 4', 'key.views'],

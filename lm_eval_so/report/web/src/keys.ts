@@ -2,15 +2,33 @@
 
 import { matching } from './filters/matching'
 import { frame } from './frame'
-import { helpIsOpen } from './help_state'
+import { helpIsOpen, toggleCells } from './frame_state'
 import { chips, clearFilters, reference, toggled, VIEWS, view } from './state'
 import { activate, active, openActive, tableCells, toggleExpanded } from './table/state'
 
 /** Rows of a step of Page Up and Page Down. */
 const PAGE = 15
+/** The height of the table's head in pixels. */
+const HEAD = 32
+
+function isInSight(row: Element, covered: number): boolean {
+  const { top, bottom } = row.getBoundingClientRect()
+  return bottom > covered && top < innerHeight
+}
+
+/** Where a step begins: the active row, or, once it is scrolled away, the first in sight. */
+function stepFrom(by: number): number {
+  const at = active.peek()
+  const covered = frame.peek().covered + HEAD
+  const shown = document.getElementById(`row-${at}`)
+  if (shown && isInSight(shown, covered)) return at
+  const rows = [...document.querySelectorAll('.row')].filter((row) => isInSight(row, covered))
+  const places = rows.map((row) => Number(row.id.slice('row-'.length)))
+  return places.length > 0 ? Math.min(...places) - Math.sign(by) : at
+}
 
 function step(by: number): void {
-  activate(active.peek() + by)
+  activate(stepFrom(by) + by)
   document.getElementById('grid')?.focus({ preventScroll: true })
 }
 
@@ -30,6 +48,7 @@ const ANYWHERE: Readonly<Record<string, () => void>> = {
     requestAnimationFrame(() => document.getElementById('query')?.focus())
   },
   x: clearFilters,
+  c: toggleCells,
 }
 
 /** Keys of the table. */
@@ -41,10 +60,10 @@ const TABLE: Readonly<Record<string, () => void>> = {
   PageDown: () => step(PAGE),
   PageUp: () => step(-PAGE),
   Home: () => {
-    step(-matching.peek().length)
+    activate(0)
     frame.peek().scroller?.scrollTo({ top: 0 })
   },
-  End: () => step(matching.peek().length),
+  End: () => activate(matching.peek().length - 1),
   Enter: openActive,
   o: openActive,
   e: () => {

@@ -8,7 +8,7 @@ import { render } from 'preact'
 import { App } from './app'
 import { type Board, sourceOf } from './data/source'
 import { followQuery } from './filters/matching'
-import { bindHash, board, failure, openRow, openSampleById, source } from './state'
+import { bindHash, board, failure, nthOf, openRow, rowFrom, source } from './state'
 import { locale, theme } from './text'
 
 const dark = matchMedia('(prefers-color-scheme: dark)')
@@ -21,9 +21,10 @@ function applyTheme(): void {
 /** Shows newer data; rows may have moved, and the sample that is open stays open. */
 function replaceBoard(newer: Board): void {
   const open = board.value?.ids[openRow.value]
+  const nth = open === undefined ? 1 : nthOf(openRow.value)
   batch(() => {
     board.value = newer
-    if (open !== undefined) openSampleById(open)
+    if (open !== undefined) openRow.value = rowFrom(open, nth)
   })
 }
 

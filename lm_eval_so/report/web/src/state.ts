@@ -124,7 +124,8 @@ export function restore(hash: string): void {
   })
 }
 
-function rowFrom(id: string, nth: number): number {
+/** The row of an id; `nth`, from 1, where several rows share it. -1 where there is none. */
+export function rowFrom(id: string, nth: number): number {
   const ids = board.value?.ids ?? []
   let row = ids.indexOf(id)
   for (let n = 1; n < nth && row >= 0; n++) row = ids.indexOf(id, row + 1)
@@ -132,7 +133,7 @@ function rowFrom(id: string, nth: number): number {
 }
 
 /** 1 for the first row of an id, 2 for the second, where several rows share one id. */
-function nthOf(row: number): number {
+export function nthOf(row: number): number {
   const ids = board.value?.ids ?? []
   const id = ids[row]
   let nth = 1

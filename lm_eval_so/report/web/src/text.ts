@@ -1,10 +1,15 @@
 /** The page's own words, in English and Korean. */
 import { signal } from '@preact/signals'
 import { english as pageEnglish, korean as pageKorean } from './text/page'
+import { english as sampleEnglish, korean as sampleKorean } from './text/sample'
 import { english as viewsEnglish, korean as viewsKorean } from './text/views'
 
-const ENGLISH = { ...pageEnglish, ...viewsEnglish }
-const KOREAN: Record<keyof typeof ENGLISH, string> = { ...pageKorean, ...viewsKorean }
+const ENGLISH = { ...pageEnglish, ...sampleEnglish, ...viewsEnglish }
+const KOREAN: Record<keyof typeof ENGLISH, string> = {
+  ...pageKorean,
+  ...sampleKorean,
+  ...viewsKorean,
+}
 
 export type Key = keyof typeof ENGLISH
 export type Locale = 'en' | 'ko'

@@ -12,7 +12,7 @@ const MOST_EDITS = 1500
 /** And however many: a page must not stand still. */
 const TIMEOUT_MS = 25
 /** Characters of a text beyond which its words are not compared. */
-const LONGEST = 40_000
+const LONGEST = 20_000
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' })
 
@@ -66,6 +66,9 @@ function joined(pieces: readonly Piece[]): Piece[] {
   flush()
   return found
 }
+
+/** Below this share of common text, marks on single words say nothing: all of it differs. */
+export const SHARED = 0.3
 
 /** The share of the answer's characters that the reference has too, from 0 to 1. */
 export function sharedPart(pieces: readonly Piece[]): number {

@@ -147,6 +147,17 @@ function textOf(id: string): string {
   return element.textContent ?? ''
 }
 
+/** The server has newer data than what was asked for. */
+class Outdated extends Error {}
+
+/** How often data is asked for that grows while it is read. */
+const LOADS = 5
+
+async function words(answer: Response): Promise<string> {
+  const body = (await answer.json().catch(() => null)) as { error?: unknown } | null
+  return typeof body?.error === 'string' ? body.error : `${answer.status} ${answer.statusText}`
+}
+
 /** How often a page that is served asks whether there is more, in milliseconds. */
 const POLL_MS = 1000
 
@@ -155,13 +166,25 @@ export class ServerSource implements Source {
   private readonly kept = new Blocks()
   private revision = 0
   private live = true
+  private onChange = () => {}
 
   constructor(private readonly base: string) {}
 
   async load(): Promise<Board> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.loadOnce()
+      } catch (error) {
+        if (!(error instanceof Outdated) || tries === LOADS) throw error
+      }
+    }
+  }
+
+  private async loadOnce(): Promise<Board> {
     const manifest = (await (await this.get('manifest.json')).json()) as Manifest
-    const index = await (await this.get('index.bin')).arrayBuffer()
-    this.revision = manifest.revision ?? 0
+    const revision = manifest.revision ?? 0
+    const index = await (await this.get(`index.bin?r=${revision}`)).arrayBuffer()
+    this.revision = revision
     this.live = manifest.live
     this.kept.clear()
     return board(manifest, index)
@@ -169,8 +192,13 @@ export class ServerSource implements Source {
 
   block(number: number): Promise<Row[]> {
     return this.kept.get(number, async () => {
-      const answer = await this.get(`block/${number}?r=${this.revision}`)
-      return (await answer.json()) as Row[]
+      try {
+        const answer = await this.get(`block/${number}?r=${this.revision}`)
+        return (await answer.json()) as Row[]
+      } catch (error) {
+        if (error instanceof Outdated) this.onChange()
+        throw error
+      }
     })
   }
 
@@ -183,6 +211,7 @@ export class ServerSource implements Source {
   }
 
   follow(onChange: () => void): () => void {
+    this.onChange = onChange
     const timer = setInterval(async () => {
       if (!this.live) return clearInterval(timer)
       const answer = await this.get('revision').catch(() => null)
@@ -192,9 +221,14 @@ export class ServerSource implements Source {
   }
 
   private async get(path: string): Promise<Response> {
-    const answer = await fetch(this.base + path)
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${answer.statusText}`)
-    return answer
+    for (;;) {
+      const answer = await fetch(this.base + path)
+      if (answer.ok) return answer
+      if (answer.status === 409) throw new Outdated(path)
+      if (answer.status !== 503) throw new Error(`${path}: ${await words(answer)}`)
+      // The server is still reading the file.
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    }
   }
 }
 

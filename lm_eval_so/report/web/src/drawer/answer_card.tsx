@@ -1,6 +1,6 @@
 /** One result at full length: what was said, how it came about, and what a person thinks of it. */
 import type { CSSProperties } from 'preact'
-import { differences, type Piece } from '../data/difference'
+import { differences, type Piece, SHARED, sharedPart } from '../data/difference'
 import type { Cell, Result, Row } from '../data/types'
 import { answerText } from '../data/words'
 import { cost, count, duration } from '../format'
@@ -39,11 +39,13 @@ function Failed({ result }: { result: Result }) {
 function piecesOf(reference: Result | null, result: Result): Piece[] | null {
   if (!withMarks.value || !reference || reference === result || reference.status !== 'ok')
     return null
-  return differences(answerText(reference), answerText(result))
+  const pieces = differences(answerText(reference), answerText(result))
+  return pieces && sharedPart(pieces) >= SHARED ? pieces : null
 }
 
 function Words({ result, reference }: { result: Result; reference: Result | null }) {
   const text = result.text ?? ''
+  const pieces = piecesOf(reference, result)
   const isEqual =
     reference !== null && reference !== result && answerText(reference) === answerText(result)
   return (
@@ -55,11 +57,7 @@ function Words({ result, reference }: { result: Result; reference: Result | null
         </Fold>
       )}
       {text !== '' &&
-        (asMarkdown.value ? (
-          <Text text={text} />
-        ) : (
-          <LongText text={text} pieces={result.text ? piecesOf(reference, result) : null} />
-        ))}
+        (asMarkdown.value ? <Text text={text} /> : <LongText text={text} pieces={pieces} />)}
       {result.refusal && result.refusal !== text && (
         <>
           <h4>{t('chip.refused')}</h4>

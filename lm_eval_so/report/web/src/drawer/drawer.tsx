@@ -7,7 +7,7 @@ import { plainly } from '../data/words'
 import { useDialog } from '../dialog'
 import { matching, neighbour } from '../filters/matching'
 import { count } from '../format'
-import { helpIsOpen } from '../help_state'
+import { helpIsOpen } from '../frame_state'
 import { board, openRow, slotsOf } from '../state'
 import { hasRepeats, referenceCell, tableCells } from '../table/state'
 import { t } from '../text'
@@ -72,7 +72,7 @@ function Header({ number }: { number: number }) {
       <button type="button" class="quiet" aria-label={t('next')} onClick={() => step(1)}>
         ↓ j
       </button>
-      <button type="button" class="quiet" aria-label={t('close')} onClick={close}>
+      <button type="button" class="quiet close" aria-label={t('close')} onClick={close}>
         ✕
       </button>
     </header>
@@ -82,7 +82,8 @@ function Header({ number }: { number: number }) {
 function Sample({ row }: { row: Row }) {
   const metadata = Object.entries(row.metadata ?? {})
   return (
-    <section class="sample" aria-label={t('conversation')}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so a keyboard has to reach it
+    <section class="sample" aria-label={t('conversation')} tabIndex={0}>
       <Conversation messages={row.messages} />
       {row.expected !== undefined && row.expected !== null && (
         <section class="band expected">
@@ -128,7 +129,12 @@ function Answers({ number, row }: { number: number; row: Row }) {
   const shown = repeatsOf(columns, slots[referenceCell.value] ?? [], number).slot
   const reference = row.results[shown] ?? null
   return (
-    <section class={hasRepeats.value ? 'answers many' : 'answers'} aria-label={t('view.table')}>
+    <section
+      class={hasRepeats.value ? 'answers many' : 'answers'}
+      aria-label={t('view.table')}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so a keyboard has to reach it
+      tabIndex={0}
+    >
       {tableCells.value.flatMap((cell) =>
         (slots[cell] ?? []).map((slot) => (
           <AnswerCard
@@ -149,14 +155,18 @@ function Content({ number }: { number: number }) {
   const body = useRef<HTMLDivElement>(null)
   useEffect(() => {
     want('drawer', [number, neighbour(1), neighbour(-1)])
-    body.current?.scrollTo({ top: 0 })
-    body.current?.focus({ preventScroll: true })
+    for (const part of [body.current, ...(body.current?.children ?? [])]) part?.scrollTo({ top: 0 })
   }, [number, board.value])
   return (
     <>
       <Header number={number} />
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so a keyboard has to reach it */}
-      <div ref={body} class="drawer-body" tabIndex={0} role="region" aria-labelledby="drawer-title">
+      <div
+        ref={body}
+        class="drawer-body"
+        tabIndex={-1}
+        role="region"
+        aria-labelledby="drawer-title"
+      >
         {row ? (
           <>
             <Sample key={number} row={row} />

@@ -1,7 +1,7 @@
 /** Which rows are shown, and in which order. */
 import { computed, effect, signal } from '@preact/signals'
 import { BITS, type Fact, type Facts, factsOf, highest, sortRows } from '../data/facts'
-import type { Board } from '../data/source'
+import type { Board, Source } from '../data/source'
 import { type Compiled, compile, holds } from '../query/evaluate'
 import { parse, type Query, QueryError } from '../query/parse'
 import { runSearch, type Search } from '../query/text_search'
@@ -38,8 +38,15 @@ const compiled = computed<Compiled | null>(() =>
   board.value && facts.value ? compile(parsed.value.query, board.value, facts.value) : null,
 )
 
-/** How far the search over the text is: blocks. Null where there is none. */
-export const searched = signal<{ done: number; of: number } | null>(null)
+/** How far the search over the text is, in blocks; it is cut where one could not be read. */
+export interface Searched {
+  done: number
+  of: number
+  isCut: boolean
+}
+
+/** Null where nothing is searched. */
+export const searched = signal<Searched | null>(null)
 const found = signal<readonly Uint8Array[]>([])
 
 /** Tests of a row by its columns alone, the query's excluded. */
@@ -129,31 +136,47 @@ export const isFiltered = computed(
     Object.values(fields.value).some((wanted) => wanted.length > 0),
 )
 
-/** Searches the text whenever the query's text terms change. Call once. */
+/** The blocks of rows for which the columns alone do not rule the query out. */
+function undecided(terms: Compiled, shown: Board, slots: readonly number[]): number[] {
+  const { rows, block_rows } = shown.manifest
+  const found = new Set<number>()
+  for (let row = 0; row < rows; row++) {
+    const block = Math.floor(row / block_rows)
+    if (!found.has(block) && holds(terms, row, slots, []) !== false) found.add(block)
+  }
+  return [...found]
+}
+
+/** Begins a search of the text. Returns what ends it. */
+function search(terms: Compiled, shown: Board, from: Source): () => void {
+  const { rows, block_rows } = shown.manifest
+  const blocks = undecided(terms, shown, shownSlots.peek())
+  const going: Search = {
+    terms: terms.textTerms,
+    found: terms.textTerms.map(() => new Uint8Array(rows)),
+  }
+  let isOver = false
+  const say = (done: number, isCut = false) => {
+    found.value = [...going.found]
+    searched.value = { done, of: blocks.length, isCut }
+  }
+  say(0)
+  runSearch(going, from, blocks, block_rows, say, () => isOver).catch(() => {
+    if (!isOver) say(blocks.length, true)
+  })
+  return () => {
+    isOver = true
+  }
+}
+
+/** Searches the text whenever the query needs it. Call once. */
 export function followQuery(): void {
-  const termsKey = computed(() => JSON.stringify(compiled.value?.textTerms ?? []))
   effect(() => {
-    const [shown, from] = [board.value, source.value]
-    if (!shown || !from || termsKey.value === '[]') {
-      found.value = []
-      searched.value = null
-      return
-    }
-    const terms = compiled.peek()?.textTerms ?? []
-    const search: Search = { terms, found: terms.map(() => new Uint8Array(shown.manifest.rows)) }
-    const of = shown.manifest.blocks
-    let over = false
-    found.value = [...search.found]
-    searched.value = { done: 0, of }
-    const slice = (done: number) => {
-      found.value = [...search.found]
-      searched.value = { done, of }
-    }
-    const blocks = [...Array(of).keys()]
-    void runSearch(search, from, blocks, shown.manifest.block_rows, slice, () => over)
-    return () => {
-      over = true
-    }
+    const [shown, from, terms] = [board.value, source.value, compiled.value]
+    if (shown && from && terms && terms.textTerms.length > 0) return search(terms, shown, from)
+    found.value = []
+    searched.value = null
+    return undefined
   })
 }
 

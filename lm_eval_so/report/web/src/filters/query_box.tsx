@@ -39,8 +39,9 @@ export function QueryBox() {
           }, REST_MS)
         }}
       />
-      <span id="query-said" role="status" class={error ? 'said wrong' : 'said'}>
+      <span id="query-said" role="status" class={error || search?.isCut ? 'said wrong' : 'said'}>
         {error && t(`query.${error.reason}` as Key, error.values)}
+        {search?.isCut && t('query.cut')}
         {searching && t('query.searching', { share: percent(search.done, search.of) })}
       </span>
     </div>

@@ -7,6 +7,8 @@ import { fold, type Term } from './parse'
 
 /** How long the search works before the page may draw, in milliseconds. */
 const SLICE_MS = 12
+/** How often it says what it has found: each time, all rows are looked through. */
+const SAY_MS = 200
 
 function messagesText(messages: readonly Message[]): string {
   return messages.map((message) => contentText(message.content)).join('\n')
@@ -37,16 +39,17 @@ export interface Search {
   found: Uint8Array[]
 }
 
-/** Reads blocks and fills `search.found`; calls back after each slice with the blocks done. */
+/** Reads blocks and fills `search.found`; calls back now and then with the blocks done. */
 export async function runSearch(
   search: Search,
   source: Source,
   blocks: readonly number[],
   blockRows: number,
-  onSlice: (done: number) => void,
+  onFound: (done: number) => void,
   isOver: () => boolean,
 ): Promise<void> {
   let since = performance.now()
+  let said = since
   for (let n = 0; n < blocks.length && !isOver(); n++) {
     const block = blocks[n] as number
     const rows = await source.block(block)
@@ -54,11 +57,14 @@ export async function runSearch(
       searchRow(search, row, block * blockRows + at)
     })
     if (performance.now() - since < SLICE_MS) continue
-    onSlice(n + 1)
+    if (performance.now() - said > SAY_MS) {
+      onFound(n + 1)
+      said = performance.now()
+    }
     await new Promise((resolve) => setTimeout(resolve))
     since = performance.now()
   }
-  if (!isOver()) onSlice(blocks.length)
+  if (!isOver()) onFound(blocks.length)
 }
 
 function searchRow(search: Search, row: Row, number: number): void {

@@ -1,6 +1,12 @@
 /** What one cell answered, on two lines. */
 import { EMPTY, REFUSED, TRUNCATED } from '../data/columns'
-import { differences, fromFirstDifference, type Piece, sharedPart } from '../data/difference'
+import {
+  differences,
+  fromFirstDifference,
+  type Piece,
+  SHARED,
+  sharedPart,
+} from '../data/difference'
 import type { Result, Row } from '../data/types'
 import { answerText } from '../data/words'
 import { t } from '../text'
@@ -28,9 +34,6 @@ function piecesOf(reference: Result | null, result: Result): Piece[] {
   kept.set(result, { reference, pieces })
   return pieces
 }
-
-/** Below this share of common text, marks on single words say nothing: all of it differs. */
-const SHARED = 0.3
 
 /** Where the comparison begins: shortly before the first character that differs. */
 function startOf(reference: string, text: string): number {

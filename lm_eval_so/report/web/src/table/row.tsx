@@ -1,4 +1,5 @@
 /** One sample: who it is, what was asked, what is expected, what each cell answered. */
+import { useComputed } from '@preact/signals'
 import type { VirtualItem } from '@tanstack/virtual-core'
 import type { CSSProperties } from 'preact'
 import { NO_ANSWER } from '../data/columns'
@@ -142,7 +143,7 @@ export function TableRow({ item, number, margin, expects }: RowProps) {
   const against = columns
     ? repeatsOf(columns, slotsOf.value[referenceCell.value] ?? [], number).slot
     : -1
-  const isActive = active.value === item.index
+  const isActive = useComputed(() => active.value === item.index).value
   const style: CSSProperties = {
     transform: `translateY(${item.start - margin}px)`,
     height: `${item.size}px`,

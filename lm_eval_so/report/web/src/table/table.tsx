@@ -2,8 +2,8 @@
 
 import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
 import type { VirtualItem } from '@tanstack/virtual-core'
-import type { CSSProperties } from 'preact'
-import { useEffect } from 'preact/hooks'
+import type { CSSProperties, VNode } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import { decodedRow, want } from '../data/decoded'
 import { matching } from '../filters/matching'
 import { count } from '../format'
@@ -38,9 +38,9 @@ function rowHeight(row: number): number {
 
 function widths(expects: boolean, cells: number): CSSProperties {
   if (frame.value.narrow) return {}
-  const least = 156 + 220 + (expects ? 130 : 0) + cells * 230
+  const least = 150 + 210 + (expects ? 120 : 0) + cells * 210
   return {
-    '--columns': `156px minmax(220px, 1.1fr) ${expects ? 'minmax(130px, 0.6fr) ' : ''}repeat(${cells}, minmax(230px, 1.25fr))`,
+    '--columns': `150px minmax(210px, 1.1fr) ${expects ? 'minmax(120px, 0.6fr) ' : ''}repeat(${cells}, minmax(210px, 1.25fr))`,
     minWidth: `${least}px`,
   } as CSSProperties
 }
@@ -107,6 +107,9 @@ function useExpects(): boolean {
   return expects.value
 }
 
+/** Rows that are drawn and remembered. */
+const MOST_KEPT = 300
+
 /** Rows of a printed page. */
 const PRINTED = 300
 
@@ -115,7 +118,24 @@ function printed(rows: Uint32Array): VirtualItem[] {
   return Array.from(rows.subarray(0, PRINTED), (_, index) => ({ ...at, key: index, index }))
 }
 
+/** Draws a row anew only where it changed: Preact leaves alone what it is given twice. */
+function useDrawnRows() {
+  const kept = useRef(new Map<number, { of: string; node: VNode }>())
+  return (item: VirtualItem, number: number, margin: number, expects: boolean): VNode => {
+    const of = `${number} ${item.start} ${item.size} ${margin} ${expects}`
+    const found = kept.current.get(item.index)
+    if (found?.of === of) return found.node
+    const node = (
+      <TableRow key={item.key} item={item} number={number} margin={margin} expects={expects} />
+    )
+    if (kept.current.size > MOST_KEPT) kept.current.clear()
+    kept.current.set(item.index, { of, node })
+    return node
+  }
+}
+
 export function Table() {
+  const drawn = useDrawnRows()
   const rows = matching.value
   const expects = useExpects()
   const { scroller, narrow, covered, above, printing } = frame.value
@@ -132,6 +152,8 @@ export function Table() {
   const items = printing ? printed(rows) : virtual.items
   const first = items[0]?.index ?? 0
   const last = items.at(-1)?.index ?? -1
+  const isDrawn = items.some((item) => item.index === active.value)
+  useEffect(() => activate(active.peek()), [rows])
   useEffect(() => {
     want('table', [0, ...rows.slice(first, last + 1)])
   }, [rows, first, last, board.value])
@@ -144,36 +166,30 @@ export function Table() {
     if (at >= 0) activate(at)
   })
   return (
-    <div
-      id="grid"
-      role="grid"
-      aria-label={t('view.table')}
-      aria-rowcount={rows.length + 1}
-      aria-activedescendant={rows.length > 0 ? `row-${active.value}` : undefined}
-      tabIndex={0}
-      class={`${hasRepeats.value ? 'grid repeated' : 'grid'}${printing ? ' printing' : ''}`}
-      style={widths(expects, tableCells.value.length)}
-    >
-      <Header expects={expects} />
-      {rows.length === 0 && (
-        <div role="row" class="nothing">
-          <div role="gridcell">{t('nothing')}</div>
+    <>
+      <div
+        id="grid"
+        role="grid"
+        aria-label={t('view.table')}
+        aria-rowcount={rows.length + 1}
+        aria-activedescendant={isDrawn ? `row-${active.value}` : undefined}
+        tabIndex={0}
+        class={`${hasRepeats.value ? 'grid repeated' : 'grid'}${printing ? ' printing' : ''}`}
+        style={widths(expects, tableCells.value.length)}
+      >
+        <Header expects={expects} />
+        {rows.length === 0 && (
+          <div role="row" class="nothing">
+            <div role="gridcell">{t('nothing')}</div>
+          </div>
+        )}
+        <div role="rowgroup" class="rows" style={{ height: `${virtual.total}px` }}>
+          {items.map((item) => drawn(item, rows[item.index] as number, margin, expects))}
         </div>
-      )}
-      <div role="rowgroup" class="rows" style={{ height: `${virtual.total}px` }}>
-        {items.map((item) => (
-          <TableRow
-            key={item.key}
-            item={item}
-            number={rows[item.index] as number}
-            margin={margin}
-            expects={expects}
-          />
-        ))}
       </div>
       <p class="sr" aria-live="polite">
         {t('shown', { n: count(rows.length), of: count(board.value?.manifest.rows ?? 0) })}
       </p>
-    </div>
+    </>
   )
 }
