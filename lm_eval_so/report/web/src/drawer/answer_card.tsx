@@ -167,7 +167,7 @@ export function AnswerCard({ row, number, slot, reference }: CardProps) {
       <header>
         <h3>
           <span class="dot" />
-          <bdi>{cell.name}</bdi>
+          <bdi title={cell.name}>{cell.name}</bdi>
         </h3>
         {repeats && <span class="muted">{t('repeat', { n: at.repeat + 1 })}</span>}
         {referenceCell.value === at.cell && manifest.cells.length > 1 && (

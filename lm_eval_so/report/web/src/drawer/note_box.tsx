@@ -6,14 +6,11 @@ type Place = Pick<Note, 'request_key' | 'sample_id' | 'cell' | 'run_dir' | 'repe
 
 export function NoteBox({ place }: { place: Place }) {
   const found = notes.value.get(place.request_key)
-  const change = (changed: Partial<Note>) =>
-    setNote({
-      ...place,
-      thumb: found?.thumb ?? null,
-      note: found?.note ?? '',
-      ...changed,
-      noted_at: new Date().toISOString(),
-    })
+  const change = (changed: Partial<Note>) => {
+    const before = notes.peek().get(place.request_key)
+    const said = { thumb: before?.thumb ?? null, note: before?.note ?? '', ...changed }
+    setNote({ ...place, ...said, noted_at: new Date().toISOString() })
+  }
   return (
     <div class="note">
       {(['up', 'down'] as const).map((thumb) => (
