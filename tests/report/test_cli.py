@@ -14,6 +14,7 @@ import pytest
 
 from lm_eval_so.runner.hydra_app.app import main
 from lm_eval_so.runner.hydra_app.cell_command import cell_command
+from lm_eval_so.runner.hydra_app.typed_secrets import hide_secrets
 from support.report_page import ReadPage
 
 if TYPE_CHECKING:
@@ -123,6 +124,13 @@ def command_in(directory: Path) -> list[str]:
 )
 def test_the_command_of_a_cell_finds_its_config(sweep: str, flags: str) -> None:
     assert cell_command(sweep, ["model=a b"]) == f"lm-eval-so 'model=a b' {flags}".rstrip()
+
+
+def test_the_command_of_a_cell_holds_no_key_of_a_text() -> None:
+    key = "sk-proj-" + "aB3dE5" * 8
+    overrides = hide_secrets([f"prompt.system='use {key}'", f"backend.options.api_key={key}"])
+    shown = shlex.split(cell_command("lm-eval-so -m model=a,b", overrides))
+    assert shown[1:] == ["prompt.system='use ***'", "backend.options.api_key=***"]
 
 
 @pytest.mark.parametrize(
