@@ -57,7 +57,7 @@ def read_cached(path: Path, read: Callable[[BinaryIO], T | None]) -> T | None:
             return None
         file.seek(_SUM)
         found = read(file)
-        if found is not None:
+        with suppress(OSError):
             os.utime(path)  # it is used
         return found
     return None

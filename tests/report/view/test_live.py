@@ -195,25 +195,14 @@ def test_a_restart_uses_what_was_kept_and_finds_what_has_changed(
     assert [page.block(0)[0]["id"] for page in (again, Page(view()))] == ["s20000"] * 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "one bit", "nonsense", "empty"])
 def test_what_is_kept_and_damaged_is_made_anew(
-    view: View, answered: Callable[..., Path], tmp_path: Path, damage: str
+    view: View, answered: Callable[..., Path], tmp_path: Path
 ) -> None:
     answered(count=20_001)
     first = Page(view()).answers
     for path in until(lambda: list((tmp_path / "cache").rglob("*.*")), lambda kept: len(kept) == 2):
-        path.write_bytes(damaged(path.read_bytes(), damage))
+        path.write_bytes(path.read_bytes()[:-100])
     assert Page(view()).answers == first
-
-
-def damaged(content: bytes, damage: str) -> bytes:
-    middle = len(content) // 2
-    return {
-        "cut": content[:-100],
-        "one bit": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
-        "nonsense": b"[[]]" * 100,
-        "empty": b"",
-    }[damage]
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(
