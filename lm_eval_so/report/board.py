@@ -11,6 +11,7 @@ from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.report.manifest import FORMAT, Cell, Field, Manifest, Sampled
 from lm_eval_so.report.merged import Merged
 from lm_eval_so.report.page_index import Index, epoch_of, index_of
+from lm_eval_so.report.result_columns import MOST_REPEATS
 from lm_eval_so.report.rows import Rows, Slot
 from lm_eval_so.report.runs import NamedRun, reread
 from lm_eval_so.report.scores import Scores
@@ -63,6 +64,8 @@ class Board:
         self._title = title
         self._scores = scores or Scores()
         self._block_rows = 0
+        self._added: list[int] = []  # lines of each run that stand in rows
+        self._is_stale = False  # some of these lines are not in their file any more
         self._page: _Page | None = None
 
     def update(self) -> bool:
@@ -72,17 +75,19 @@ class Board:
             NewerVersionError: A newer release wrote some of it.
             StoreError: A file cannot be read.
         """
-        before = [len(run.index) for run in self.runs]
-        changes = [run.index.extend() for run in self.runs]
+        for run in self.runs:
+            self._is_stale |= run.index.extend().replaced
         runs = [reread(run) for run in self.runs] if self.revision else self.runs
-        if self.revision and not any(changes) and runs == self.runs:
+        read = [len(run.index) for run in runs]
+        if not self._is_stale and read == self._added and runs == self.runs:
             return False
         self.runs = runs
         slots = self._slots()
-        if slots != self.rows.slots or any(change.replaced for change in changes):
-            self.rows, before = Rows(slots), [0] * len(runs)
-        for cell, (run, first) in enumerate(zip(runs, before, strict=True)):
+        if self._is_stale or slots != self.rows.slots:
+            self.rows, self._added = Rows(slots), [0] * len(runs)
+        for cell, (run, first) in enumerate(zip(runs, self._added, strict=True)):
             self.rows.add(cell, run.index, first)
+        self._added, self._is_stale = read, False
         self._whole = self.rows
         self._block_rows = self._block_rows or self._rows_of_a_block()
         self.revision += 1
@@ -130,11 +135,7 @@ class Board:
 
     def _slots(self) -> list[Slot]:
         return [
-            Slot(cell, repeat)
-            for cell, run in enumerate(self.runs)
-            for repeat in range(
-                max(run.metadata.repeats, 1 + max(run.index.columns["repeat"], default=0))
-            )
+            Slot(cell, repeat) for cell, run in enumerate(self.runs) for repeat in _repeats_of(run)
         ]
 
     def _rows_of_a_block(self) -> int:
@@ -191,3 +192,9 @@ class Board:
             counts, asked = counts_of(number, run, self._whole)
             cells.append(cell_of(run, dataset, counts, asked))
         return cells
+
+
+def _repeats_of(run: NamedRun) -> list[int]:
+    """Those that were asked for, and those of which there are results all the same."""
+    asked = range(min(max(run.metadata.repeats, 1), MOST_REPEATS))
+    return sorted({*asked, *run.index.columns["repeat"]})

@@ -1,6 +1,8 @@
 """``lm-eval-so report``, and the way to ``view`` and ``export``."""
 
 import argparse
+import os
+import shlex
 import webbrowser
 from collections.abc import Sequence
 from importlib import import_module
@@ -98,10 +100,11 @@ def _write(flags: argparse.Namespace) -> None:
     sampled = write_report(found.directories, output, scores)
     show(output)
     if sampled is not None:
-        where = " ".join(map(str, flags.directories))
+        named = [path.absolute() for path in flags.directories] or [found.home]
+        where = shlex.quote(os.path.commonpath(named))
         tell(
             f"the page holds {sampled['results']:,} of {sampled['of']:,} results "
-            f"({sampled['how']}); to see all: lm-eval-so view {where}".rstrip()
+            f"({sampled['how']}); to see all: lm-eval-so view {where}"
         )
     if flags.open:
         webbrowser.open(output.resolve().as_uri())

@@ -45,8 +45,9 @@ TRUNCATED, REFUSED, EMPTY, TOOL_CALLS, REASONING, SEVERAL = (1 << bit for bit in
 """Bits of the column ``flags``."""
 
 MOST_FINISH_REASONS = 1 << 8
+MOST_REPEATS = 0xFFFF
 _NAN = float("nan")
-_MOST_REPEATS, _MOST_ATTEMPTS = 0xFFFF, 0xFF
+_MOST_ATTEMPTS = 0xFF
 _MOST = 1e30  # beyond it nothing is a count or a time
 _ALL = (1 << 64) - 1
 
@@ -88,7 +89,7 @@ def values_of(
         number(line.cost_usd),
         answer.length,
         vocabulary.tagsets.number(context.sample_tags),
-        min(max(line.repeat, 0), _MOST_REPEATS),
+        min(max(line.repeat, 0), MOST_REPEATS),
         0 if line.error is None else vocabulary.errors.number(line.error.error_type),
         STATUS[line.status],
         answer.flags,

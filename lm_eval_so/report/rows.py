@@ -1,7 +1,7 @@
 """Results of several runs joined by question: which line is in which row."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from lm_eval_so.report.result_columns import STATUS
@@ -69,9 +69,3 @@ class Rows:
         chosen = Rows(self.slots)
         chosen.places = [array("I", map(places.__getitem__, rows)) for places in self.places]
         return chosen
-
-    def of_row(self, row: int) -> Iterator[tuple[Slot, int]]:
-        """Slots of a row that have a result, and its line, from 0."""
-        for slot, places in zip(self.slots, self.places, strict=True):
-            if places[row]:
-                yield slot, places[row] - 1

@@ -175,6 +175,23 @@ class RunIndex:
             column.append(value)
 
 
+def is_replaced(index: RunIndex, inode: int | None = None) -> bool:
+    """Whether the results file is not there any more.
+
+    Args:
+        index: Of a run.
+        inode: Of the file that is meant; None means what was read last.
+    """
+    if inode is None:
+        if index.stamp is None:
+            return False
+        inode = index.stamp.inode
+    try:
+        return index.path.stat().st_ino != inode
+    except OSError:
+        return True
+
+
 def _stamp(file: BinaryIO) -> Stamp:
     found = os.fstat(file.fileno())
     return Stamp(found.st_ino, found.st_mtime_ns, found.st_size)

@@ -11,7 +11,7 @@ from lm_eval_so._version import __version__
 from lm_eval_so.report.blocks import read_rows
 from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.report.rows import Rows, Slot
-from lm_eval_so.report.run_index import RunIndex
+from lm_eval_so.report.run_index import RunIndex, is_replaced
 from lm_eval_so.report.view.cache import cached_path, read_cached, write_cached
 
 _FORMAT = 1
@@ -106,17 +106,14 @@ class KeptPage:
         file.writelines(rows.places)
 
     def _read(self, indexes: Sequence[RunIndex], file: BinaryIO) -> Snapshot | None:
-        try:
-            header = json.loads(file.readline())
-            if header["sign"] != self._sign:
-                return None
-            manifest, columns = file.read(header["manifest"]), file.read(header["columns"])
-            rows = Rows([Slot(*slot) for slot in header["slots"]])
-            for places in rows.places:
-                places.fromfile(file, header["rows"])
-            block_rows = header["block_rows"]
-        except (ValueError, KeyError, TypeError, EOFError):
+        header = json.loads(file.readline())
+        if header["sign"] != self._sign:
             return None
+        manifest, columns = file.read(header["manifest"]), file.read(header["columns"])
+        rows = Rows([Slot(*slot) for slot in header["slots"]])
+        for places in rows.places:
+            places.fromfile(file, header["rows"])
+        block_rows = header["block_rows"]
         source = Source(indexes, partial(_block, indexes, rows, block_rows))
         return Snapshot(header["revision"], manifest, columns, header["blocks"], source)
 
@@ -124,23 +121,6 @@ class KeptPage:
 def inodes_of(indexes: Sequence[RunIndex]) -> list[int | None]:
     """Which files were read."""
     return [index.stamp and index.stamp.inode for index in indexes]
-
-
-def is_replaced(index: RunIndex, inode: int | None = None) -> bool:
-    """Whether the results file is not there any more.
-
-    Args:
-        index: Of a run.
-        inode: Of the file that is meant; None means what was read last.
-    """
-    if inode is None:
-        if index.stamp is None:
-            return False
-        inode = index.stamp.inode
-    try:
-        return index.path.stat().st_ino != inode
-    except OSError:
-        return True
 
 
 def _block(indexes: Sequence[RunIndex], rows: Rows, block_rows: int, number: int) -> bytes:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from lm_eval_so.report.board import Board
 from lm_eval_so.report.json_text import json_bytes
-from lm_eval_so.report.run_index import RunIndex
+from lm_eval_so.report.run_index import RunIndex, is_replaced
 from lm_eval_so.report.runs import named_runs
 from lm_eval_so.report.view.folder import FoundRun, Stamp, stamp_of
-from lm_eval_so.report.view.kept_page import KeptPage, Snapshot, Source, inodes_of, is_replaced
+from lm_eval_so.report.view.kept_page import KeptPage, Snapshot, Source, inodes_of
 from lm_eval_so.report.view.sidecar import Sidecar
 from lm_eval_so.report.view.walk import is_within
 from lm_eval_so.runner.errors import LmEvalError, StoreError
@@ -174,7 +174,8 @@ class OpenBoard:
     def _snapshot_of(self, board: Board, key: _Key) -> Snapshot:
         """Its revision is that of the newest file, so that it is the same in the next command."""
         last = self.snapshot
-        changed = max(stamp[0] for _, *stamps, _ in key for stamp in stamps if stamp)
+        times = (stamp[0] for _, *stamps, _ in key for stamp in stamps if stamp)
+        changed = max(times, default=0)
         revision = max(changed // _MS, 0 if last is None else last.revision + 1)
         manifest = board.manifest() | {"live": board.live, "revision": revision}
         indexes = [run.index for run in board.runs]
