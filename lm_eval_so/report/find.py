@@ -43,7 +43,10 @@ def find(named: Sequence[Path], root: Path = Path("outputs")) -> Found:
     except OSError as error:  # such as a name that is too long, or a folder that may not be read
         raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
     home = given[0] if len(given) == 1 else Path()
-    return Found(home if home.is_dir() else home.parent, list(dict.fromkeys(found)))
+    once: dict[Path, Path] = {}
+    for path in found:
+        once.setdefault(path.resolve(), path)
+    return Found(home if home.is_dir() else home.parent, list(once.values()))
 
 
 def newest(root: Path) -> Path:
@@ -56,7 +59,7 @@ def newest(root: Path) -> Path:
     sweeps = _latest(root.rglob(RECORD))
     if runs is None and sweeps is None:
         raise ConfigError(
-            f"found no run in {root}; name a run directory, such as: lm-eval-so report DIR"
+            f"found no run in {root}; name a run directory, a folder of runs, or a sweep"
         )
     if runs is None or (sweeps is not None and _belongs(runs, sweeps)):
         assert sweeps is not None  # noqa: S101 - one of them is there

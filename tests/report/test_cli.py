@@ -19,6 +19,7 @@ from lm_eval_so.runner.hydra_app.app import main
 from lm_eval_so.runner.hydra_app.cell_command import cell_command
 from lm_eval_so.runner.hydra_app.typed_secrets import hide_secrets
 from support.report_page import ReadPage
+from support.run_directories import answered, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,3 +199,23 @@ def test_nothing_of_it_is_loaded_for_a_run() -> None:
         timeout=110,
     )
     assert done.stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize("name", ["run_results.jsonl", "run_metadata.json"])
+def test_no_page_takes_the_place_of_what_it_is_made_of(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "one", [answered()])
+    before = (run / name).read_bytes()
+    assert main(["report", str(run), "-o", f"{run}/../one/{name}"]) == 2
+    assert "is a file that is read; choose another one" in capsys.readouterr().err
+    assert (run / name).read_bytes() == before
+
+
+def test_a_folder_that_is_not_there_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "one", [answered()])
+    assert main(["report", str(run), "-o", "no/such/page.html"]) == 2
+    told = capsys.readouterr().err
+    assert told == "error: cannot write no/such/page.html: there is no folder no/such\n"
