@@ -1,21 +1,26 @@
 """A page about run directories, written to a file."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lm_eval_so.report.board import Board
 from lm_eval_so.report.html import html_of
 from lm_eval_so.report.manifest import Sampled
+from lm_eval_so.report.output import opened
 from lm_eval_so.report.run_index import is_replaced
 from lm_eval_so.report.runs import named_runs
 from lm_eval_so.report.sampling import keep_a_sample
 from lm_eval_so.report.scores import Scores
 from lm_eval_so.runner.errors import LmEvalError, StoreError
 from lm_eval_so.runner.host.private import make_private
-from lm_eval_so.runner.store.files import put_in_place, write_beside
 
 REPORT = "report.html"
 _TRIES = 5
+
+
+class _ReplacedError(Exception):
+    """What was written is of a file that is another one by now."""
 
 
 def write_report(
@@ -54,15 +59,9 @@ def _write(board: Board, output: Path) -> bool:
 
     A run that ends puts its file in order: lines are not where they were.
     """
-    try:
-        temporary = write_beside(output, html_of(board))
+    with suppress(_ReplacedError), opened(output) as file:
+        file.writelines(html_of(board))
         if any(is_replaced(run.index) for run in board.runs):
-            temporary.unlink()
-            return False
-        put_in_place(temporary, output)
-    except StoreError as error:
-        cause, sentence = error.__cause__, f"cannot write {output}: "
-        if isinstance(cause, OSError) and str(error).startswith(sentence):
-            raise LmEvalError(f"{sentence}{cause.strerror}") from error  # not a run to be resumed
-        raise
-    return True
+            raise _ReplacedError
+        return True
+    return False

@@ -8,8 +8,8 @@ from typing import Final
 from lm_eval_so.report.command import Parser, check_output
 from lm_eval_so.report.export.cell import Cell, open_cells
 from lm_eval_so.report.export.export import Export
-from lm_eval_so.report.export.output import made, opened, standard_output
 from lm_eval_so.report.export.registry import FORMATS, Format, format_of
+from lm_eval_so.report.output import made, opened, standard_output
 from lm_eval_so.report.scores import Scores, read_scores
 from lm_eval_so.runner.errors import ConfigError, LmEvalError
 from lm_eval_so.runner.host.output import show, tell

@@ -206,7 +206,7 @@ def test_a_disk_that_is_full_is_one_sentence(run: str, to: str) -> None:
 def test_what_a_killed_export_has_left_is_removed_by_the_next(run: str, tmp_path: Path) -> None:
     script = (
         "import os, signal; from pathlib import Path; "
-        "from lm_eval_so.report.export.output import opened\n"
+        "from lm_eval_so.report.output import opened\n"
         "with opened(Path('out.csv')) as file:\n"
         "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
     )
