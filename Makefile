@@ -4,10 +4,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check page guard bench soak format clean
+.PHONY: help quickstart test check page guard bench soak screenshots format clean
 
 help:  ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 quickstart: $(VENV)/.installed  ## install, and answer the toy dataset with the embedded model
 	@echo 'Asking the embedded model the questions of the toy dataset: $(BIN)/lm-eval-so'
@@ -37,6 +37,9 @@ bench: $(VENV)/.installed-dev  ## measure all figures, or those of PARTS='slots 
 soak: $(VENV)/.installed-dev  ## run for ten minutes under a limit, with mixed faults; then cells on Slurm, where it is
 	$(BIN)/python tests/benchmarks/soak.py
 	$(BIN)/python tests/benchmarks/slurm.py
+
+screenshots: $(VENV)/.installed-dev  ## make the pictures of the report page in docs/images anew; needs chromium
+	$(BIN)/python tests/screenshots.py
 
 format: $(VENV)/.installed-dev  ## put the code in shape
 	$(BIN)/ruff check --fix .

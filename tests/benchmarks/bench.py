@@ -26,6 +26,7 @@ import costs
 import faults
 import memory
 import pace
+import page
 import pool
 import reading
 import viewing
@@ -45,6 +46,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
         *(faults.errors, faults.waits, faults.refused, faults.nginx_limit, faults.outage),
         *(pool.pool, cells.joblib, memory.edited, memory.finished),
         *(reading.checked, reading.resumed, viewing.view),
+        page.page,
     )
 }
 
