@@ -30,7 +30,7 @@ export const query = signal('')
 export const chips = signal<readonly Chip[]>([])
 export const tags = signal<readonly string[]>([])
 /** Metadata fields and the values (as JSON) that are asked for. */
-export const fields = signal<Readonly<Record<string, readonly string[]>>>({})
+export const fields = signal<ReadonlyMap<string, readonly string[]>>(new Map())
 /** Indices of cells that are not shown. */
 export const hidden = signal<readonly number[]>([])
 /** The cell that the others are compared with. */
@@ -91,7 +91,7 @@ export function clearFilters(): void {
     query.value = ''
     chips.value = []
     tags.value = []
-    fields.value = {}
+    fields.value = new Map()
   })
 }
 

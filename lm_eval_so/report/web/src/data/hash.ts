@@ -7,7 +7,7 @@ export interface Choice {
   query: string
   chips: readonly string[]
   tags: readonly string[]
-  fields: Readonly<Record<string, readonly string[]>>
+  fields: ReadonlyMap<string, readonly string[]>
   /** Null: all. */
   cells: readonly number[] | null
   reference: number
@@ -36,7 +36,7 @@ export function writeHash(choice: Choice): string {
   add('q', encodeURIComponent(choice.query))
   add('chip', list(choice.chips))
   add('tags', list(choice.tags))
-  for (const [name, values] of Object.entries(choice.fields)) {
+  for (const [name, values] of choice.fields) {
     add(`meta.${encodeURIComponent(name)}`, list(values))
   }
   if (choice.cells) add('cells', list(choice.cells))
@@ -58,9 +58,9 @@ export function readHash(hash: string): Choice {
     const value = Number(given.get(key))
     return Number.isInteger(value) && value >= 0 && given.has(key) ? value : otherwise
   }
-  const fields: Record<string, string[]> = {}
+  const fields = new Map<string, string[]>()
   for (const [key, value] of given) {
-    if (key.startsWith('meta.')) fields[key.slice(5)] = unlisted(value)
+    if (key.startsWith('meta.')) fields.set(key.slice(5), unlisted(value))
   }
   const view = given.get('view') ?? ''
   const cells = given.has('cells') ? unlisted(given.get('cells')).map(Number) : null

@@ -76,7 +76,7 @@ function TagMenu() {
 }
 
 function FieldMenu({ name, values }: { name: string; values: unknown[] }) {
-  const chosen = fields.value[name] ?? []
+  const chosen = fields.value.get(name) ?? []
   return (
     <fieldset>
       <legend>{name}</legend>
@@ -88,7 +88,7 @@ function FieldMenu({ name, values }: { name: string; values: unknown[] }) {
             label={typeof value === 'string' ? value : json}
             checked={chosen.includes(json)}
             onToggle={() => {
-              fields.value = { ...fields.value, [name]: toggled(chosen, json) }
+              fields.value = new Map(fields.value).set(name, toggled(chosen, json))
             }}
           />
         )
@@ -100,7 +100,7 @@ function FieldMenu({ name, values }: { name: string; values: unknown[] }) {
 function Fields() {
   const all = board.value?.manifest.fields ?? []
   if (all.length === 0) return null
-  const chosen = Object.values(fields.value).reduce((sum, wanted) => sum + wanted.length, 0)
+  const chosen = [...fields.value.values()].flat().length
   return (
     <Menu label={t('metadata')} chosen={chosen}>
       {all.map(({ name, values }) => (

@@ -61,7 +61,7 @@ function columnTests(shown: Board, shownFacts: Facts): ((row: number) => boolean
     const sets = manifest.tagsets.map((set) => wanted.every((tag) => set.includes(tag)))
     tests.push((row) => sets[columns.tagset[row] as number] ?? false)
   }
-  for (const [name, wanted] of Object.entries(fields.value)) {
+  for (const [name, wanted] of fields.value) {
     const column = columns.fields.get(name)
     const values = manifest.fields.find((field) => field.name === name)?.values
     if (!column || !values || wanted.length === 0) continue
@@ -133,7 +133,7 @@ export const isFiltered = computed(
     query.value.trim() !== '' ||
     chips.value.length > 0 ||
     tags.value.length > 0 ||
-    Object.values(fields.value).some((wanted) => wanted.length > 0),
+    [...fields.value.values()].some((wanted) => wanted.length > 0),
 )
 
 /** The blocks of rows for which the columns alone do not rule the query out. */

@@ -160,5 +160,7 @@ function resultTest(term: Term, board: Board): OfResult | null {
     length: columns.length,
     attempts: columns.attempts,
   }
-  return field in numbers ? numberTest(term, board, numbers[field as keyof typeof numbers]) : null
+  return Object.hasOwn(numbers, field)
+    ? numberTest(term, board, numbers[field as keyof typeof numbers])
+    : null
 }
