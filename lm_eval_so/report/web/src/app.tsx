@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { Drawer } from './drawer/drawer'
 import { FilterBar } from './filters/bar'
 import { watchFrame } from './frame'
-import { helpIsOpen, toggleCells, withCells } from './frame_state'
+import { helpIsOpen, toggleCards, withCards } from './frame_state'
 import { Help } from './help'
 import { listenToKeys } from './keys'
 import { board, failure, VIEWS, view } from './state'
@@ -13,6 +13,7 @@ import { Cells } from './views/cells'
 import { Charts } from './views/charts'
 import { Compare } from './views/compare'
 import { Provenance } from './views/provenance'
+import { Strip } from './views/strip'
 import { Verdict } from './views/verdict'
 
 const THEMES = ['auto', 'light', 'dark'] as const
@@ -78,17 +79,17 @@ function Views() {
   )
 }
 
-/** Without the cards, more samples fit on a screen. */
+/** In short, more samples fit on a screen. */
 function CellsToggle() {
   return (
     <button
       type="button"
       class="link cells-toggle"
-      aria-expanded={withCells.value}
+      aria-expanded={withCards.value}
       aria-keyshortcuts="c"
-      onClick={toggleCells}
+      onClick={toggleCards}
     >
-      {t(withCells.value ? 'cells.hide' : 'cells.show')}
+      {t(withCards.value ? 'cells.less' : 'cells.more')}
     </button>
   )
 }
@@ -112,7 +113,7 @@ function Page() {
             </header>
             <Verdict />
             <CellsToggle />
-            {withCells.value && <Cells />}
+            {withCards.value ? <Cells /> : <Strip />}
           </div>
           {shown !== 'provenance' && <FilterBar />}
           <main class={shown}>

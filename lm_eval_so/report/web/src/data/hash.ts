@@ -8,6 +8,7 @@ export interface Choice {
   chips: readonly string[]
   tags: readonly string[]
   fields: ReadonlyMap<string, readonly string[]>
+  list: string
   /** Null: all. */
   cells: readonly number[] | null
   reference: number
@@ -39,6 +40,7 @@ export function writeHash(choice: Choice): string {
   for (const [name, values] of choice.fields) {
     add(`meta.${encodeURIComponent(name)}`, list(values))
   }
+  add('list', encodeURIComponent(choice.list))
   if (choice.cells) add('cells', list(choice.cells))
   if (choice.reference > 0) add('ref', String(choice.reference))
   add('sort', encodeURIComponent(choice.sort))
@@ -70,6 +72,7 @@ export function readHash(hash: string): Choice {
     chips: unlisted(given.get('chip')),
     tags: unlisted(given.get('tags')),
     fields,
+    list: decoded(given.get('list') ?? ''),
     cells: cells?.every(Number.isInteger) ? cells : null,
     reference: whole('ref', 0),
     sort: decoded(given.get('sort') ?? ''),

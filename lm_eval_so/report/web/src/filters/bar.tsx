@@ -1,5 +1,6 @@
 /** What narrows the table: query, chips, tags, metadata, cells; and what is done with the rest. */
 import { useComputed } from '@preact/signals'
+import { cellName } from '../cell_names'
 import { ExportMenu } from '../export/menu'
 import { count } from '../format'
 import {
@@ -9,6 +10,7 @@ import {
   clearFilters,
   fields,
   hidden,
+  rowList,
   shownCells,
   sort,
   tags,
@@ -16,9 +18,10 @@ import {
 } from '../state'
 import { cellColour } from '../table/state'
 import { type Key, t } from '../text'
-import { chipCounts, isFiltered, matching, SORTS } from './matching'
+import { chipCounts, isFiltered, list, matching, SORTS } from './matching'
 import { Menu, Option } from './menu'
 import { QueryBox } from './query_box'
+import { nameOf } from './row_list'
 
 function Chips() {
   const counts = chipCounts.value
@@ -44,6 +47,24 @@ function Chips() {
         )
       })}
     </div>
+  )
+}
+
+/** The list that a card or a comparison has set; one click takes it away. */
+function ListChip() {
+  if (!list.value) return null
+  return (
+    <button
+      type="button"
+      class="chip list"
+      aria-pressed={true}
+      title={t('list.remove')}
+      onClick={() => {
+        rowList.value = ''
+      }}
+    >
+      <bdi>{nameOf(list.value)}</bdi> <span aria-hidden="true">✕</span>
+    </button>
   )
 }
 
@@ -118,7 +139,7 @@ function CellMenu() {
       {cells.map(({ name }, cell) => (
         <Option
           key={name}
-          label={name}
+          label={cellName(cell)}
           colour={cellColour(cell)}
           checked={!hidden.value.includes(cell)}
           onToggle={() => {
@@ -165,6 +186,7 @@ export function FilterBar() {
       </div>
       <div class="bar-line">
         <Chips />
+        <ListChip />
         <span class="shown">
           {isFiltered.value
             ? t('shown', { n: count(matching.value.length), of: count(all) })

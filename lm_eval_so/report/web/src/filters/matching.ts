@@ -12,11 +12,14 @@ import {
   fields,
   openRow,
   query,
+  rowList,
   shownSlots,
+  slotsOf,
   sort,
   source,
   tags,
 } from '../state'
+import { listed, type RowList, readList } from './row_list'
 
 export const facts = computed<Facts | null>(() =>
   board.value ? factsOf(board.value.columns, shownSlots.value) : null,
@@ -49,6 +52,17 @@ export interface Searched {
 export const searched = signal<Searched | null>(null)
 const found = signal<readonly Uint8Array[]>([])
 
+/** The list that the table is narrowed to; null where there is none, or the page has no such cell. */
+export const list = computed<RowList | null>(() => {
+  const read = readList(rowList.value)
+  const cells = board.value?.manifest.cells.length ?? 0
+  return read?.cells.every((cell) => cell < cells) ? read : null
+})
+
+const inList = computed<Uint8Array | null>(() =>
+  list.value && board.value ? listed(list.value, board.value.columns, slotsOf.value) : null,
+)
+
 /** Tests of a row by its columns alone, the query's excluded. */
 function columnTests(shown: Board, shownFacts: Facts): ((row: number) => boolean)[] {
   const { columns, manifest } = shown
@@ -61,6 +75,8 @@ function columnTests(shown: Board, shownFacts: Facts): ((row: number) => boolean
     const sets = manifest.tagsets.map((set) => wanted.every((tag) => set.includes(tag)))
     tests.push((row) => sets[columns.tagset[row] as number] ?? false)
   }
+  const members = inList.value
+  if (members) tests.push((row) => members[row] === 1)
   for (const [name, wanted] of fields.value) {
     const column = columns.fields.get(name)
     const values = manifest.fields.find((field) => field.name === name)?.values
@@ -133,6 +149,7 @@ export const isFiltered = computed(
     query.value.trim() !== '' ||
     chips.value.length > 0 ||
     tags.value.length > 0 ||
+    list.value !== null ||
     [...fields.value.values()].some((wanted) => wanted.length > 0),
 )
 

@@ -2,6 +2,7 @@
 import { useComputed } from '@preact/signals'
 import type { VirtualItem } from '@tanstack/virtual-core'
 import type { CSSProperties } from 'preact'
+import { cellName } from '../cell_names'
 import { NO_ANSWER } from '../data/columns'
 import { decodedRow } from '../data/decoded'
 import { type Repeats, repeatsOf } from '../data/repeats'
@@ -15,7 +16,6 @@ import {
   activate,
   active,
   cellColour,
-  cellName,
   expanded,
   referenceCell,
   tableCells,

@@ -4,6 +4,7 @@ import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
 import type { VirtualItem } from '@tanstack/virtual-core'
 import type { CSSProperties, VNode } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
+import { CellName, cellName } from '../cell_names'
 import { decodedRow, want } from '../data/decoded'
 import { matching } from '../filters/matching'
 import { count } from '../format'
@@ -15,7 +16,6 @@ import {
   activate,
   active,
   cellColour,
-  cellName,
   expanded,
   hasRepeats,
   referenceCell,
@@ -24,7 +24,8 @@ import {
 import { useVirtualRows } from './virtual'
 
 /** Heights in pixels; those of table.css. */
-const ROW = 48
+const ROW = 44
+const HEAD = 44
 const REPEAT = 21
 const CARD = 66
 const CARD_ANSWER = 42
@@ -50,9 +51,7 @@ function CellHeader({ cell }: { cell: number }) {
   return (
     <div role="columnheader" class="cell" style={{ '--colour': cellColour(cell) } as CSSProperties}>
       <span class="dot" />
-      <bdi class="name" title={cellName(cell)}>
-        {cellName(cell)}
-      </bdi>
+      <CellName cell={cell} />
       {shownCells.value.length > 1 &&
         (isReference ? (
           <span class="is-reference">{t('reference')}</span>
@@ -139,7 +138,7 @@ export function Table() {
   const rows = matching.value
   const expects = useExpects()
   const { scroller, narrow, covered, above, printing } = frame.value
-  const head = narrow ? 0 : 32
+  const head = narrow ? 0 : HEAD
   const margin = above + head
   const virtual = useVirtualRows({
     count: rows.length,
