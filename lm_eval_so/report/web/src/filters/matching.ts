@@ -103,7 +103,10 @@ const selected = computed<Uint32Array>(() => {
   const inText = terms.textTerms.length > 0 ? found.value : []
   if (terms.groups.length > 0) tests.push((row) => holds(terms, row, slots, inText) === true)
   if (tests.length === 0) return select(shown, () => true)
-  return select(shown, (row) => tests.every((test) => test(row)))
+  return select(shown, (row) => {
+    for (let at = 0; at < tests.length; at++) if (!tests[at]?.(row)) return false
+    return true
+  })
 })
 
 /** What rows can be sorted by; the values, and whether the highest come first. */

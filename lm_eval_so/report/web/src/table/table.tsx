@@ -1,9 +1,8 @@
 /** All samples, side by side: only what is on the screen is drawn. */
 
 import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
-import type { VirtualItem } from '@tanstack/virtual-core'
 import type { CSSProperties, VNode } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { CellName, cellName } from '../cell_names'
 import { decodedRow, want } from '../data/decoded'
 import { matching } from '../filters/matching'
@@ -11,6 +10,7 @@ import { count } from '../format'
 import { frame } from '../frame'
 import { board, openRow, reference, shownCells, slotsOf } from '../state'
 import { t } from '../text'
+import { type Item, Places } from './places'
 import { TableRow } from './row'
 import {
   activate,
@@ -30,11 +30,19 @@ const REPEAT = 21
 const CARD = 66
 const CARD_ANSWER = 42
 
-function rowHeight(row: number): number {
-  const most = Math.max(...slotsOf.value.map((slots) => slots.length))
-  const opened = expanded.value.has(row) ? most * REPEAT + 6 : 0
-  if (!frame.value.narrow) return ROW + opened
-  return CARD + tableCells.value.length * (CARD_ANSWER + opened)
+/** Where the rows of the table stand. */
+function usePlaces(rows: Uint32Array, narrow: boolean): Places {
+  const opened = expanded.value
+  const cells = tableCells.value.length
+  return useMemo(() => {
+    const more = new Map<number, number>()
+    const most = Math.max(...slotsOf.peek().map((slots) => slots.length))
+    for (const row of opened) {
+      const index = rows.indexOf(row)
+      if (index >= 0) more.set(index, (most * REPEAT + 6) * (narrow ? cells : 1))
+    }
+    return new Places(rows.length, narrow ? CARD + cells * CARD_ANSWER : ROW, more)
+  }, [rows, opened, narrow, cells])
 }
 
 function widths(expects: boolean, cells: number): CSSProperties {
@@ -112,21 +120,18 @@ const MOST_KEPT = 300
 /** Rows of a printed page. */
 const PRINTED = 300
 
-function printed(rows: Uint32Array): VirtualItem[] {
-  const at = { start: 0, end: 0, size: 0, lane: 0 }
-  return Array.from(rows.subarray(0, PRINTED), (_, index) => ({ ...at, key: index, index }))
+function printed(rows: Uint32Array): Item[] {
+  return Array.from(rows.subarray(0, PRINTED), (_, index) => ({ index, start: 0, size: 0 }))
 }
 
 /** Draws a row anew only where it changed: Preact leaves alone what it is given twice. */
 function useDrawnRows() {
   const kept = useRef(new Map<number, { of: string; node: VNode }>())
-  return (item: VirtualItem, number: number, margin: number, expects: boolean): VNode => {
-    const of = `${number} ${item.start} ${item.size} ${margin} ${expects}`
+  return (item: Item, number: number, expects: boolean): VNode => {
+    const of = `${number} ${item.start} ${item.size} ${expects}`
     const found = kept.current.get(item.index)
     if (found?.of === of) return found.node
-    const node = (
-      <TableRow key={item.key} item={item} number={number} margin={margin} expects={expects} />
-    )
+    const node = <TableRow key={item.index} item={item} number={number} expects={expects} />
     if (kept.current.size > MOST_KEPT) kept.current.clear()
     kept.current.set(item.index, { of, node })
     return node
@@ -137,16 +142,14 @@ export function Table() {
   const drawn = useDrawnRows()
   const rows = matching.value
   const expects = useExpects()
-  const { scroller, narrow, covered, above, printing } = frame.value
+  const { scroller, narrow, height, covered, above, printing } = frame.value
   const head = narrow ? 0 : HEAD
-  const margin = above + head
   const virtual = useVirtualRows({
-    count: rows.length,
+    places: usePlaces(rows, narrow),
     scroller,
-    margin,
+    view: height,
+    margin: above + head,
     covered: covered + head,
-    height: (index) => rowHeight(rows[index] as number),
-    revision: `${rows.length} ${expanded.value.size} ${narrow} ${tableCells.value.length}`,
   })
   const items = printing ? printed(rows) : virtual.items
   const first = items[0]?.index ?? 0
@@ -183,7 +186,7 @@ export function Table() {
           </div>
         )}
         <div role="rowgroup" class="rows" style={{ height: `${virtual.total}px` }}>
-          {items.map((item) => drawn(item, rows[item.index] as number, margin, expects))}
+          {items.map((item) => drawn(item, rows[item.index] as number, expects))}
         </div>
       </div>
       <p class="sr" aria-live="polite">
