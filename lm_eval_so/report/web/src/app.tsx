@@ -1,5 +1,6 @@
 /** The frame of the page: what was run, the views, and the sample that is open. */
 import { useEffect, useRef } from 'preact/hooks'
+import { isServed } from './data/source'
 import { Drawer } from './drawer/drawer'
 import { FilterBar } from './filters/bar'
 import { watchFrame } from './frame'
@@ -106,6 +107,11 @@ function Page() {
           <div class="top">
             <header class="appbar">
               <h1>
+                {isServed() && (
+                  <a href="/" class="all-runs">
+                    ← {t('all_runs')}
+                  </a>
+                )}
                 <bdi>{board.value?.manifest.title}</bdi>
               </h1>
               <Views />

@@ -45,7 +45,16 @@ function usePlaces(rows: Uint32Array, narrow: boolean): Places {
   }, [rows, opened, narrow, cells])
 }
 
+/** Paper does not scroll: all columns share its width. */
+function onPaper(expects: boolean, cells: number): CSSProperties {
+  const part = (share: number) => `minmax(0, ${share}fr)`
+  return {
+    '--columns': `${part(0.7)} ${part(1.1)} ${expects ? part(0.6) : ''} repeat(${cells}, ${part(1.25)})`,
+  } as CSSProperties
+}
+
 function widths(expects: boolean, cells: number): CSSProperties {
+  if (frame.value.printing) return onPaper(expects, cells)
   if (frame.value.narrow) return {}
   const least = 150 + 210 + (expects ? 120 : 0) + cells * 210
   return {
@@ -189,6 +198,9 @@ export function Table() {
           {items.map((item) => drawn(item, rows[item.index] as number, expects))}
         </div>
       </div>
+      {printing && rows.length > PRINTED && (
+        <p class="nothing">{t('printed', { n: count(PRINTED), of: count(rows.length) })}</p>
+      )}
       <p class="sr" aria-live="polite">
         {t('shown', { n: count(rows.length), of: count(board.value?.manifest.rows ?? 0) })}
       </p>
