@@ -2,14 +2,14 @@
 
 import { matching } from './filters/matching'
 import { frame } from './frame'
-import { helpIsOpen, toggleCells } from './frame_state'
+import { helpIsOpen, toggleCards } from './frame_state'
 import { chips, clearFilters, reference, toggled, VIEWS, view } from './state'
 import { activate, active, openActive, tableCells, toggleExpanded } from './table/state'
 
 /** Rows of a step of Page Up and Page Down. */
 const PAGE = 15
 /** The height of the table's head in pixels. */
-const HEAD = 32
+const HEAD = 44
 
 function isInSight(row: Element, covered: number): boolean {
   const { top, bottom } = row.getBoundingClientRect()
@@ -48,7 +48,7 @@ const ANYWHERE: Readonly<Record<string, () => void>> = {
     requestAnimationFrame(() => document.getElementById('query')?.focus())
   },
   x: clearFilters,
-  c: toggleCells,
+  c: toggleCards,
 }
 
 /** Keys of the table. */
