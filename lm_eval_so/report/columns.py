@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from lm_eval_so.report.rows import Rows
@@ -13,19 +14,23 @@ _AT_ONCE = 1 << 16  # rows
 
 
 class Taker:
-    """Takes values of the runs' columns into columns of the page.
+    """Takes values of the runs' columns into columns of the page, some rows at once.
 
     It gives the same after the runs and the rows have got more: columns are only added to.
 
     Args:
         indexes: Of the runs, by number.
         rows: Which line is in which row.
+        at_once: Rows of each array but the last of a slot; None takes all.
     """
 
-    def __init__(self, indexes: Sequence[RunIndex], rows: Rows) -> None:
+    def __init__(
+        self, indexes: Sequence[RunIndex], rows: Rows, at_once: int | None = _AT_ONCE
+    ) -> None:
         self._columns = [index.columns for index in indexes]
         self._ids = [index.ids for index in indexes]
-        self._rows = len(rows)
+        self._rows = range(len(rows))
+        self._at_once = at_once or len(rows) or 1
         self._slots = [
             (slot.cell, Stretches(places))
             for slot, places in zip(rows.slots, rows.places, strict=True)
@@ -38,14 +43,14 @@ class Taker:
             name: Of the runs' column.
             owed: Stands where there is no result.
         """
-        for cell, lines in self._slots:
-            yield lines.taken(self._columns[cell][name], owed)
+        for slot, _ in enumerate(self._slots):
+            yield from self._of_slot(slot, name, owed)
 
     def of_cell(self, cell: int, name: str) -> Iterator["array[Any]"]:
         """`results` of one run; 0 stands where there is none."""
-        for own, lines in self._slots:
+        for slot, (own, _) in enumerate(self._slots):
             if own == cell:
-                yield lines.taken(self._columns[cell][name], 0)
+                yield from self._of_slot(slot, name, 0)
 
     def translated(self, name: str, tables: Sequence[Sequence[int]]) -> Iterator["array[int]"]:
         """`results` with other numbers for the same things; 0 stays 0.
@@ -54,13 +59,15 @@ class Taker:
             name: Of the runs' column.
             tables: For each run, by its own number: the other one.
         """
-        for (cell, _), column in zip(self._slots, self.results(name, 0), strict=True):
-            yield _translated(column, tables[cell])
+        for slot, (cell, _) in enumerate(self._slots):
+            for column in self._of_slot(slot, name, 0):
+                yield _translated(column, tables[cell])
 
     def shifted(self, name: str, by: Sequence[float]) -> Iterator["array[float]"]:
         """`results` with a number added for each run."""
-        for (cell, _), column in zip(self._slots, self.results(name, float("nan")), strict=True):
-            yield array("f", [value + by[cell] for value in column]) if by[cell] else column
+        for slot, (cell, _) in enumerate(self._slots):
+            for column in self._of_slot(slot, name, float("nan")):
+                yield array("f", [value + by[cell] for value in column]) if by[cell] else column
 
     def of_rows(
         self, columns: Sequence["array[int]"], tables: Sequence[Sequence[int]]
@@ -71,38 +78,56 @@ class Taker:
             columns: For each run, line by line.
             tables: For each run, by its own number: the one of the page.
         """
-        found = array(columns[0].typecode, [0]) * self._rows
-        for cell, lines in reversed(self._slots):
-            own = _translated(lines.taken(columns[cell], 0), tables[cell])
-            if not lines.is_whole:
-                there = lines.taken(self._columns[cell]["status"], 0)
-                pairs = zip(own, found, there, strict=True)
-                own = array(own.typecode, [one if is_it else two for one, two, is_it in pairs])
-            found = own
-        yield found
+        for rows in self._parts():
+            found = array(columns[0].typecode, [0]) * len(rows)
+            for cell, lines in reversed(self._slots):
+                own = _translated(lines.taken(columns[cell], rows, 0), tables[cell])
+                if not lines.is_whole:
+                    there = lines.taken(self._columns[cell]["status"], rows, 0)
+                    pairs = zip(own, found, there, strict=True)
+                    own = array(own.typecode, [one if is_it else two for one, two, is_it in pairs])
+                found = own
+            yield found
+
+    def answers(self) -> Iterable["array[int]"]:
+        """For each slot, by row: the number of its answer among the different ones of the row."""
+        if len(self._slots) == 1:
+            return map(_single, self._of_slot(0, "answer", 0))
+        return _numbered(
+            [
+                lines.taken(self._columns[cell]["answer"], self._rows, 0)
+                for cell, lines in self._slots
+            ]
+        )
 
     def ids(self) -> Iterator[bytes]:
         """The sample ids of the rows as JSON, with commas between them, in pieces of some rows."""
-        return self._ids_within(0, 0, self._rows)
+        return chain.from_iterable(self._ids_of(0, rows) for rows in self._parts())
 
-    def _ids_within(self, slot: int, begin: int, end: int) -> Iterator[bytes]:
+    def _ids_of(self, slot: int, some: range) -> Iterator[bytes]:
         """Where a slot has no result, the next one has."""
         if slot == len(self._slots):
             return
         cell, lines = self._slots[slot]
         ids, ends = self._ids[cell], self._columns[cell]["id_end"]
-        for row, place, rows in lines.within(begin, end):
-            if not place:
-                yield from self._ids_within(slot + 1, row, row + rows)
-                continue
-            for first in range(place - 1, place - 1 + rows, _AT_ONCE):
-                last = min(first + _AT_ONCE, place - 1 + rows)
-                yield bytes(ids[ends[first - 1] if first else 0 : ends[last - 1] - 1])
+        for row, place, count in lines.within(some):
+            if place:
+                begin = ends[place - 2] if place > 1 else 0
+                yield bytes(ids[begin : ends[place - 2 + count] - 1])
+            else:
+                yield from self._ids_of(slot + 1, range(row, row + count))
 
-    def answers(self) -> Iterable["array[int]"]:
-        """For each slot, by row: the number of its answer among the different ones of the row."""
-        digests = self.results("answer", 0)
-        return map(_single, digests) if len(self._slots) == 1 else _numbered([*digests])
+    def _of_slot(self, slot: int, name: str, owed: float) -> Iterator["array[Any]"]:
+        cell, lines = self._slots[slot]
+        column = self._columns[cell][name]
+        return (lines.taken(column, rows, owed) for rows in self._parts())
+
+    def _parts(self) -> Iterator[range]:
+        """All rows, some at once."""
+        return (
+            self._rows[first : first + self._at_once]
+            for first in range(0, len(self._rows), self._at_once)
+        )
 
 
 def _translated(column: "array[int]", numbers: Sequence[int]) -> "array[int]":
@@ -112,12 +137,7 @@ def _translated(column: "array[int]", numbers: Sequence[int]) -> "array[int]":
 
 
 def _single(digests: "array[int]") -> "array[int]":
-    found = array("H")
-    for first in range(0, len(digests), _AT_ONCE):
-        found.extend(
-            array("H", [0 if digest else NO_ANSWER for digest in digests[first : first + _AT_ONCE]])
-        )
-    return found
+    return array("H", [0 if digest else NO_ANSWER for digest in digests])
 
 
 def _numbered(digests: Sequence["array[int]"]) -> list["array[int]"]:

@@ -40,7 +40,7 @@ def keep_a_sample(board: Board, most: int = MOST_RESULTS) -> Sampled | None:
 def _chosen(board: Board, room: int) -> tuple[list[int], str]:
     """The rows, in their order, and in words how they were chosen."""
     draw = random.Random(_SEED)  # noqa: S311 - a sample that is the same each time
-    taker = Taker([run.index for run in board.runs], board.rows)
+    taker = Taker([run.index for run in board.runs], board.rows, at_once=None)
     failed = _failed(taker.results("status", 0))
     kept = failed if len(failed) <= room * _FAILED else draw.sample(failed, int(room * _FAILED))
     chosen = set(kept)

@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 _FEWEST_ROWS = 8
@@ -38,42 +39,44 @@ class Stretches:
 
     def __init__(self, places: "array[int]") -> None:
         self.is_whole = 0 not in places
-        self._stretches = _stretches(places)
-        self._places = places[:] if self._stretches is None else None
+        stretches = _stretches(places)
+        self._stretches = stretches or []
+        self._places = places[:] if stretches is None else None
 
-    def taken(self, column: "array[Any]", owed: float) -> "array[Any]":
-        """The values of the lines, by row.
+    def taken(self, column: "array[Any]", rows: range, owed: float) -> "array[Any]":
+        """The values of the lines of some rows.
 
         Args:
             column: By line.
+            rows: Whose.
             owed: Stands where a row has no line.
         """
+        if self._places is not None:
+            places = self._places[rows.start : rows.stop]
+            values = [column[place - 1] if place else owed for place in places]
+            return array(column.typecode, values)
         none: array[Any] = array(column.typecode, [owed])
-        if self._stretches is None:
-            padded = none + column
-            return array(column.typecode, map(padded.__getitem__, self._places or ()))
-        parts: Iterator[array[Any]] = (
-            column[place - 1 : place - 1 + rows] if place else none * rows
-            for _, place, rows in self._stretches
-        )
-        found = next(parts, array(column.typecode))
-        for part in parts:
-            found.extend(part)
+        found: array[Any] = array(column.typecode)
+        for _, place, count in self.within(rows):
+            found += column[place - 1 : place - 1 + count] if place else none * count
         return found
 
-    def within(self, begin: int, end: int) -> Iterator[Stretch]:
+    def within(self, rows: range) -> Iterator[Stretch]:
         """The stretches of some rows."""
-        if self._stretches is None:
-            for row, place in enumerate((self._places or array("I"))[begin:end], start=begin):
+        begin, end = rows.start, rows.stop
+        if self._places is not None:
+            for row, place in enumerate(self._places[begin:end], start=begin):
                 yield Stretch(row, place, 1)
             return
-        number = max(bisect(self._stretches, (begin, -1)) - 1, 0)
-        for row, place, rows in self._stretches[number:]:
-            if row >= end:
-                return
-            first, last = max(row, begin), min(row + rows, end)
-            if first < last:
-                yield Stretch(first, place and place + first - row, last - first)
+        number = max(bisect(self._stretches, begin, key=_row) - 1, 0)
+        while number < len(self._stretches) and self._stretches[number].row < end:
+            row, place, count = self._stretches[number]
+            first, last = max(row, begin), min(row + count, end)
+            yield Stretch(first, place and place + first - row, last - first)
+            number += 1
+
+
+_row = attrgetter("row")
 
 
 def _stretches(places: "array[int]") -> list[Stretch] | None:

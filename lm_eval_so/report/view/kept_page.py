@@ -132,7 +132,8 @@ def _sign(indexes: Sequence[RunIndex], lines: Sequence[int]) -> list[Any]:
     digest = hashlib.blake2b(digest_size=16)
     for index, count in zip(indexes, lines, strict=True):
         for name in _OF_WHICH:
-            digest.update(index.columns[name][:count])
+            with memoryview(index.columns[name]) as column:
+                digest.update(column[:count])
         digest.update(b"%d of %d;" % (count, min(len(index), count)))
     return [_FORMAT, __version__, sys.byteorder, digest.hexdigest()]
 
