@@ -7,7 +7,6 @@ from typing import Any
 
 from lm_eval_so.report.rows import Rows
 from lm_eval_so.report.run_index import RunIndex
-from lm_eval_so.report.stretches import Stretches
 
 NO_ANSWER = 0xFFFF
 _AT_ONCE = 1 << 16  # rows
@@ -32,8 +31,7 @@ class Taker:
         self._rows = range(len(rows))
         self._at_once = at_once or len(rows) or 1
         self._slots = [
-            (slot.cell, Stretches(places))
-            for slot, places in zip(rows.slots, rows.places, strict=True)
+            (slot.cell, lines) for slot, lines in zip(rows.slots, rows.stretches(), strict=True)
         ]
 
     def results(self, name: str, owed: float) -> Iterator["array[Any]"]:

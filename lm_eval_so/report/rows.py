@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 from lm_eval_so.report.questions import Questions
 from lm_eval_so.report.result_columns import STATUS
 from lm_eval_so.report.run_index import RunIndex
+from lm_eval_so.report.stretches import Stretches
 
 _OK = STATUS["ok"]
 _AT_ONCE = 1 << 16  # lines
@@ -36,6 +37,8 @@ class Rows:
         self.places = [array("I") for _ in self.slots]
         self.lines = [0] * (1 + max((slot.cell for slot in self.slots), default=-1))
         self._questions = Questions()
+        self._stretches = [Stretches(places) for places in self.places]
+        self._same = [0] * len(self.slots)  # rows that are as they were in `_stretches`
 
     def __len__(self) -> int:
         return len(self.places[0]) if self.places else 0
@@ -59,28 +62,29 @@ class Rows:
     def _add(self, cell: int, index: RunIndex, begin: int, end: int) -> None:
         known = len(self._questions)
         numbers = self._questions.numbers(index.columns["question"][begin:end])
-        slots = self._of_cell(cell)
+        slots = {own.repeat: slot for slot, own in enumerate(self.slots) if own.cell == cell}
         if len(slots) == 1 and len(self._questions) == known + end - begin:  # each is a new row
-            (places,) = slots.values()
+            places = self.places[slots[0]]
             _lengthen(places, known)
             places.extend(array("I", range(begin + 1, end + 1)))
             return
         repeats, status = index.columns["repeat"], index.columns["status"]
         for line, row in enumerate(numbers, start=begin):
-            places = slots[repeats[line]]
+            slot = slots[repeats[line]]
+            places = self.places[slot]
             if row >= len(places):
                 _lengthen(places, row + 1)
             before = places[row]
             if not before or status[line] == _OK or status[before - 1] != _OK:
                 places[row] = line + 1
+                self._same[slot] = min(self._same[slot], row)
 
-    def _of_cell(self, cell: int) -> dict[int, "array[int]"]:
-        """The places of a run, by repeat."""
-        return {
-            slot.repeat: places
-            for slot, places in zip(self.slots, self.places, strict=True)
-            if slot.cell == cell
-        }
+    def stretches(self) -> list[Stretches]:
+        """The lines of each slot as they are now."""
+        for slot, places in enumerate(self.places):
+            self._stretches[slot] = self._stretches[slot].later(places, self._same[slot])
+            self._same[slot] = len(places)
+        return self._stretches[:]
 
     def only(self, rows: Sequence[int]) -> "Rows":
         """Some of the rows, in their order; nothing can be added to them."""

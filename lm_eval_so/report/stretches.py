@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -32,16 +32,26 @@ class Stretches:
 
     Args:
         places: By row: the number of the line, counted from 1; 0 is owed.
+        known: Those of the first rows.
 
     Attributes:
         is_whole: Whether each row has a line.
     """
 
-    def __init__(self, places: "array[int]") -> None:
-        self.is_whole = 0 not in places
-        stretches = _stretches(places)
+    def __init__(self, places: "array[int]", known: Iterable[Stretch] = ()) -> None:
+        stretches = _stretches(places, [*known])
         self._stretches = stretches or []
         self._places = places[:] if stretches is None else None
+        self.is_whole = 0 not in (self._places or map(_place, self._stretches))
+
+    def later(self, places: "array[int]", same: int) -> "Stretches":
+        """The stretches of a later moment.
+
+        Args:
+            places: As they are then.
+            same: So many rows have the line that they have now.
+        """
+        return Stretches(places, self.within(range(same)) if self._places is None else ())
 
     def taken(self, column: "array[Any]", rows: range, owed: float) -> "array[Any]":
         """The values of the lines of some rows.
@@ -76,22 +86,28 @@ class Stretches:
             number += 1
 
 
-_row = attrgetter("row")
+_row, _place = attrgetter("row"), attrgetter("place")
 
 
-def _stretches(places: "array[int]") -> list[Stretch] | None:
-    """None if there are too many."""
-    found: list[Stretch] = []
+def _stretches(places: "array[int]", known: list[Stretch]) -> list[Stretch] | None:
+    """The stretches of all rows; None if there are too many.
+
+    Args:
+        places: By row.
+        known: Those of the first rows.
+    """
+    if not places:
+        return []
     most = 1 + len(places) // _FEWEST_ROWS
-    begin, expected, step = 0, -1, 1
-    for row, place in enumerate(places):
+    begin, place, count = known.pop() if known else Stretch(0, places[0], 1)
+    step = 1 if place else 0
+    expected = place + count * step
+    first = begin + count
+    for row, place in enumerate(places[first:], start=first):
         if place != expected:
-            if row:
-                found.append(Stretch(begin, places[begin], row - begin))
-            if len(found) == most:
+            known.append(Stretch(begin, places[begin], row - begin))
+            if len(known) > most:
                 return None
             begin, expected, step = row, place, 1 if place else 0
         expected += step
-    if places:
-        found.append(Stretch(begin, places[begin], len(places) - begin))
-    return found
+    return [*known, Stretch(begin, places[begin], len(places) - begin)]
