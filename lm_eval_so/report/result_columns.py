@@ -22,7 +22,7 @@ COLUMNS = {
     "request": "Q",
     "answer": "Q",
     "start": "f",
-    "took": "f",
+    "end": "f",
     "latency": "f",
     "first": "f",
     "input": "f",
@@ -70,7 +70,7 @@ def values_of(
         line: The line.
         vocabulary: Gives words their numbers.
         began: When the sample began, in seconds since 1970.
-        epoch: From when ``start`` counts, likewise.
+        epoch: From when ``start`` and ``end`` count, likewise.
     """
     context, answer = line.request_context, _of_answer(line.response)
     own = context.sample_key
@@ -81,7 +81,7 @@ def values_of(
         request_of(line.request_key),
         answer.digest,
         began - epoch,
-        seconds(line.completed_at) - began,
+        seconds(line.completed_at) - epoch,
         number(line.latency_ms),
         answer.first,
         answer.input,
