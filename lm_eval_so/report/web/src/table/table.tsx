@@ -21,7 +21,7 @@ import {
   referenceCell,
   tableCells,
 } from './state'
-import { useVirtualRows } from './virtual'
+import { show, useVirtualRows } from './virtual'
 
 /** Heights in pixels; those of table.css. */
 const ROW = 44
@@ -170,7 +170,7 @@ export function Table() {
   }, [rows, first, last, board.value])
   useSignalEffect(() => {
     const at = active.value
-    if (at > 0 || (frame.peek().scroller?.scrollTop ?? 0) > 0) virtual.show(at)
+    if (at > 0 || (frame.peek().scroller?.scrollTop ?? 0) > 0) show(at)
   })
   useSignalEffect(() => {
     const at = matching.value.indexOf(openRow.value)

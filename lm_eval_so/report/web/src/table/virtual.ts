@@ -36,9 +36,31 @@ function seen({ places, scroller, view, margin }: Wanted): Seen {
   }
 }
 
-function show(index: number, wanted: Wanted): void {
-  const { places, scroller, view, margin, covered } = wanted
-  if (!scroller || index >= places.count) return
+/** The table on the screen: what is in sight follows from its place, also before it is drawn. */
+let onScreen: Wanted | null = null
+
+/** The part of the list that is in sight, below what covers it. */
+function sight({ places, scroller, view, margin, covered }: Wanted): [number, number] {
+  const scale = new Scale(places.total, view)
+  const from = scale.listed((scroller?.scrollTop ?? 0) - margin)
+  return [from + covered, from + view]
+}
+
+export function isInSight(index: number): boolean {
+  if (!onScreen) return false
+  const [from, to] = sight(onScreen)
+  const { start, size } = onScreen.places.item(index)
+  return start + size > from && start < to
+}
+
+export function firstInSight(): number {
+  return onScreen ? onScreen.places.at(sight(onScreen)[0]) : 0
+}
+
+/** Scrolls where the row is not in sight as a whole. */
+export function show(index: number): void {
+  if (!onScreen?.scroller || index >= onScreen.places.count) return
+  const { places, scroller, view, margin, covered } = onScreen
   const scale = new Scale(places.total, view)
   const { start, size } = places.item(index)
   const from = scale.listed(scroller.scrollTop - margin)
@@ -48,16 +70,16 @@ function show(index: number, wanted: Wanted): void {
   if (top !== null) scroller.scrollTo({ top: scale.placed(top) + margin })
 }
 
-/** The rows to draw, the height of all, and a way to bring a row into sight. */
+/** The rows to draw, and the height of all. */
 export function useVirtualRows(wanted: Wanted): {
   items: Item[]
   total: number
-  show: (index: number) => void
 } {
   const [, redraw] = useReducer((n: number) => n + 1, 0)
   const now = seen(wanted)
   const drawn = useRef({ wanted, now })
   drawn.current = { wanted, now }
+  onScreen = wanted
   const { scroller } = wanted
   useLayoutEffect(() => {
     const onScroll = () => {
@@ -78,6 +100,5 @@ export function useVirtualRows(wanted: Wanted): {
   return {
     items,
     total: new Scale(wanted.places.total, wanted.view).drawn,
-    show: (index) => show(index, drawn.current.wanted),
   }
 }
