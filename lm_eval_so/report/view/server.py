@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,8 +53,9 @@ async def serve(root: Path, address: Address, begun: Callable[[str], object]) ->
     await runner.setup()
     try:
         await web.TCPSite(runner, address.host, address.port).start()
-        begun(_url(address.host, runner.addresses[0][1]))
-        code = ExitCode.of_signal(await _signal())
+        with _signalled() as came:
+            begun(_url(address.host, runner.addresses[0][1]))
+            code = ExitCode.of_signal(await came)
         await served[BOARDS].settle()
         return code
     finally:
@@ -68,8 +70,9 @@ def application(root: Path, address: Address) -> web.Application:
     return served
 
 
-async def _signal() -> int:
-    """Waits for a signal; from then on signals have their usual effect again."""
+@contextmanager
+def _signalled() -> Iterator[asyncio.Future[int]]:
+    """The first signal that comes; from then on signals have their usual effect again."""
     loop = asyncio.get_running_loop()
     came: asyncio.Future[int] = loop.create_future()
     numbers = stop_signals()
@@ -83,7 +86,7 @@ async def _signal() -> int:
     for number in numbers:
         signal.signal(number, note)
     try:
-        return await came
+        yield came
     finally:
         for number, handler in before.items():
             if signal.getsignal(number) is note:
