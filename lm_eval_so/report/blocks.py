@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import groupby
 from typing import Any, BinaryIO
 
 from lm_eval_so.report.json_text import loads
@@ -29,9 +30,32 @@ def read_rows(
     Raises:
         StoreError: A results file cannot be read.
     """
+    numbers = list(wanted)
+    slots = zip(rows.slots, rows.places, strict=True)
+    found = [
+        lines
+        for cell, own in groupby(slots, key=lambda each: each[0].cell)
+        for lines in _lines_of(indexes[cell], [places for _, places in own], numbers)
+    ]
+    return [
+        _row(number, results, scores)
+        for number, results in zip(numbers, zip(*found, strict=True), strict=True)
+    ]
+
+
+def _lines_of(
+    index: RunIndex, slots: Sequence[Sequence[int]], numbers: Sequence[int]
+) -> list[list[Line | None]]:
+    """The lines of a run for each of its slots. One file is open at a time: there may be a lot."""
     with ExitStack() as opened:
-        files = [_opened(index, opened) for index in indexes]
-        return [_row(number, rows, indexes, files, scores) for number in wanted]
+        file = _opened(index, opened)
+        return [
+            [
+                _line(index, file, places[number] - 1) if places[number] else None
+                for number in numbers
+            ]
+            for places in slots
+        ]
 
 
 def _opened(index: RunIndex, opened: ExitStack) -> BinaryIO | None:
@@ -43,17 +67,7 @@ def _opened(index: RunIndex, opened: ExitStack) -> BinaryIO | None:
         raise StoreError(f"{index.path} cannot be read: {error.strerror}") from error
 
 
-def _row(
-    number: int,
-    rows: Rows,
-    indexes: Sequence[RunIndex],
-    files: Sequence[BinaryIO | None],
-    scores: ScoresOf,
-) -> dict[str, Any]:
-    found: list[Line | None] = []
-    for slot, places in zip(rows.slots, rows.places, strict=True):
-        place = places[number]
-        found.append(_line(indexes[slot.cell], files[slot.cell], place - 1) if place else None)
+def _row(number: int, found: Sequence[Line | None], scores: ScoresOf) -> dict[str, Any]:
     there = [line for line in found if line is not None]
     first = there[0] if there else None
     asked = next((line for line in there if not line["request_context"].get("sample_key")), first)

@@ -7,10 +7,12 @@ from typing import NamedTuple
 from lm_eval_so._version import __version__
 from lm_eval_so.report.blocks import read_rows
 from lm_eval_so.report.cells import cell_of, counts_of, datasets_of
+from lm_eval_so.report.columns import Taker
 from lm_eval_so.report.json_text import json_bytes
 from lm_eval_so.report.manifest import FORMAT, Cell, Field, Manifest, Sampled
 from lm_eval_so.report.merged import Merged
-from lm_eval_so.report.page_index import Index, epoch_of, index_of
+from lm_eval_so.report.page_index import PageIndex, epoch_of, index_of
+from lm_eval_so.report.result_columns import MOST_REPEATS
 from lm_eval_so.report.rows import Rows, Slot
 from lm_eval_so.report.runs import NamedRun, reread
 from lm_eval_so.report.scores import Scores
@@ -24,7 +26,7 @@ class _Page(NamedTuple):
 
     revision: int
     manifest: Manifest
-    data: bytes
+    columns: PageIndex
 
 
 class Board:
@@ -42,6 +44,7 @@ class Board:
     Attributes:
         revision: Grows with every update that found something.
         rows: Which line is in which row.
+        block_rows: Rows of each block but the last.
     """
 
     def __init__(
@@ -59,10 +62,11 @@ class Board:
         self.revision = 0
         self.rows = Rows([])
         self.sampled: Sampled | None = None
+        self.block_rows = 0
         self._whole = self.rows
+        self._is_replaced = False
         self._title = title
         self._scores = scores or Scores()
-        self._block_rows = 0
         self._page: _Page | None = None
 
     def update(self) -> bool:
@@ -72,21 +76,32 @@ class Board:
             NewerVersionError: A newer release wrote some of it.
             StoreError: A file cannot be read.
         """
-        before = [len(run.index) for run in self.runs]
-        changes = [run.index.extend() for run in self.runs]
+        for run in self.runs:
+            self._is_replaced |= run.index.extend().replaced
         runs = [reread(run) for run in self.runs] if self.revision else self.runs
-        if self.revision and not any(changes) and runs == self.runs:
+        has_grown = [len(run.index) for run in runs] != self._whole.lines
+        if self.revision and not (has_grown or self._is_replaced) and runs == self.runs:
             return False
         self.runs = runs
         slots = self._slots()
-        if slots != self.rows.slots or any(change.replaced for change in changes):
-            self.rows, before = Rows(slots), [0] * len(runs)
-        for cell, (run, first) in enumerate(zip(runs, before, strict=True)):
-            self.rows.add(cell, run.index, first)
-        self._whole = self.rows
-        self._block_rows = self._block_rows or self._rows_of_a_block()
+        if slots != self._whole.slots or self._is_replaced:
+            self._whole, self._is_replaced = Rows(slots), False
+        for cell, run in enumerate(runs):
+            self._whole.add(cell, run.index)
+        self.rows = self._whole
+        self.block_rows = self.block_rows or self._rows_of_a_block()
         self.revision += 1
         return True
+
+    def begin_with(self, rows: Rows, block_rows: int) -> None:
+        """Spares the first `update` what was joined before.
+
+        Args:
+            rows: Of the beginnings of these runs.
+            block_rows: Of each block but the last.
+        """
+        self.rows = self._whole = rows
+        self.block_rows = block_rows
 
     def keep_only(self, rows: Sequence[int], sampled: Sampled) -> None:
         """Makes the page a sample; the counts of its cells stay those of the whole.
@@ -101,15 +116,15 @@ class Board:
     @property
     def blocks(self) -> int:
         """Number of blocks."""
-        return -(-len(self.rows) // self._block_rows)
+        return -(-len(self.rows) // self.block_rows)
 
     def manifest(self) -> Manifest:
         """What the page knows before it reads any row."""
         return self._current().manifest
 
-    def columns(self) -> bytes:
+    def columns(self) -> PageIndex:
         """The index that the manifest describes."""
-        return self._current().data
+        return self._current().columns
 
     def block(self, number: int) -> bytes:
         """Some rows, as a JSON array.
@@ -123,18 +138,14 @@ class Board:
         """
         if not 0 <= number < self.blocks:
             raise IndexError(f"block {number} of {self.blocks}")
-        first = number * self._block_rows
-        wanted = range(first, min(first + self._block_rows, len(self.rows)))
+        first = number * self.block_rows
+        wanted = range(first, min(first + self.block_rows, len(self.rows)))
         indexes = [run.index for run in self.runs]
         return json_bytes(read_rows(indexes, self.rows, wanted, self._scores_of))
 
     def _slots(self) -> list[Slot]:
         return [
-            Slot(cell, repeat)
-            for cell, run in enumerate(self.runs)
-            for repeat in range(
-                max(run.metadata.repeats, 1 + max(run.index.columns["repeat"], default=0))
-            )
+            Slot(cell, repeat) for cell, run in enumerate(self.runs) for repeat in _repeats_of(run)
         ]
 
     def _rows_of_a_block(self) -> int:
@@ -151,11 +162,12 @@ class Board:
     def _current(self) -> _Page:
         if self._page is None or self._page.revision != self.revision:
             merged = Merged([run.index for run in self.runs])
-            index = index_of(self.runs, self.rows, merged, self._scores)
-            self._page = _Page(self.revision, self._manifest(merged, index), index.data)
+            taker = Taker([run.index for run in self.runs], self.rows)
+            index = index_of(self.runs, self.rows, taker, merged, self._scores)
+            self._page = _Page(self.revision, self._manifest(taker, merged, index), index)
         return self._page
 
-    def _manifest(self, merged: Merged, index: Index) -> Manifest:
+    def _manifest(self, taker: Taker, merged: Merged, index: PageIndex) -> Manifest:
         datasets, of_runs = datasets_of(self.runs)
         epoch = epoch_of([run.index for run in self.runs])
         names = dict.fromkeys(dataset["name"] or dataset["id"] for dataset in datasets)
@@ -166,10 +178,10 @@ class Board:
             title=self._title or ", ".join(names),
             live=self.live,
             datasets=datasets,
-            cells=self._cells(of_runs),
+            cells=self._cells(taker, of_runs),
             slots=[{"cell": slot.cell, "repeat": slot.repeat} for slot in self.rows.slots],
             rows=len(self.rows),
-            block_rows=self._block_rows,
+            block_rows=self.block_rows,
             blocks=self.blocks,
             started_at=None if epoch is None else datetime.fromtimestamp(epoch, UTC).isoformat(),
             errors=merged.errors,
@@ -185,9 +197,17 @@ class Board:
             damaged=sum(run.index.damaged for run in self.runs),
         )
 
-    def _cells(self, datasets: Sequence[int]) -> list[Cell]:
+    def _cells(self, taker: Taker, datasets: Sequence[int]) -> list[Cell]:
         cells = []
+        if self.rows is not self._whole:
+            taker = Taker([run.index for run in self.runs], self._whole)
         for number, (run, dataset) in enumerate(zip(self.runs, datasets, strict=True)):
-            counts, asked = counts_of(number, run, self._whole)
+            counts, asked = counts_of(run, taker.of_cell(number, "status"))
             cells.append(cell_of(run, dataset, counts, asked))
         return cells
+
+
+def _repeats_of(run: NamedRun) -> list[int]:
+    """Those that were asked for, and those of which there are results all the same."""
+    asked = range(min(max(run.metadata.repeats, 1), MOST_REPEATS))
+    return sorted({*asked, *run.index.columns["repeat"]})

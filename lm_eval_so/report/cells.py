@@ -1,13 +1,15 @@
 """Run directories as cells of the manifest."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.report.manifest import Cell, Counts, Dataset
 from lm_eval_so.report.result_columns import STATUS
-from lm_eval_so.report.rows import Rows
 from lm_eval_so.report.runs import NamedRun
 from lm_eval_so.runner.store.run_metadata import DatasetRecord, RunMetadata
+
+if TYPE_CHECKING:
+    from array import array
 
 _OK = STATUS["ok"]
 
@@ -37,21 +39,18 @@ def _dataset(record: DatasetRecord) -> Dataset:
     )
 
 
-def counts_of(number: int, run: NamedRun, rows: Rows) -> tuple[Counts, int]:
+def counts_of(run: NamedRun, status: Iterable["array[int]"]) -> tuple[Counts, int]:
     """Results of a run by status, counted from its lines, and how many there are when complete.
 
     Args:
-        number: Of the run.
         run: The run.
-        rows: Of the page, or of all that it is a sample of.
+        status: Of its results, 0 where one is owed.
     """
-    status = run.index.columns["status"]
     ok = settled = 0
-    for slot, places in zip(rows.slots, rows.places, strict=True):
-        if slot.cell == number:
-            found = [status[place - 1] for place in places if place]
-            settled += len(found)
-            ok += found.count(_OK)
+    for column in status:
+        found = column.tobytes()
+        settled += len(found) - found.count(0)
+        ok += found.count(_OK)
     asked = max(_asked(run.metadata), settled)
     return Counts(ok=ok, failed=settled - ok, owed=asked - settled), asked
 

@@ -1,12 +1,14 @@
 """``lm-eval-so report``, and the way to ``view`` and ``export``."""
 
 import argparse
+import os
+import shlex
 import webbrowser
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
 
+from lm_eval_so.report.command import Parser, check_output
 from lm_eval_so.report.find import find
 from lm_eval_so.report.scores import read_scores
 from lm_eval_so.report.write import REPORT, write_report
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: Its name, and what follows.
 
     Returns:
-        0, or 2 if it could not be carried out.
+        0; 2 if it could not be carried out, 130 for Ctrl-C.
     """
     name, *rest = arguments
     if name in _ELSEWHERE:
@@ -44,16 +46,14 @@ def report(arguments: Sequence[str]) -> int:
     except LmEvalError as error:
         tell(f"error: {error}")
         return ExitCode.NOT_CARRIED_OUT
+    except KeyboardInterrupt:
+        tell("error: interrupted; nothing was written")
+        return ExitCode.INTERRUPTED
     return ExitCode.OK
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message} (see {self.prog} --help)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="lm-eval-so report",
         allow_abbrev=False,
         description="Writes one HTML file to look at: answers side by side, what differs, what "
@@ -95,13 +95,17 @@ def _write(flags: argparse.Namespace) -> None:
     output = flags.output or found.home / REPORT
     if output.is_dir():
         output /= REPORT
+    check_output(output, found.directories, flags.directories, flags.scores)
+    if not output.parent.is_dir():
+        raise ConfigError(f"cannot write {output}: there is no folder {output.parent}")
     sampled = write_report(found.directories, output, scores)
     show(output)
     if sampled is not None:
-        where = " ".join(map(str, flags.directories))
+        named = [path.absolute() for path in flags.directories] or [found.home]
+        where = shlex.quote(os.path.commonpath(named))
         tell(
             f"the page holds {sampled['results']:,} of {sampled['of']:,} results "
-            f"({sampled['how']}); to see all: lm-eval-so view {where}".rstrip()
+            f"({sampled['how']}); to see all: lm-eval-so view {where}"
         )
     if flags.open:
         webbrowser.open(output.resolve().as_uri())

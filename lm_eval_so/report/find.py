@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import orjson
-
+from lm_eval_so.report.recorded_sweep import RecordedSweep, read_recorded_sweep
 from lm_eval_so.runner.errors import ConfigError, StoreError
 from lm_eval_so.runner.host.output import tell
 from lm_eval_so.runner.store.metadata import METADATA, find_runs, read_metadata
@@ -39,9 +38,15 @@ def find(named: Sequence[Path], root: Path = Path("outputs")) -> Found:
         StoreError: A run that is named itself cannot be read.
     """
     given = list(named) or [newest(root)]
-    found = [path for each in given for path in _runs_of(each)]
+    try:
+        found = [path for each in given for path in _runs_of(each)]
+    except OSError as error:  # such as a name that is too long, or a folder that may not be read
+        raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
     home = given[0] if len(given) == 1 else Path()
-    return Found(home if home.is_dir() else home.parent, list(dict.fromkeys(found)))
+    once: dict[Path, Path] = {}
+    for path in found:
+        once.setdefault(path.resolve(), path)
+    return Found(home if home.is_dir() else home.parent, list(once.values()))
 
 
 def newest(root: Path) -> Path:
@@ -50,10 +55,11 @@ def newest(root: Path) -> Path:
     Raises:
         ConfigError: There is none.
     """
-    runs, sweeps = (_latest(root.rglob(name)) for name in (METADATA, RECORD))
+    runs = _latest(path / METADATA for path in find_runs(root))
+    sweeps = _latest(root.rglob(RECORD))
     if runs is None and sweeps is None:
         raise ConfigError(
-            f"found no run in {root}; name a run directory, such as: lm-eval-so report DIR"
+            f"found no run in {root}; name a run directory, a folder of runs, or a sweep"
         )
     if runs is None or (sweeps is not None and _belongs(runs, sweeps)):
         assert sweeps is not None  # noqa: S101 - one of them is there
@@ -63,14 +69,22 @@ def newest(root: Path) -> Path:
 
 def _belongs(run: Path, sweep: Path) -> bool:
     """Whether a sweep is newer than a run, or goes on and the run is one of its cells."""
-    if sweep.stat().st_mtime_ns >= run.stat().st_mtime_ns:
+    if _written(sweep) >= _written(run):
         return True
-    record = _record(sweep)
-    return record.get("ended_at") is None and run.parent in _cells_of(sweep, record)
+    record = read_recorded_sweep(sweep)
+    return record.ended_at is None and run.parent in _cells_of(sweep, record)
 
 
 def _latest(paths: Iterable[Path]) -> Path | None:
-    return max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return max(paths, key=_written, default=None)
+
+
+def _written(path: Path) -> int:
+    """When; a file that is gone by now is the oldest."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _runs_of(path: Path) -> Iterator[Path]:
@@ -87,51 +101,42 @@ def _runs_of(path: Path) -> Iterator[Path]:
 
 
 def _of_folder(folder: Path) -> list[Path]:
-    datasets: dict[str, None] = {}
-    found = []
-    for path in find_runs(folder):
+    found = _readable(find_runs(folder))
+    if not found:
+        raise ConfigError(f"found no run in {folder}")
+    datasets = dict.fromkeys(found.values())
+    if len(datasets) > 1:
+        some = ", ".join([*datasets][:_MOST_NAMED]) + ", ..." * (len(datasets) > _MOST_NAMED)
+        raise ConfigError(
+            f"{folder} has runs of {len(datasets)} datasets ({some}); name one dataset's folder, "
+            f"such as {next(iter(found)).parent}, or each run directory"
+        )
+    return [*found]
+
+
+def _of_sweep(sweep: Path) -> list[Path]:
+    found = _readable(_cells_of(sweep, read_recorded_sweep(sweep)))
+    if not found:
+        raise ConfigError(f"no cell of the sweep {sweep.parent} has begun, or its runs were moved")
+    return [*found]
+
+
+def _readable(directories: Iterable[Path]) -> dict[Path, str]:
+    """Those that hold a run, and the id of its dataset; a damaged one is told and left out."""
+    found = {}
+    for path in directories:
         try:
             metadata = read_metadata(path)
         except StoreError as error:
             tell(f"left out: {error}")
             continue
         if metadata is not None:
-            datasets[metadata.dataset.id] = None
-            found.append(path)
-    if not found:
-        raise ConfigError(f"found no run in {folder}")
-    if len(datasets) > 1:
-        some = ", ".join([*datasets][:_MOST_NAMED]) + ", ..." * (len(datasets) > _MOST_NAMED)
-        raise ConfigError(
-            f"{folder} has runs of {len(datasets)} datasets ({some}); name one dataset's folder, "
-            f"such as {found[0].parent}, or each run directory"
-        )
+            found[path] = metadata.dataset.id
     return found
 
 
-def _of_sweep(sweep: Path) -> list[Path]:
-    cells = _cells_of(sweep, _record(sweep))
-    found = [path for path in cells if (path / METADATA).is_file()]
-    if not found:
-        raise ConfigError(f"no cell of the sweep {sweep.parent} has begun, or its runs were moved")
-    return found
-
-
-def _cells_of(sweep: Path, record: dict[str, Any]) -> list[Path]:
+def _cells_of(sweep: Path, record: RecordedSweep) -> list[Path]:
     """Directories of the cells; beside the sweep's folder where the whole was moved."""
     around = sweep.parent.parent.parent
-    found = []
-    for cell in record.get("cells", ()):
-        directory = cell.get("directory")
-        if directory is not None:
-            path = Path(directory)
-            found.append(path if path.is_dir() else around / path.name)
-    return found
-
-
-def _record(sweep: Path) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = orjson.loads(sweep.read_bytes())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{sweep} cannot be read: {error}") from error
-    return record
+    typed = [Path(cell.directory) for cell in record.cells if cell.directory is not None]
+    return [path if path.is_dir() else around / path.name for path in typed]

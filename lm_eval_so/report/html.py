@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lm_eval_so.report.board import Board
@@ -41,10 +41,10 @@ def html_of(board: Board, page: Path = PAGE) -> Iterator[bytes]:
     yield b'<script type="application/json" id="manifest">'
     yield json_bytes(manifest).replace(b"<", b"\\u003c")
     yield b"</script>\n"
-    yield from _packed("index", board.columns())
+    yield from _packed("index", board.columns().pieces())
     yield f"<script>{script}</script>\n".encode()
     for number in range(board.blocks):
-        yield from _packed(f"block-{number}", board.block(number))
+        yield from _packed(f"block-{number}", [board.block(number)])
     yield b"</body></html>\n"
 
 
@@ -82,10 +82,10 @@ def _built(path: Path) -> str:
     return text.replace("</script", "<\\/script").replace("</style", "<\\/style")
 
 
-def _packed(name: str, content: bytes) -> Iterator[bytes]:
+def _packed(name: str, content: Iterable[bytes]) -> Iterator[bytes]:
     """An element that holds bytes, compressed."""
     packing = zlib.compressobj(_LEVEL, wbits=_RAW_DEFLATE)
-    packed = packing.compress(content) + packing.flush()
+    packed = b"".join((*map(packing.compress, content), packing.flush()))
     yield f'<script type="application/octet-stream" id="{name}">'.encode()
     yield base64.b64encode(packed)
     yield b"</script>\n"

@@ -12,12 +12,16 @@ def loads(line: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """The value of a line, which may hold half of a character, or be deep.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or deeper than Python can read.
     """
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
+        pass
+    try:
         return json.loads(line)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
 
 
 def json_bytes(value: object) -> bytes:

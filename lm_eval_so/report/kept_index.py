@@ -10,7 +10,7 @@ from lm_eval_so.report.result_columns import COLUMNS, MOST_FINISH_REASONS
 from lm_eval_so.report.run_index import RunIndex, Stamp
 from lm_eval_so.report.vocabulary import Field, Fields, TagSets, Words
 
-_FORMAT = 1
+_FORMAT = 2
 _SIGN = {"format": _FORMAT, "columns": COLUMNS, "byteorder": sys.byteorder}
 
 
@@ -20,7 +20,7 @@ def write_index(index: RunIndex, file: BinaryIO) -> None:
     header = {
         **_SIGN,
         "lines": len(index),
-        "id_bytes": len(index.id_bytes),
+        "ids": len(index.ids),
         "epoch": index.epoch,
         "damaged": index.damaged,
         "position": index.position,
@@ -34,7 +34,7 @@ def write_index(index: RunIndex, file: BinaryIO) -> None:
     }
     file.write(json.dumps(header).encode() + b"\n")
     file.writelines((*index.columns.values(), *(field.codes for field in fields.values())))
-    file.write(index.id_bytes)
+    file.write(index.ids)
 
 
 def read_index(run_dir: Path, file: BinaryIO) -> RunIndex | None:
@@ -64,8 +64,8 @@ def _restored(run_dir: Path, header: dict[str, Any], file: BinaryIO) -> RunIndex
         {name: Field(values, _codes(file, lines)) for name, values in header["fields"].items()},
         header["dropped"],
     )
-    index.id_bytes = bytearray(file.read(header["id_bytes"]))
-    if len(index.id_bytes) != header["id_bytes"]:
+    index.ids = bytearray(header["ids"])
+    if file.readinto(index.ids) != len(index.ids):  # type: ignore[attr-defined]
         raise EOFError
     index.epoch, index.damaged = header["epoch"], header["damaged"]
     index.position, index.stamp = header["position"], Stamp(*header["stamp"])

@@ -36,21 +36,17 @@ class Merged:
 
 
 class MergedField(NamedTuple):
-    """A field of metadata, and by run the new number of each of its own values.
+    """A field of metadata.
 
-    A run's table is empty where it has no such field.
+    Attributes:
+        codes: For each run, line by line: the numbers of its own values.
+        table: For each run: the new number of each of its own values; none if it has no such field.
     """
 
     name: str
     field: Field
+    codes: list["array[int]"]
     table: list[list[int]]
-
-    def codes_of(self, index: RunIndex, table: Sequence[int]) -> "array[int]":
-        """The values of a run, line by line."""
-        field = index.fields.fields.get(self.name)
-        if field is None:
-            return array("B", bytes(len(index)))
-        return array("B", map(table.__getitem__, field.codes))
 
 
 def _words(own: Sequence[Words], most: int = 1 << 16) -> tuple[list[str], list[list[int]]]:
@@ -67,12 +63,13 @@ def _fields(indexes: Sequence[RunIndex]) -> list[MergedField]:
 
 
 def _field(name: str, indexes: Sequence[RunIndex]) -> MergedField | None:
-    field, table = Field(), []
+    field, codes, table = Field(), [], []
     for index in indexes:
         own = index.fields.fields.get(name)
         numbers = [] if own is None else [*map(field.number, own.values)]
         known = [number for number in numbers if number is not None]
         if len(known) < len(numbers):
             return None
+        codes.append(array("B", bytes(len(index))) if own is None else own.codes)
         table.append(known)
-    return MergedField(name, field, table)
+    return MergedField(name, field, codes, table)

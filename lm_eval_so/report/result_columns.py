@@ -22,7 +22,7 @@ COLUMNS = {
     "request": "Q",
     "answer": "Q",
     "start": "f",
-    "took": "f",
+    "end": "f",
     "latency": "f",
     "first": "f",
     "input": "f",
@@ -45,8 +45,9 @@ TRUNCATED, REFUSED, EMPTY, TOOL_CALLS, REASONING, SEVERAL = (1 << bit for bit in
 """Bits of the column ``flags``."""
 
 MOST_FINISH_REASONS = 1 << 8
+MOST_REPEATS = 0xFFFF
 _NAN = float("nan")
-_MOST_REPEATS, _MOST_ATTEMPTS = 0xFFFF, 0xFF
+_MOST_ATTEMPTS = 0xFF
 _MOST = 1e30  # beyond it nothing is a count or a time
 _ALL = (1 << 64) - 1
 
@@ -69,7 +70,7 @@ def values_of(
         line: The line.
         vocabulary: Gives words their numbers.
         began: When the sample began, in seconds since 1970.
-        epoch: From when ``start`` counts, likewise.
+        epoch: From when ``start`` and ``end`` count, likewise.
     """
     context, answer = line.request_context, _of_answer(line.response)
     own = context.sample_key
@@ -80,7 +81,7 @@ def values_of(
         request_of(line.request_key),
         answer.digest,
         began - epoch,
-        seconds(line.completed_at) - began,
+        seconds(line.completed_at) - epoch,
         number(line.latency_ms),
         answer.first,
         answer.input,
@@ -88,7 +89,7 @@ def values_of(
         number(line.cost_usd),
         answer.length,
         vocabulary.tagsets.number(context.sample_tags),
-        min(max(line.repeat, 0), _MOST_REPEATS),
+        min(max(line.repeat, 0), MOST_REPEATS),
         0 if line.error is None else vocabulary.errors.number(line.error.error_type),
         STATUS[line.status],
         answer.flags,

@@ -5,6 +5,7 @@ from array import array
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from lm_eval_so.report.json_text import json_bytes, loads
 from lm_eval_so.report.result_columns import COLUMNS, Vocabulary, seconds, values_of
 from lm_eval_so.report.result_line import ResultLine, read_result_line
 from lm_eval_so.report.vocabulary import Fields
@@ -45,11 +46,11 @@ class RunIndex:
     they take some 110 bytes a line:
 
     * ``offset``: byte of the file at which the line begins
-    * ``id_end``: where the sample's id ends in `id_bytes`
+    * ``id_end``: where the sample's id ends in `ids`
     * ``question``: 64 bits of a digest of the sample's id and its own messages, whatever the prompt
     * ``request``: the first 64 bits of the request key
     * ``answer``: 64 bits of a digest of text and tool calls; 0 without an answer
-    * ``start``: seconds since `epoch`; ``took``: seconds from there to the result
+    * ``start``, ``end``: seconds since `epoch`
     * ``latency``, ``first``: milliseconds; ``input``, ``output``: tokens; ``cost``: US dollars; NaN
       is unknown
     * ``length``: code points of the text
@@ -63,6 +64,7 @@ class RunIndex:
 
     Attributes:
         epoch: Seconds since 1970 from which ``start`` counts: when the first line's sample began.
+        ids: The ids of the samples as JSON, each with a comma behind it.
         fields: Metadata of the samples that has few values, one code a line.
         damaged: Lines that were passed over: they are not whole.
         position: Bytes of the file that were read.
@@ -77,7 +79,7 @@ class RunIndex:
 
     def _clear(self) -> None:
         self.columns: dict[str, array[Any]] = {name: array(code) for name, code in COLUMNS.items()}
-        self.id_bytes = bytearray()
+        self.ids = bytearray()
         self.vocabulary = Vocabulary()
         self.fields = Fields()
         self.epoch: float | None = None
@@ -111,7 +113,8 @@ class RunIndex:
         """The id of the sample of a line, which counts from 0."""
         ends = self.columns["id_end"]
         begin = ends[line - 1] if line else 0
-        return self.id_bytes[begin : ends[line]].decode(errors="surrogatepass")
+        found: str = loads(bytes(self.ids[begin : ends[line] - 1]))
+        return found
 
     def has_only_grown(self, file: BinaryIO) -> bool:
         """Whether what was read is still in the file, or nothing was read."""
@@ -166,13 +169,31 @@ class RunIndex:
         if self.epoch is None and began == began:  # noqa: PLR0124 - not NaN
             self.epoch = began
         values = values_of(line, self.vocabulary, began, self.epoch or 0.0)
-        self.id_bytes += line.sample_id.encode(errors="surrogatepass")
+        self.ids += json_bytes(line.sample_id)
+        self.ids += b","
         metadata = line.request_context.sample_metadata
         if metadata and isinstance(metadata, dict):
             self.fields.add(metadata, len(self))
-        all_values = (self.position, len(self.id_bytes), *values)
+        all_values = (self.position, len(self.ids), *values)
         for column, value in zip(self.columns.values(), all_values, strict=True):
             column.append(value)
+
+
+def is_replaced(index: RunIndex, inode: int | None = None) -> bool:
+    """Whether the results file is not there any more.
+
+    Args:
+        index: Of a run.
+        inode: Of the file that is meant; None means what was read last.
+    """
+    if inode is None:
+        if index.stamp is None:
+            return False
+        inode = index.stamp.inode
+    try:
+        return index.path.stat().st_ino != inode
+    except OSError:
+        return True
 
 
 def _stamp(file: BinaryIO) -> Stamp:

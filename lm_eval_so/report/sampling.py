@@ -40,14 +40,14 @@ def keep_a_sample(board: Board, most: int = MOST_RESULTS) -> Sampled | None:
 def _chosen(board: Board, room: int) -> tuple[list[int], str]:
     """The rows, in their order, and in words how they were chosen."""
     draw = random.Random(_SEED)  # noqa: S311 - a sample that is the same each time
-    taker = Taker([run.index for run in board.runs], board.rows)
-    failed = _failed(taker.results("status", "u8", 0))
+    taker = Taker([run.index for run in board.runs], board.rows, at_once=None)
+    failed = _failed(taker.results("status", 0))
     kept = failed if len(failed) <= room * _FAILED else draw.sample(failed, int(room * _FAILED))
     chosen = set(kept)
     told = [f"{'all ' * (kept is failed)}{len(kept):,} of {len(failed):,} failed"] if failed else []
     for words, share, values in (
-        ("slowest", _SLOWEST, _highest(taker.results("latency", "f32", _NAN))),
-        ("longest", _LONGEST, _highest(taker.results("length", "u32", 0))),
+        ("slowest", _SLOWEST, _highest(taker.results("latency", _NAN))),
+        ("longest", _LONGEST, _highest(taker.results("length", 0))),
         ("with the most different answers", _DIFFERENT, _different(taker.answers())),
     ):
         top = _top(values, int(room * share))

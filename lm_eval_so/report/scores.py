@@ -1,5 +1,6 @@
 """Scores that something else gave to results: read from JSONL, joined by request key or id."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from lm_eval_so.report.json_text import loads
 from lm_eval_so.report.result_columns import request_of
 from lm_eval_so.runner.errors import ConfigError
 
+_MOST = sys.float_info.max
 _NAMES_A_RESULT = ("request_key", "sample_id", "repeat", "cell")
 
 
@@ -32,15 +34,20 @@ class Scores:
     def add(self, line: Mapping[str, Any]) -> bool:
         """Adds a line; says whether it names a result."""
         found = {
-            name: float(value)
-            for name, value in line.items()
-            if isinstance(value, int | float) and name not in _NAMES_A_RESULT
+            name: value
+            for name, each in line.items()
+            if name not in _NAMES_A_RESULT and (value := _score(each)) is not None
         }
         key, sample = line.get("request_key"), line.get("sample_id")
+        repeat, cell = line.get("repeat"), line.get("cell")
         if isinstance(key, str):
             self._by_request.setdefault(request_of(key), {}).update(found)
-        elif isinstance(sample, str | int):
-            where = str(sample), line.get("repeat"), line.get("cell")
+        elif (
+            isinstance(sample, str | int)
+            and isinstance(repeat, int | None)
+            and isinstance(cell, str | None)
+        ):
+            where = str(sample), repeat, cell
             self._by_sample.setdefault(where, {}).update(found)
         else:
             return False
@@ -63,6 +70,11 @@ class Scores:
             for where in ((None, None), (repeat, None), (None, cell), (repeat, cell)):
                 found.update(self._by_sample.get((sample_id, *where), {}))
         return {**found, **self._by_request.get(request, {})}
+
+
+def _score(value: object) -> float | None:
+    """What is no number, or not finite, is no score."""
+    return float(value) if isinstance(value, int | float) and abs(value) <= _MOST else None
 
 
 def read_scores(paths: Iterable[Path]) -> Scores:
@@ -89,4 +101,7 @@ def _add(scores: Scores, line: bytes, where: str) -> None:
     except ValueError as error:
         raise ConfigError(f"{where}: not valid JSON: {error}") from error
     if not isinstance(found, dict) or not scores.add(found):
-        raise ConfigError(f"{where}: a score needs request_key or sample_id, and numbers")
+        raise ConfigError(
+            f"{where}: a score needs request_key or sample_id, and numbers; repeat is a whole "
+            "number, cell a name"
+        )

@@ -98,8 +98,8 @@ def view(bench: Bench, count: int = MOST) -> Iterator[Figure]:
         yield Figure(
             f"view: a new answer beside {count:,} others",
             f"{seconds:.1f} s, peak {served.peak_mb:.0f} MB",
-            "at most 2 s",
-            seconds <= 2,
+            "at most 2 s, 200 MB",
+            seconds <= 2 and served.peak_mb <= 200,
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from conftest import rows
 from lm_eval_so.report.board import Board
 from lm_eval_so.report.runs import named_runs
+from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.hydra_app.app import main
 from lm_eval_so.runner.summary.answers import kinds_of
 from support.report_page import ReadPage
@@ -273,6 +276,58 @@ def test_a_change_of_the_metadata_alone_is_one(sweep: list[Path]) -> None:
     path.write_bytes(path.read_bytes().replace(b'"state": "complete"', b'"state": "running"'))
     assert board.update()
     assert board.manifest()["cells"][0]["state"] == "running"
+
+
+def test_what_came_while_another_run_could_not_be_read_is_there_afterwards(
+    sweep: list[Path],
+) -> None:
+    first, second = (path / "run_results.jsonl" for path in sweep[:2])
+    whole = first.read_bytes()
+    first.write_bytes(b"".join(whole.splitlines(keepends=True)[:SAMPLES]))
+    board = board_of(*sweep[:2])
+    first.write_bytes(whole)
+    second.rename(second.with_name("away"))
+    second.mkdir()
+    with pytest.raises(StoreError, match="Is a directory"):
+        board.update()
+    second.rmdir()
+    second.with_name("away").rename(second)
+    assert board.update()
+    assert contents(ReadPage.of_board(board)) == contents(ReadPage.of_board(board_of(*sweep[:2])))
+    assert not board.update()
+
+
+def test_a_repeat_far_away_takes_one_place(make_dataset: Callable[..., Path]) -> None:
+    run(make_dataset(2), "output_dir=run")
+    path = Path("run/run_results.jsonl")
+    line = lines_of(Path("run"))[0] | {"repeat": 60_000}
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    assert [slot.repeat for slot in board_of(Path("run")).rows.slots] == [0, 60_000]
+
+
+def test_more_runs_than_files_may_be_open_make_a_board(
+    make_dataset: Callable[..., Path],
+) -> None:
+    run(make_dataset(2), "output_dir=run")
+    copies = [Path(f"copy{number}") for number in range(40)]
+    for copy in copies:
+        shutil.copytree("run", copy)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/dev/fd").iterdir()]) + 20, before[1]))
+    try:
+        page = ReadPage.of_board(board_of(*copies))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert [len([each for each in row["results"] if each]) for row in page.rows] == [40, 40]
+
+
+def test_a_run_without_results_is_owed_as_a_whole(make_dataset: Callable[..., Path]) -> None:
+    run(make_dataset(2), "output_dir=run")
+    Path("run/run_results.jsonl").unlink()
+    page = ReadPage.of_board(board_of(Path("run")))
+    assert (page.ids, page.rows, page.manifest["started_at"]) == ([], [], None)
+    assert page.manifest["cells"][0]["counts"] == {"ok": 0, "failed": 0, "owed": 2}
 
 
 def contents(page: ReadPage) -> Sequence[object]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conftest import program
 from lm_eval_so.runner.hydra_app.app import main
 from lm_eval_so.runner.hydra_app.cell_command import cell_command
+from lm_eval_so.runner.hydra_app.typed_secrets import hide_secrets
 from support.report_page import ReadPage
+from support.run_directories import answered, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +130,13 @@ def test_the_command_of_a_cell_finds_its_config(sweep: str, flags: str) -> None:
     assert cell_command(sweep, ["model=a b"]) == f"lm-eval-so 'model=a b' {flags}".rstrip()
 
 
+def test_the_command_of_a_cell_holds_no_key_of_a_text() -> None:
+    key = "sk-proj-" + "aB3dE5" * 8
+    overrides = hide_secrets([f"prompt.system='use {key}'", f"backend.options.api_key={key}"])
+    shown = shlex.split(cell_command("lm-eval-so -m model=a,b", overrides))
+    assert shown[1:] == ["prompt.system='use ***'", "backend.options.api_key=***"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -158,6 +170,22 @@ def test_it_is_a_command_and_a_module(command: Command) -> None:
     assert (shown.returncode, shown.stdout.startswith("usage: lm-eval-so report")) == (0, True)
 
 
+@pytest.mark.parametrize("name", ["report", "export"])
+def test_ctrl_c_is_one_sentence(name: str, tmp_path: Path) -> None:
+    assert main([*QUICK, "output_dir=run"]) == 0
+    os.mkfifo("scores")
+    words = [name, "run", "--scores", "scores", *(["--to", "csv"] if name == "export" else [])]
+    process = subprocess.Popen(
+        [*program(), *words], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    with open("scores", "wb"):  # noqa: PTH123 - waits until it is being read
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.startswith("error: interrupted")
+    assert told.count("\n") == 1
+
+
 def test_nothing_of_it_is_loaded_for_a_run() -> None:
     script = (
         "import sys; from lm_eval_so.runner.hydra_app.app import main; main(sys.argv[1:]); "
@@ -171,3 +199,23 @@ def test_nothing_of_it_is_loaded_for_a_run() -> None:
         timeout=110,
     )
     assert done.stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize("name", ["run_results.jsonl", "run_metadata.json"])
+def test_no_page_takes_the_place_of_what_it_is_made_of(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "one", [answered()])
+    before = (run / name).read_bytes()
+    assert main(["report", str(run), "-o", f"{run}/../one/{name}"]) == 2
+    assert "is a file that is read; choose another one" in capsys.readouterr().err
+    assert (run / name).read_bytes() == before
+
+
+def test_a_folder_that_is_not_there_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "one", [answered()])
+    assert main(["report", str(run), "-o", "no/such/page.html"]) == 2
+    told = capsys.readouterr().err
+    assert told == "error: cannot write no/such/page.html: there is no folder no/such\n"

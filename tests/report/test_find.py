@@ -108,7 +108,49 @@ def test_where_there_is_no_run_it_is_told(named: list[Path], sentence: str) -> N
     assert sentence in str(told.value)
 
 
-def test_a_sweep_whose_record_is_damaged_is_told(sweep: Path) -> None:
-    (sweep / "sweep.json").write_text("[")
-    with pytest.raises(StoreError, match=r"sweep\.json cannot be read"):
+def test_a_damaged_run_of_a_sweep_is_left_out_and_told(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = sorted(cells())
+    (one / "run_metadata.json").write_text("{")
+    assert find([sweep]).directories == [other]
+    assert "left out: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[", "is damaged: unexpected end of data"),
+        ("[]", "is damaged: Input should be"),
+        ('{"started_at": "2026-01-01T00:00:00Z", "cells": [1]}', r"is damaged: cells\.0"),
+        (
+            '{"started_at": "2026-01-01T00:00:00Z", "cells": [{"directory": 3}]}',
+            r"is damaged: cells\.0\.directory",
+        ),
+        (
+            '{"started_at": "2026-01-01T00:00:00Z", "cells": [{"directory": "a\\u0000"}]}',
+            r"is damaged: cells\.0\.directory",
+        ),
+        ('{"schema_version": 2}', "update lm-eval-so"),
+    ],
+)
+def test_a_sweep_whose_record_is_damaged_or_newer_is_told(
+    sweep: Path, text: str, sentence: str
+) -> None:
+    (sweep / "sweep.json").write_text(text)
+    with pytest.raises(StoreError, match=rf"sweep\.json.*{sentence}"):
         find([sweep])
+
+
+def test_a_name_that_no_file_system_takes_is_told() -> None:
+    with pytest.raises(ConfigError, match="cannot be read: File name too long"):
+        find([Path("x" * 300)])
+
+
+@pytest.mark.usefixtures("sweep")
+def test_a_copy_that_mlflow_keeps_is_not_the_newest_run() -> None:
+    copy = Path("outputs/mlruns/1/2/artifacts")
+    copy.mkdir(parents=True)
+    shutil.copy(min(cells()) / "run_metadata.json", copy)
+    os.utime(copy / "run_metadata.json", (2**40, 2**40))
+    assert find([]).home == Path("outputs/toy_support_qa_v1/sweeps/both")

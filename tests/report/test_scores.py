@@ -71,9 +71,12 @@ def test_what_names_a_result_more_exactly_counts() -> None:
         ("{}\n", "scores.jsonl:1: a score needs request_key or sample_id"),
         ('{"sample_id": "a", "x": 1}\n[1]\n', "scores.jsonl:2: a score needs"),
         ("\n{\n", "scores.jsonl:2: not valid JSON"),
+        ("[" * 100_000, "scores.jsonl:1: not valid JSON: too deep"),
+        ('{"sample_id": "a", "repeat": [1], "x": 1}\n', "scores.jsonl:1: a score needs"),
+        ('{"sample_id": "a", "cell": {}, "x": 1}\n', "scores.jsonl:1: a score needs"),
         (None, "--scores scores.jsonl cannot be read"),
     ],
-    ids=["no name", "no object", "no JSON", "no file"],
+    ids=["no name", "no object", "no JSON", "deep", "repeat", "cell", "no file"],
 )
 def test_what_is_no_score_is_told(text: str | None, sentence: str) -> None:
     path = Path("scores.jsonl")
@@ -82,3 +85,10 @@ def test_what_is_no_score_is_told(text: str | None, sentence: str) -> None:
     with pytest.raises(ConfigError) as told:
         read_scores([path])
     assert str(told.value).startswith(sentence)
+
+
+def test_what_is_not_finite_is_no_score() -> None:
+    Path("scores.jsonl").write_text(
+        f'{{"sample_id": "a", "x": NaN, "y": -Infinity, "z": {"9" * 400}, "w": 1}}\n'
+    )
+    assert read_scores([Path("scores.jsonl")]).of(0, "a", 0, "") == {"w": 1}

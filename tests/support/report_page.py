@@ -33,7 +33,8 @@ class ReadPage:
     @classmethod
     def of_board(cls, board: Board) -> ReadPage:
         blocks = [board.block(number) for number in range(board.blocks)]
-        return cls(json.loads(json.dumps(board.manifest())), board.columns(), blocks)
+        index = b"".join(board.columns().pieces())
+        return cls(json.loads(json.dumps(board.manifest())), index, blocks)
 
     @classmethod
     def of_file(cls, path: Path) -> ReadPage:

@@ -30,7 +30,7 @@ class Cell(NamedTuple):
     metadata: RunMetadata
 
     def results(self) -> Iterator[RunResult | None]:
-        """One result of each question, in the order of the file; None for a damaged line.
+        """One result of each sample and repeat, in the order of the file; None: a damaged line.
 
         Raises:
             NewerVersionError: A newer release wrote a line.
@@ -44,7 +44,7 @@ class Cell(NamedTuple):
             offset = 0
             for line in file:
                 result = _read(line, path)
-                if kept is None or result is None or kept.get(_question(result)) == offset:
+                if kept is None or result is None or kept.get(_place(result)) == offset:
                     yield result
                 offset += len(line)
 
@@ -65,25 +65,27 @@ def open_cells(named: Sequence[Path]) -> list[Cell]:
 
 
 def _kept(file: BinaryIO, path: Path) -> HashIndex:
-    """Where the line of each question starts: an answer, or else the newest failure.
+    """Where the line of each sample and repeat starts: an answer, or else the newest failure.
 
-    A run that has not ended may have several. Takes 25 bytes a question.
+    A run that has not ended may have several, also to an earlier question, such as from before the
+    sample was edited: what was asked last counts. Takes some 50 bytes a question.
     """
     kept, answered = HashIndex(), HashIndex()
     for offset, found in contents(file, path):
         if found is None:
             continue
-        question, ok = (found["sample_id"], found["request_key"]), found["status"] == "ok"
-        if ok or answered.get(question) is None:
-            kept[question] = offset
+        place, ok = (found["sample_id"], found.get("repeat", 0)), found["status"] == "ok"
+        question = HashIndex.code(found["request_key"])
+        if ok or answered.get(place) != question:
+            kept[place] = offset
         if ok:
-            answered[question] = 1
+            answered[place] = question
     file.seek(0)
     return kept
 
 
-def _question(result: RunResult) -> tuple[str, str]:
-    return result.sample_id, result.request_key
+def _place(result: RunResult) -> tuple[str, int]:
+    return result.sample_id, result.repeat
 
 
 def _read(line: bytes, path: Path) -> RunResult | None:

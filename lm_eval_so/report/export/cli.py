@@ -5,28 +5,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from lm_eval_so.report.command import Parser, check_output
 from lm_eval_so.report.export.cell import Cell, open_cells
 from lm_eval_so.report.export.export import Export
-from lm_eval_so.report.export.output import opened, standard_output
 from lm_eval_so.report.export.registry import FORMATS, Format, format_of
-from lm_eval_so.report.scores import read_scores
+from lm_eval_so.report.output import made, opened, standard_output
+from lm_eval_so.report.scores import Scores, read_scores
 from lm_eval_so.runner.errors import ConfigError, LmEvalError
 from lm_eval_so.runner.host.output import show, tell
+from lm_eval_so.runner.host.private import make_private
 from lm_eval_so.runner.run.exit_code import ExitCode
-from lm_eval_so.runner.store.metadata import METADATA
-from lm_eval_so.runner.store.results import RESULTS
 
 _STDOUT: Final = "-"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the file and prints its path; returns the exit code: 0, or 2 with one sentence."""
+    """Writes the file and prints its path.
+
+    Returns:
+        0; 2 with one sentence if it could not be carried out, 130 for Ctrl-C.
+    """
     try:
-        flags = _parser().parse_args(arguments)
-    except SystemExit as end:  # --help, or what argparse has told
-        return int(end.code or ExitCode.OK)
-    try:
-        _export(flags)
+        _export(_parser().parse_args(arguments))
+    except SystemExit:  # --help
+        return ExitCode.OK
     except LmEvalError as error:
         tell(f"error: {error}")
         return ExitCode.NOT_CARRIED_OUT
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lm-eval-so export",
         allow_abbrev=False,
         description="Writes the results of runs for a spreadsheet, a program or another tool. A "
@@ -76,15 +78,28 @@ def _export(flags: argparse.Namespace) -> None:
     chosen = format_of(flags.to)
     cells = open_cells(flags.folders)
     scores = read_scores(flags.scores)
+    make_private(any(cell.metadata.options.get("private", True) for cell in cells))
     if flags.output == _STDOUT:
         _to_stdout(chosen, flags.to, Export(cells, scores))
         return
     output = Path(flags.output or chosen.file)
     if chosen.of_one_cell and len(cells) > 1:
-        written = _folder_of(chosen, cells, output)
+        suffix = Path(chosen.file).suffix
+        folder = output.with_suffix("") if output.suffix == suffix else output
+        with made(folder):
+            _write(chosen, _files_in(folder, suffix, cells), scores, flags)
     else:
-        written = {output: cells}
-    _check_inputs(written, cells, flags.scores)
+        _write(chosen, {output: cells}, scores, flags)
+
+
+def _write(
+    chosen: Format, written: dict[Path, list[Cell]], scores: Scores, flags: argparse.Namespace
+) -> None:
+    cells = [cell for own in written.values() for cell in own]
+    for path in written:
+        check_output(path, (cell.directory for cell in cells), flags.folders, flags.scores)
+        if path.is_dir():
+            raise ConfigError(f"-o {path} is a directory; add the name of a file")
     for path, own in written.items():
         export = Export(own, scores)
         with opened(path) as file:
@@ -101,32 +116,16 @@ def _to_stdout(chosen: Format, name: str, export: Export) -> None:
     _tell_notes(export)
 
 
-def _folder_of(chosen: Format, cells: Sequence[Cell], output: Path) -> dict[Path, list[Cell]]:
-    """A file for each cell, in a folder."""
-    suffix = Path(chosen.file).suffix
-    folder = output.with_suffix("") if output.suffix == suffix else output
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LmEvalError(f"cannot write {folder}: {error.strerror}") from error
-    names = [cell.directory.name for cell in cells]
-    return {
-        folder / f"{name}{'' if names.count(name) == 1 else f'-{number}'}{suffix}": [cell]
-        for number, (name, cell) in enumerate(zip(names, cells, strict=True), start=1)
-    }
-
-
-def _check_inputs(
-    written: dict[Path, list[Cell]], cells: list[Cell], scores: Sequence[Path]
-) -> None:
-    """No file that is read is replaced."""
-    read = [cell.directory / name for cell in cells for name in (RESULTS, METADATA)]
-    inputs = {path.resolve() for path in (*read, *scores)}
-    for path in written:
-        if path.resolve() in inputs:
-            raise ConfigError(f"-o {path} is what the export reads; choose another file")
-        if path.is_dir():
-            raise ConfigError(f"-o {path} is a directory; add the name of a file")
+def _files_in(folder: Path, suffix: str, cells: Sequence[Cell]) -> dict[Path, list[Cell]]:
+    """A file for each cell, named as its directory."""
+    files: dict[Path, list[Cell]] = {}
+    for cell in cells:
+        name, number = cell.directory.name, 1
+        while (path := folder / f"{name}{suffix}") in files:
+            number += 1
+            name = f"{cell.directory.name}-{number}"
+        files[path] = [cell]
+    return files
 
 
 def _tell_notes(export: Export) -> None:

@@ -1,8 +1,10 @@
 """An Excel workbook."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
-from typing import Any, BinaryIO, Final
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO, Final, Self
 
 from lm_eval_so.report.export.export import Export, Row, as_text
 from lm_eval_so.report.export.xml_text import clean
@@ -13,6 +15,9 @@ ROWS: Final = 1_048_575
 """Results of one sheet: Excel has a row more, which is the header."""
 LONGEST: Final = 32_767
 """Of a cell, in UTF-16 units, as Excel counts them."""
+
+_INEXACT: Final = 10**15
+"""Excel keeps 15 digits of a number."""
 
 _WIDE = {"messages": 60, "text": 60, "expected": 40, "reasoning": 40, "error": 40}  # characters
 _WIDTH = 14
@@ -32,9 +37,7 @@ def write(export: Export, file: BinaryIO) -> None:
 
 def write_sheets(export: Export, file: BinaryIO, rows_per_sheet: int) -> None:
     """`write`, with at most so many results on a sheet."""
-    xlsxwriter = needed("xlsxwriter", extra="excel", purpose="--to xlsx")
-    options = {"constant_memory": True, "strings_to_urls": False, "strings_to_formulas": False}
-    with xlsxwriter.Workbook(file, {**options, "nan_inf_to_errors": True}) as book:
+    with _workbook(file) as book:
         sheets = _Sheets(book, export.columns)
         rows = export.rows()
         first: Row | None = next(rows, None)
@@ -46,6 +49,58 @@ def write_sheets(export: Export, file: BinaryIO, rows_per_sheet: int) -> None:
             f"cut {sheets.cut:,} cells off at {LONGEST:,} characters, the most that Excel holds; "
             "each ends with a mark"
         )
+
+
+@contextmanager
+def _workbook(file: BinaryIO) -> Iterator[Any]:
+    """A workbook that is written at the end, unless something is raised.
+
+    Raises:
+        OSError: The disk is full, for one.
+    """
+    xlsxwriter = needed("xlsxwriter", extra="excel", purpose="--to xlsx")
+    options = {"constant_memory": True, "strings_to_urls": False, "strings_to_formulas": False}
+    with TemporaryDirectory(prefix="lm-eval-so-") as folder, _Quiet(file) as quiet:
+        book = xlsxwriter.Workbook(quiet, {**options, "nan_inf_to_errors": True, "tmpdir": folder})
+        book.use_zip64()  # for a sheet above 4 GB; a smaller one is the same file without it
+        try:
+            yield book
+            book.close()
+        except xlsxwriter.exceptions.FileCreateError as error:  # says nothing of its own
+            raise (error.__context__ or error) from None
+        finally:
+            for sheet in book.worksheets():
+                sheet.row_data_fh.close()
+
+
+class _Quiet:
+    """A file that takes everything, and raises at the end what it could not write.
+
+    A ZipFile that meets an error tries again when it is collected, and fails on stderr.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        error, self._error = self._error, OSError("it is over")
+        if error is not None and kind is None:
+            raise error
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the file has
+        def call(*arguments: Any) -> Any:  # noqa: ANN401 - likewise
+            if self._error is None:
+                try:
+                    return getattr(self._file, name)(*arguments)
+                except OSError as error:
+                    self._error = error
+            return 0
+
+        return call
 
 
 class _Sheets:
@@ -87,6 +142,8 @@ class _Sheets:
                 pass
             case bool():
                 sheet.write_boolean(*place, value, self._body)
+            case int() if abs(value) >= _INEXACT:
+                sheet.write_string(*place, str(value), self._body)
             case int() | float():
                 sheet.write_number(*place, value, self._body)
             case _:

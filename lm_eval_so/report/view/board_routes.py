@@ -49,11 +49,21 @@ async def revision(request: web.Request) -> web.StreamResponse:
 
 
 async def index(request: web.Request) -> web.StreamResponse:
-    """``index.bin``: the columns that the manifest of this revision describes."""
+    """``index.bin``: the columns that the manifest of this revision describes.
+
+    They are made while they are sent: those of a million results are large.
+    """
     found = await _snapshot(request, at_once=True)
     if isinstance(found, web.Response):
         return found
-    return web.Response(body=found.columns, content_type="application/octet-stream")
+    response = web.StreamResponse()
+    response.content_type = "application/octet-stream"
+    response.content_length = len(found.columns)
+    await response.prepare(request)
+    pieces, reading = found.columns.pieces(), request.app[BOARDS].reading
+    while piece := await reading.do(partial(next, pieces, b"")):
+        await response.write(piece)
+    return response
 
 
 async def block(request: web.Request) -> web.StreamResponse:

@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +19,16 @@ from lm_eval_so.runner.host.private import make_directory, open_own
 
 T = TypeVar("T")
 
+_PIECE = 1 << 20
 _UNUSED_S = 30 * 24 * 3600.0
 _TEMPORARY = ".tmp"
 _SUFFIXES = frozenset({".index", ".page", _TEMPORARY})
+_SUM = 4  # bytes of the checksum that a file begins with
+_DAMAGED = (
+    *(ValueError, LookupError, TypeError, AttributeError),
+    *(EOFError, ArithmeticError, MemoryError, RecursionError),
+)
+"""What reading raises where a file is not as we write it."""
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -43,10 +51,13 @@ def cached_path(folder: Path, run_dirs: Iterable[Path], suffix: str) -> Path:
 
 
 def read_cached(path: Path, read: Callable[[BinaryIO], T | None]) -> T | None:
-    """What ``read`` makes of a file; None where there is none."""
-    with suppress(OSError), path.open("rb") as file:
+    """What ``read`` makes of a file; None where there is none, or a damaged one."""
+    with suppress(OSError, *_DAMAGED), path.open("rb") as file:
+        if file.read(_SUM) != _sum_of(file):
+            return None
+        file.seek(_SUM)
         found = read(file)
-        if found is not None:
+        with suppress(OSError):
             os.utime(path)  # it is used
         return found
     return None
@@ -58,8 +69,13 @@ def write_cached(path: Path, write: Callable[[BinaryIO], object]) -> bool:
     try:
         make_directory(path.parent)
         try:
-            with open(open_own(temporary, os.O_WRONLY | os.O_EXCL), "wb") as file:  # noqa: PTH123 - a descriptor
+            with open(open_own(temporary, os.O_RDWR | os.O_EXCL), "w+b") as file:  # noqa: PTH123 - a descriptor
+                file.write(bytes(_SUM))
                 write(file)
+                file.seek(_SUM)
+                checksum = _sum_of(file)
+                file.seek(0)
+                file.write(checksum)
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):
@@ -74,6 +90,15 @@ def write_cached(path: Path, write: Callable[[BinaryIO], object]) -> bool:
 def _prune(folder: Path) -> None:
     """Removes what was not used for a month, and what a killed process left."""
     before = time.time() - _UNUSED_S
-    for path in folder.iterdir():
-        if path.suffix in _SUFFIXES and path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+    with suppress(OSError):  # another process may do the same
+        for path in folder.iterdir():
+            if path.suffix in _SUFFIXES and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+
+
+def _sum_of(file: BinaryIO) -> bytes:
+    """The checksum of what is left of a file."""
+    found = 0
+    while piece := file.read(_PIECE):
+        found = zlib.crc32(piece, found)
+    return found.to_bytes(_SUM, "little")

@@ -93,8 +93,12 @@ def _shown(directory: Path) -> _Shown:
     Raises:
         ConfigError: There is no such folder.
     """
-    if not directory.is_dir():
+    try:
         what = "is no folder" if directory.exists() else "does not exist"
+        is_folder = directory.is_dir()
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be read: {error.strerror}") from error
+    if not is_folder:
         raise ConfigError(
             f"{directory} {what}; name the folder with your run directories: lm-eval-so view DIR"
         )

@@ -1,5 +1,6 @@
-"""The page of runs that have ended, kept between two commands: it is there at once."""
+"""What a page shows, and what is kept of it between two commands, so that it is there at once."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -8,15 +9,16 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from lm_eval_so._version import __version__
-from lm_eval_so.report.blocks import read_rows
-from lm_eval_so.report.json_text import json_bytes
+from lm_eval_so.report.page_index import PageIndex
 from lm_eval_so.report.rows import Rows, Slot
-from lm_eval_so.report.run_index import RunIndex
+from lm_eval_so.report.run_index import RunIndex, is_replaced
 from lm_eval_so.report.view.cache import cached_path, read_cached, write_cached
 
-_FORMAT = 1
+_FORMAT = 2
 _WORTH_IT = 20_000
-"""Rows; of fewer the page is made at once."""
+"""Rows; fewer are joined at once."""
+_OF_WHICH = ("question", "repeat", "status")
+"""The columns of which rows are made."""
 
 
 class Source:
@@ -58,67 +60,79 @@ class Snapshot(NamedTuple):
 
     revision: int
     manifest: bytes
-    columns: bytes
+    columns: PageIndex
     blocks: int
     source: Source
 
 
+class Joined(NamedTuple):
+    """What takes long to make of the indexes of some runs.
+
+    Attributes:
+        rows: Which line is in which row.
+        block_rows: Rows of each block but the last.
+    """
+
+    rows: Rows
+    block_rows: int
+
+
 class KeptPage:
-    """Keeps the page of some runs.
+    """Keeps how the runs of a page were joined.
 
     Args:
         folder: Where.
         run_dirs: The runs, with all links resolved.
-        key: The state of their files: what is kept is of that state, or is not used.
     """
 
-    def __init__(self, folder: Path, run_dirs: Sequence[Path], key: Sequence[Any]) -> None:
+    def __init__(self, folder: Path, run_dirs: Sequence[Path]) -> None:
         self._path = cached_path(folder, run_dirs, ".page")
-        self._sign = json.loads(json.dumps([_FORMAT, __version__, sys.byteorder, key]))
 
-    def read(self, indexes: Sequence[RunIndex]) -> Snapshot | None:
-        """The page; None where there is none of this state.
+    def read(self, indexes: Sequence[RunIndex]) -> Joined | None:
+        """What was kept; None where it is not of these lines, or of the first ones.
 
         Args:
             indexes: Of the runs.
         """
-        return read_cached(self._path, partial(self._read, indexes))
+        return read_cached(self._path, partial(_read, indexes))
 
-    def keep(self, snapshot: Snapshot, rows: Rows, block_rows: int) -> None:
-        """Writes the page where that is worth it."""
-        if len(rows) >= _WORTH_IT:
-            write_cached(self._path, partial(self._write, snapshot, rows, block_rows))
+    def keep(self, joined: Joined, indexes: Sequence[RunIndex]) -> None:
+        """Writes what was joined where that is worth it."""
+        if len(joined.rows) >= _WORTH_IT:
+            write_cached(self._path, partial(_write, joined, indexes))
 
-    def _write(self, snapshot: Snapshot, rows: Rows, block_rows: int, file: BinaryIO) -> None:
-        header = {
-            "sign": self._sign,
-            "revision": snapshot.revision,
-            "manifest": len(snapshot.manifest),
-            "columns": len(snapshot.columns),
-            "blocks": snapshot.blocks,
-            "block_rows": block_rows,
-            "slots": rows.slots,
-            "rows": len(rows),
-        }
-        file.write(json.dumps(header).encode() + b"\n")
-        file.write(snapshot.manifest)
-        file.write(snapshot.columns)
-        file.writelines(rows.places)
 
-    def _read(self, indexes: Sequence[RunIndex], file: BinaryIO) -> Snapshot | None:
-        try:
-            header = json.loads(file.readline())
-            if header["sign"] != self._sign:
-                return None
-            manifest, columns = file.read(header["manifest"]), file.read(header["columns"])
-            rows = Rows([Slot(*slot) for slot in header["slots"]])
-            for places in rows.places:
-                places.fromfile(file, header["rows"])
-            block_rows = header["block_rows"]
-        except (ValueError, KeyError, TypeError, EOFError):
-            return None
-        source = Source(indexes, partial(_block, indexes, rows, block_rows))
-        return Snapshot(header["revision"], manifest, columns, header["blocks"], source)
+def _write(joined: Joined, indexes: Sequence[RunIndex], file: BinaryIO) -> None:
+    rows = joined.rows
+    header = {
+        "sign": _sign(indexes, rows.lines),
+        "block_rows": joined.block_rows,
+        "slots": rows.slots,
+        "lines": rows.lines,
+        "sizes": rows.sizes,
+    }
+    file.write(json.dumps(header).encode() + b"\n")
+    rows.write(file)
+
+
+def _read(indexes: Sequence[RunIndex], file: BinaryIO) -> Joined | None:
+    header = json.loads(file.readline())
+    if header["sign"] != _sign(indexes, header["lines"]):
+        return None
+    slots = [Slot(*slot) for slot in header["slots"]]
+    rows = Rows.read(slots, header["lines"], header["sizes"], file)
+    return Joined(rows, header["block_rows"])
+
+
+def _sign(indexes: Sequence[RunIndex], lines: Sequence[int]) -> list[Any]:
+    """Is another one where something else would be joined."""
+    digest = hashlib.blake2b(digest_size=16)
+    for index, count in zip(indexes, lines, strict=True):
+        for name in _OF_WHICH:
+            with memoryview(index.columns[name]) as column:
+                digest.update(column[:count])
+        digest.update(b"%d of %d;" % (count, min(len(index), count)))
+    return [_FORMAT, __version__, sys.byteorder, digest.hexdigest()]
 
 
 def inodes_of(indexes: Sequence[RunIndex]) -> list[int | None]:
@@ -126,24 +140,3 @@ def inodes_of(indexes: Sequence[RunIndex]) -> list[int | None]:
     return [index.stamp and index.stamp.inode for index in indexes]
 
 
-def is_replaced(index: RunIndex, inode: int | None = None) -> bool:
-    """Whether the results file is not there any more.
-
-    Args:
-        index: Of a run.
-        inode: Of the file that is meant; None means what was read last.
-    """
-    if inode is None:
-        if index.stamp is None:
-            return False
-        inode = index.stamp.inode
-    try:
-        return index.path.stat().st_ino != inode
-    except OSError:
-        return True
-
-
-def _block(indexes: Sequence[RunIndex], rows: Rows, block_rows: int, number: int) -> bytes:
-    first = number * block_rows
-    wanted = range(first, min(first + block_rows, len(rows)))
-    return json_bytes(read_rows(indexes, rows, wanted, lambda _slot, _row: {}))

@@ -1,6 +1,7 @@
 """What the list says of each sweep and run."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -125,7 +126,10 @@ def _name(metadata: RunMetadata) -> str:
 
 def _times(started: datetime, ended: datetime | None, *, is_running: bool) -> tuple[str, str, str]:
     """When it started, for a person and to be sorted by; and how long it took."""
-    shown = started.astimezone().strftime("%Y-%m-%d %H:%M")
+    local = started
+    with suppress(OverflowError):  # at the end of what a calendar has
+        local = started.astimezone()
+    shown = local.strftime("%Y-%m-%d %H:%M")
     end = datetime.now(started.tzinfo) if is_running else ended
     seconds = None if end is None else max((end - started).total_seconds(), 0.0)
     return shown, started.isoformat(), "" if seconds is None else duration(seconds)

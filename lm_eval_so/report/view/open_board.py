@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from lm_eval_so.report.board import Board
 from lm_eval_so.report.json_text import json_bytes
-from lm_eval_so.report.run_index import RunIndex
+from lm_eval_so.report.run_index import RunIndex, is_replaced
 from lm_eval_so.report.runs import named_runs
 from lm_eval_so.report.view.folder import FoundRun, Stamp, stamp_of
-from lm_eval_so.report.view.kept_page import KeptPage, Snapshot, Source, inodes_of, is_replaced
+from lm_eval_so.report.view.kept_page import Joined, KeptPage, Snapshot, Source, inodes_of
 from lm_eval_so.report.view.sidecar import Sidecar
 from lm_eval_so.report.view.walk import is_within
 from lm_eval_so.runner.errors import LmEvalError, StoreError
@@ -64,6 +64,7 @@ class OpenBoard:
         self._sidecars: dict[Path, Sidecar] = {}
         self._indexes: dict[Path, RunIndex] = {}
         self._board: Board | None = None
+        self._kept_lines: list[int] = []
         self._since = 0  # the first revision of the snapshot's source
         self._key: _Key = []
         self._due = 0.0
@@ -138,10 +139,6 @@ class OpenBoard:
         if self.snapshot is None or _is_over(self.snapshot.source, paths):
             board, self._board = None, None
             self._indexes = {path: self._known(path) for path in paths}
-            kept = None if is_live else self._kept(paths, key)
-            if kept is not None:
-                self._show(kept)
-                return
         is_new = board is None
         if board is None:
             board = self._new_board(paths)
@@ -153,7 +150,7 @@ class OpenBoard:
             board.live = is_live
             self._show(self._snapshot_of(board, key))
         self._board = board
-        self._keep(board, key, is_final=not is_live)
+        self._keep(board, is_final=not is_live)
 
     def _may_read(self, run: FoundRun) -> bool:
         path = run.path / RESULTS
@@ -169,12 +166,18 @@ class OpenBoard:
     def _new_board(self, paths: Sequence[Path]) -> Board:
         named = named_runs(paths, self._indexes)
         self._indexes = {run.index.run_dir: run.index for run in named}
-        return Board(named)
+        board = Board(named)
+        kept = self._cache and KeptPage(self._cache, paths).read([run.index for run in named])
+        self._kept_lines = list(kept.rows.lines) if kept else []
+        if kept:
+            board.begin_with(*kept)
+        return board
 
     def _snapshot_of(self, board: Board, key: _Key) -> Snapshot:
         """Its revision is that of the newest file, so that it is the same in the next command."""
         last = self.snapshot
-        changed = max(stamp[0] for _, *stamps, _ in key for stamp in stamps if stamp)
+        times = (stamp[0] for _, *stamps, _ in key for stamp in stamps if stamp)
+        changed = max(times, default=0)
         revision = max(changed // _MS, 0 if last is None else last.revision + 1)
         manifest = board.manifest() | {"live": board.live, "revision": revision}
         indexes = [run.index for run in board.runs]
@@ -194,36 +197,20 @@ class OpenBoard:
     def _sidecar(self, run_dir: Path) -> Sidecar:
         return self._sidecars.setdefault(run_dir, Sidecar(self._cache, run_dir))
 
-    def _kept(self, paths: Sequence[Path], key: _Key) -> Snapshot | None:
-        """The page that an earlier command kept, if nothing has changed since."""
-        indexes = [self._indexes[path] for path in paths]
-        if self._cache is None or not all(map(_is_whole, indexes)):
-            return None
-        found = KeptPage(self._cache, paths, key).read(indexes)
-        last = self.snapshot
-        if found is None or last is None or found.revision > last.revision:
-            return found
-        return None
-
-    def _keep(self, board: Board, key: _Key, *, is_final: bool) -> None:
+    def _keep(self, board: Board, *, is_final: bool) -> None:
         """Keeps for the next command what takes long to make."""
         for path, index in self._indexes.items():
             self._sidecar(path).keep(index, is_final=is_final)
-        if self._cache is not None and self.snapshot is not None and is_final:
-            paths = [run.index.run_dir for run in board.runs]
-            block_rows = board.manifest()["block_rows"]
-            KeptPage(self._cache, paths, key).keep(self.snapshot, board.rows, block_rows)
+        if self._cache is not None and is_final and board.rows.lines != self._kept_lines:
+            indexes = [run.index for run in board.runs]
+            kept = KeptPage(self._cache, [index.run_dir for index in indexes])
+            kept.keep(Joined(board.rows, board.block_rows), indexes)
+            self._kept_lines = list(board.rows.lines)
 
 
 def _is_over(source: Source, paths: Sequence[Path]) -> bool:
     """Whether other runs are to be shown, or one of the files was replaced."""
     return [index.run_dir for index in source.indexes] != list(paths) or source.is_over
-
-
-def _is_whole(index: RunIndex) -> bool:
-    """Whether the results file has just what was read."""
-    stamp, now = index.stamp, stamp_of(index.path)
-    return stamp is not None and now == (stamp.mtime_ns, stamp.size, stamp.inode)
 
 
 def _size(index: RunIndex) -> int:

@@ -51,7 +51,7 @@ async def serve(root: Path, address: Address, begun: Callable[[str], object]) ->
     runner = web.AppRunner(served, access_log=None, shutdown_timeout=_LAST_WORDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, address.host, address.port, reuse_address=True).start()
+        await web.TCPSite(runner, address.host, address.port).start()
         begun(_url(address.host, runner.addresses[0][1]))
         code = ExitCode.of_signal(await _signal())
         await served[BOARDS].settle()

@@ -26,7 +26,7 @@ from lm_eval_so.runner.run.exit_code import ExitCode, by_signal
 from lm_eval_so.runner.run.signals import InterruptedRunError, own_process
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def main(arguments: Sequence[str] | None = None, *, resume_command: str | None = None) -> int:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None, *, resume_command: str | None =
             show(f"lm-eval-so {__version__}")
             return ExitCode.OK
         if given and (other := other_command(given[0])):
-            return other(given)
+            return _interruptible(other, given)
         if not _has_working_directory():
             return fail("the working directory does not exist any more; cd into one that does")
         shown = resume_command or shlex.join(["lm-eval-so", *mask_secrets(given)])
@@ -57,6 +57,13 @@ def script() -> NoReturn:
     keep_output()
     own_process()
     sys.exit(main())
+
+
+def _interruptible(other: Callable[[Sequence[str]], int], given: Sequence[str]) -> int:
+    try:
+        return other(given)
+    except KeyboardInterrupt:
+        return fail("interrupted", ExitCode.INTERRUPTED)
 
 
 def _run(command: Command, arguments: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from lm_eval_so.runner.hydra_app.arguments import FOLDER_FLAGS, MAIN_FLAGS
-from lm_eval_so.runner.hydra_app.typed_secrets import mask_hidden
+from lm_eval_so.runner.hydra_app.typed_secrets import mask_hidden, mask_secrets
 
 _FLAGS = {*FOLDER_FLAGS, *MAIN_FLAGS}
 
@@ -16,7 +16,8 @@ def cell_command(sweep: str, overrides: Sequence[str]) -> str:
         sweep: The command of the sweep, whose flags tell where configs are.
         overrides: Of the cell, as Hydra got them.
     """
-    return shlex.join(["lm-eval-so", *mask_hidden(overrides), *_flags(shlex.split(sweep))])
+    shown = mask_secrets(mask_hidden(overrides))  # the latter is for what was hidden alone
+    return shlex.join(["lm-eval-so", *shown, *_flags(shlex.split(sweep))])
 
 
 def _flags(words: Sequence[str]) -> Iterator[str]:

@@ -28,13 +28,10 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
 def write_beside(path: Path, pieces: Iterable[bytes]) -> Path:
     """Writes and syncs a file with which `put_in_place` replaces ``path``.
 
-    Its name is unique for the writer, so that several can write at once.
-
     Raises:
         StoreError: It cannot be written. The new file is removed, also if ``pieces`` raises.
     """
-    mark = f"{_machine()}-{os.getpid()}-{threading.get_ident()}"
-    temporary = path.with_name(f"{path.name}.{mark}{_SUFFIX}")
+    temporary = name_beside(path)
     try:
         remove_abandoned(path)
         temporary.unlink(missing_ok=True)  # also if it is a link
@@ -49,6 +46,15 @@ def write_beside(path: Path, pieces: Iterable[bytes]) -> Path:
             raise unwritable(path, error) from error
         raise
     return temporary
+
+
+def name_beside(path: Path) -> Path:
+    """The name of a file that is going to replace ``path``.
+
+    It is unique for the writer, so that several can write at once, and says who that is.
+    """
+    mark = f"{_machine()}-{os.getpid()}-{threading.get_ident()}"
+    return path.with_name(f"{path.name}.{mark}{_SUFFIX}")
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
@@ -68,11 +74,16 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 def remove_abandoned(path: Path) -> None:
     """Removes files of processes of this machine that were killed while they wrote ``path``."""
+    remove_of_the_killed(path)
+    _remove(path.with_name(f"{path.name}{_SUFFIX}"))  # the name in earlier versions
+
+
+def remove_of_the_killed(path: Path) -> None:
+    """`remove_abandoned`, for a path that a person chose: only what bears our mark."""
     for found in path.parent.glob(f"{glob.escape(path.name)}.*{_SUFFIX}"):
         machine, *numbers = found.name[len(path.name) + 1 : -len(_SUFFIX)].split("-")
         if machine == _machine() and _is_dead(*numbers):
             _remove(found)
-    _remove(path.with_name(f"{path.name}{_SUFFIX}"))  # the name in earlier versions
 
 
 def sync_file(descriptor: int, path: Path) -> None:

@@ -71,11 +71,16 @@ def _answer(response: ChatResponse) -> dict[str, Any]:
         "reasoning": response.reasoning,
         "tool_calls": response.tool_calls,
         "finish_reason": response.finish_reason,
-        "input_tokens": tokens.input,
-        "output_tokens": tokens.output,
-        "cached_tokens": tokens.cached,
-        "reasoning_tokens": tokens.reasoning,
+        "input_tokens": _int64(tokens.input),
+        "output_tokens": _int64(tokens.output),
+        "cached_tokens": _int64(tokens.cached),
+        "reasoning_tokens": _int64(tokens.reasoning),
         "model": response.model,
         "time_to_first_token_ms": response.time_to_first_token_ms,
         **kinds_of(response.model_dump(include=_JUDGED))._asdict(),
     }
+
+
+def _int64(count: int | None) -> int | None:
+    """The count; None for one that a server has made up, which no column can hold."""
+    return None if count is None or not -(1 << 63) <= count < 1 << 63 else count

@@ -24,7 +24,7 @@ from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
 from lm_eval_so.runner.text.one_line import one_line
 
 RECORD, TABLE = "sweep.json", "sweep.csv"
-_SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1
 _TEXTS = ("prompt.system", "prompt.template")
 _LONGEST_TEXT = 40  # characters of one in a table
 
@@ -155,7 +155,7 @@ class SweepRecord:
         """
         rows = [self._row(index, (ended or {}).get(index)) for index in range(len(self._cells))]
         content = {
-            "schema_version": _SCHEMA_VERSION,
+            "schema_version": SCHEMA_VERSION,
             "command": self._resume_command,
             "started_at": self._started_at,
             "ended_at": None if ended is None else datetime.now(UTC),

@@ -104,6 +104,33 @@ def test_a_run_that_goes_on_has_one_row_a_sample_the_answer_or_else_the_newest_f
     assert found == [("a", "ok", None), ("b", "error", "second")]
 
 
+def test_of_a_sample_that_was_edited_a_run_that_goes_on_has_what_was_asked_last(
+    tmp_path: Path,
+) -> None:
+    results = [
+        answered("a", "old", request_key="old"),
+        answered("b", "old", request_key="old"),
+        failed("b", "new", request_key="new"),
+        answered("a", "new", request_key="new"),
+        failed("a", "late", request_key="new"),
+    ]
+    run = write_run(tmp_path / "one", results, samples=3, state="running", summary=None)
+    export = Export(open_cells([run]))
+    assert [(row["sample_id"], row["request_key"]) for row in export.rows()] == [
+        ("b", "new"),
+        ("a", "new"),
+    ]
+    assert export.notes == ["1 of 3 samples of b_m have no outcome yet, and are not in the file"]
+
+
+def test_a_run_that_is_named_in_two_ways_is_there_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path / "one", [answered()])
+    monkeypatch.chdir(tmp_path)
+    assert len(rows(Path("one"), run)) == 1
+
+
 def test_a_run_that_has_no_results_yet_has_no_rows(tmp_path: Path) -> None:
     run = write_run(tmp_path / "one", [], samples=2, state="running", summary=None)
     (run / "run_results.jsonl").unlink()

@@ -12,7 +12,7 @@ import pytest
 
 from lm_eval_so.report.export.cli import main
 from lm_eval_so.report.export.registry import FORMATS
-from support.run_directories import answered, failed, write_run
+from support.run_directories import answered, failed, sweep_of, write_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ def test_a_file_that_is_read_is_never_replaced(
 ) -> None:
     before = (tmp_path / "one" / name).read_bytes()
     assert main([run, "--to", "openai_evals", "-o", f"one/../one/{name}"]) == 2
-    assert "is what the export reads" in capsys.readouterr().err
+    assert "is a file that is read" in capsys.readouterr().err
     assert (tmp_path / "one" / name).read_bytes() == before
 
 
@@ -181,3 +181,74 @@ def test_no_format_is_loaded_before_it_is_asked_for(run: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"aiohttp", "hydra", "inspect_ai", "mlflow", "openai", "pandas", "pyarrow"}
     assert not heavy & {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("to", ["csv", "junit", "openai_evals"])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full device")  # noqa: PTH110 - before any fixture
+def test_a_standard_output_that_is_full_is_one_sentence(run: str, to: str) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [*COMMAND, run, "--to", to, "-o", "-"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == b"error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("to", sorted(FORMATS.keys() - {"inspect"}))
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full device")  # noqa: PTH110 - before any fixture
+def test_a_disk_that_is_full_is_one_sentence(run: str, to: str) -> None:
+    command = [*COMMAND, run, "--to", to, "-o", "/dev/full"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == b"error: cannot write /dev/full: No space left on device\n"
+
+
+def test_what_a_killed_export_has_left_is_removed_by_the_next(run: str, tmp_path: Path) -> None:
+    script = (
+        "import os, signal; from pathlib import Path; "
+        "from lm_eval_so.report.output import opened\n"
+        "with opened(Path('out.csv')) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    (tmp_path / "out.csv.tmp").write_text("mine")
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert len(list(tmp_path.glob("out.csv.*-*.tmp"))) == 1
+    assert not (tmp_path / "out.csv").exists()
+    assert main([run, "--to", "csv", "-o", "out.csv"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "out.csv", "out.csv.tmp"}
+
+
+def test_others_can_read_it_where_the_runs_were_made_for_them(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "open", [answered()], options={"private": False})
+    before = os.umask(0o022)
+    try:
+        assert main([str(run), "--to", "csv"]) == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "results.csv").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_missing_extra_leaves_no_folder_either(
+    run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = write_run(tmp_path / "two", [answered()])
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    assert main([run, str(other), "--to", "inspect"]) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two"}
+
+
+def test_the_record_of_a_sweep_is_not_replaced(run: str, tmp_path: Path) -> None:
+    record = sweep_of(tmp_path / "sweep", [tmp_path / "one"]) / "sweep.json"
+    before = record.read_bytes()
+    assert main([str(record.parent), "--to", "csv", "-o", str(record)]) == 2
+    assert record.read_bytes() == before
+    assert run
+
+
+def test_what_is_missing_of_the_command_line_is_one_sentence(
+    run: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([run]) == 2
+    assert capsys.readouterr().err == (
+        "error: the following arguments are required: --to (see lm-eval-so export --help)\n"
+    )

@@ -133,15 +133,15 @@ def test_repeats_are_epochs_and_scores_are_scores(tmp_path: Path) -> None:
     assert other["scores"]["right"]["value"] == 1
 
 
-def test_several_runs_are_a_folder_of_logs(
+def test_several_runs_are_a_folder_of_logs_and_none_takes_the_name_of_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, folder in (("x", "one"), ("y", "one"), ("z", "other")):
+    for name, folder in (("x", "one"), ("y", "one"), ("z", "one-2")):
         write_run(tmp_path / name / folder, [answered()], model=name)
     runs = [str(tmp_path / name) for name in ("x", "y", "z")]
     assert main([*runs, "--to", "inspect", "-o", str(tmp_path / "logs")]) == 0
     names = [Path(line).name for line in capsys.readouterr().out.splitlines()]
-    assert names == ["one-1.eval", "one-2.eval", "other.eval"]
+    assert names == ["one.eval", "one-2.eval", "one-2-2.eval"]
     assert all((tmp_path / "logs" / name).is_file() for name in names)
 
 

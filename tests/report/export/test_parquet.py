@@ -79,3 +79,14 @@ def test_many_results_are_several_row_groups(tmp_path: Path) -> None:
     assert pq.read_table(path, columns=["sample_id"]).column(0).to_pylist() == [
         f"s{n}" for n in range(5)
     ]
+
+
+def test_tokens_that_a_server_has_made_up_are_missing(tmp_path: Path) -> None:
+    tokens = {"input": 10**30, "output": 2**63, "cached": 2**63 - 1}
+    result = answered(response={"tokens": tokens})
+    run, output = write_run(tmp_path / "run", []), tmp_path / "out.parquet"
+    (run / "run_results.jsonl").write_text(f"{result.model_dump_json()}\n")
+    assert main([str(run), "--to", "parquet", "-o", str(output)]) == 0
+    (row,) = pq.read_table(output).to_pylist()
+    names = ("input_tokens", "output_tokens", "cached_tokens")
+    assert [row[name] for name in names] == [None, None, 2**63 - 1]

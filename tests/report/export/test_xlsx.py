@@ -14,6 +14,7 @@ from lm_eval_so.report.export.cell import open_cells
 from lm_eval_so.report.export.cli import main
 from lm_eval_so.report.export.export import Export
 from lm_eval_so.report.export.xlsx import LONGEST, write_sheets
+from lm_eval_so.runner.errors import NewerVersionError
 from support.run_directories import answered, failed, write_run
 
 if TYPE_CHECKING:
@@ -131,3 +132,23 @@ def test_the_workbook_has_no_formula_link_or_macro(tmp_path: Path) -> None:
         sheet = book.read("xl/worksheets/sheet1.xml").decode()
         assert not re.search(r"<f[ >]|<hyperlink", sheet)
         assert not [name for name in book.namelist() if "vba" in name or "rels/sheet" in name]
+
+
+def test_a_number_of_more_digits_than_excel_keeps_is_a_text(tmp_path: Path) -> None:
+    numbers = [10**15 - 1, 10**15 + 1, -(10**18) - 1, 10**400]
+    results = [answered(str(n), context={"expected": n}) for n in numbers]
+    found = [row["expected"].value for row in cells(exported(tmp_path, *results))]
+    assert found == [numbers[0], *map(str, numbers[1:])]
+
+
+def test_what_fails_packs_no_workbook_and_leaves_nothing_in_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path / "run", [answered(), answered("b", schema_version=99)])
+    scratch, file = tmp_path / "scratch", BytesIO()
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    with pytest.raises(NewerVersionError):
+        write_sheets(Export(open_cells([run])), file, 10)
+    assert file.getvalue() == b""
+    assert list(scratch.iterdir()) == []

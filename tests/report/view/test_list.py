@@ -11,6 +11,7 @@ import pytest
 
 from lm_eval_so.report.view.counts import LineCounter
 from lm_eval_so.report.view.folder import Folder
+from lm_eval_so.report.view.listing import listing
 from lm_eval_so.report.view.walk import walk
 from lm_eval_so.report.view.words import words_for
 from support.fake_openai import FakeOpenAI, Reply
@@ -254,3 +255,12 @@ def test_help_names_what_can_be_given(command: Command) -> None:
     shown = command("view", "--help").stdout
     for word in ("DIR", "--port", "--host", "--allow-host", "--open"):
         assert word in shown
+
+
+def test_a_time_at_the_end_of_the_calendar_is_shown_as_it_is(answered: Answered) -> None:
+    directory = answered()
+    edit(directory, started_at="9999-12-31T23:59:59-14:00")
+    folder = Folder(directory)
+    found = folder.look()
+    (shown,) = listing(found, folder.counts_of(found)).runs
+    assert shown.started == "9999-12-31 23:59"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lm_eval_so.report.board import Board
+from lm_eval_so.report.runs import named_runs
 from support.viewer import Run, Viewer, until
 
 if TYPE_CHECKING:
@@ -54,6 +56,10 @@ class Page:
         revision = self.manifest["revision"]
         rows: list[dict[str, Any]] = self._viewer.get(f"{self.base}block/{number}?r={revision}")
         return rows
+
+    def columns(self) -> bytes:
+        index = self._viewer.ask(f"{self.base}index.bin?r={self.manifest['revision']}")
+        return index.body
 
     def seen(self, answered: int) -> Page:
         """Follows until so many results are there."""
@@ -185,7 +191,7 @@ def test_a_restart_uses_what_was_kept_and_finds_what_has_changed(
     first = Page(view())
     until(lambda: list((tmp_path / "cache").rglob("*.page")), bool)
     again = Page(view())
-    assert again.manifest == first.manifest
+    assert again.manifest | {"created_at": ""} == first.manifest | {"created_at": ""}
     assert again.block(3) == first.block(3)
     results = directory / "run_results.jsonl"
     lines = results.read_text().splitlines(keepends=True)
@@ -193,6 +199,27 @@ def test_a_restart_uses_what_was_kept_and_finds_what_has_changed(
     results.write_text("".join(reversed(lines)))
     until(again.follow, bool)
     assert [page.block(0)[0]["id"] for page in (again, Page(view()))] == ["s20000"] * 2
+
+
+def test_a_restart_goes_on_from_what_was_kept(
+    view: View, answered: Callable[..., Path], tmp_path: Path
+) -> None:
+    directory = answered(count=20_001)
+    first = Page(view())
+    until(lambda: list((tmp_path / "cache").rglob("*.page")), bool)
+    results = directory / "run_results.jsonl"
+    line = json.loads(results.read_text().splitlines()[7])
+    with results.open("a") as file:
+        file.write(json.dumps(line | {"latency_ms": 7777.0}) + "\n")
+        file.write(json.dumps(line | {"sample_id": "new"}) + "\n")
+    again = Page(view())
+    assert again.manifest["rows"] == 20_002
+    assert again.manifest["block_rows"] == first.manifest["block_rows"]
+    assert again.block(0)[7]["results"][0]["latency_ms"] == 7777.0
+    assert again.answers == first.answers | {"new": first.answers["s7"]}
+    board = Board(named_runs([directory]))
+    board.update()
+    assert again.columns() == b"".join(board.columns().pieces())
 
 
 def test_what_is_kept_and_damaged_is_made_anew(

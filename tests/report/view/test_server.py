@@ -174,6 +174,7 @@ def test_a_port_in_use_is_one_sentence(view: View, answered: Answered, tmp_path:
     [
         (["nowhere"], "nowhere does not exist"),
         (["file"], "file is no folder"),
+        (["x" * 300], "cannot be read: File name too long"),
         (["--port", "70000"], "a number from 0 to 65535, got '70000'"),
         (["--host", "nothing.invalid"], "cannot listen at --host nothing.invalid"),
     ],

@@ -1,9 +1,10 @@
 /** The frame of the page: what was run, the views, and the sample that is open. */
 import { useEffect, useRef } from 'preact/hooks'
+import { isServed } from './data/source'
 import { Drawer } from './drawer/drawer'
 import { FilterBar } from './filters/bar'
 import { watchFrame } from './frame'
-import { helpIsOpen, toggleCells, withCells } from './frame_state'
+import { helpIsOpen, toggleCards, withCards } from './frame_state'
 import { Help } from './help'
 import { listenToKeys } from './keys'
 import { board, failure, VIEWS, view } from './state'
@@ -13,6 +14,7 @@ import { Cells } from './views/cells'
 import { Charts } from './views/charts'
 import { Compare } from './views/compare'
 import { Provenance } from './views/provenance'
+import { Strip } from './views/strip'
 import { Verdict } from './views/verdict'
 
 const THEMES = ['auto', 'light', 'dark'] as const
@@ -78,17 +80,17 @@ function Views() {
   )
 }
 
-/** Without the cards, more samples fit on a screen. */
+/** In short, more samples fit on a screen. */
 function CellsToggle() {
   return (
     <button
       type="button"
       class="link cells-toggle"
-      aria-expanded={withCells.value}
+      aria-expanded={withCards.value}
       aria-keyshortcuts="c"
-      onClick={toggleCells}
+      onClick={toggleCards}
     >
-      {t(withCells.value ? 'cells.hide' : 'cells.show')}
+      {t(withCards.value ? 'cells.less' : 'cells.more')}
     </button>
   )
 }
@@ -105,6 +107,11 @@ function Page() {
           <div class="top">
             <header class="appbar">
               <h1>
+                {isServed() && (
+                  <a href="/" class="all-runs">
+                    ← {t('all_runs')}
+                  </a>
+                )}
                 <bdi>{board.value?.manifest.title}</bdi>
               </h1>
               <Views />
@@ -112,7 +119,7 @@ function Page() {
             </header>
             <Verdict />
             <CellsToggle />
-            {withCells.value && <Cells />}
+            {withCards.value ? <Cells /> : <Strip />}
           </div>
           {shown !== 'provenance' && <FilterBar />}
           <main class={shown}>

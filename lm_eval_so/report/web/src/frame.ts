@@ -6,6 +6,7 @@ export interface Frame {
   scroller: HTMLElement | null
   narrow: boolean
   width: number
+  height: number
   /** The height of what stays on top while the rest is scrolled, in pixels. */
   covered: number
   /** Where the table begins in the scroller, in pixels. */
@@ -20,6 +21,7 @@ export const frame = signal<Frame>({
   scroller: null,
   narrow: false,
   width: 0,
+  height: 0,
   covered: 0,
   above: 0,
   printing: false,
@@ -29,12 +31,12 @@ export const frame = signal<Frame>({
 export function watchFrame(scroller: HTMLElement): () => void {
   const update = () => {
     const bar = scroller.querySelector<HTMLElement>('.bar')
-    const width = scroller.clientWidth
+    const { clientWidth: width, clientHeight: height } = scroller
     const covered = bar && getComputedStyle(bar).position === 'sticky' ? bar.offsetHeight : 0
     scroller.style.setProperty('--width', `${width}px`)
     scroller.style.setProperty('--covered', `${covered}px`)
     const above = scroller.querySelector<HTMLElement>('#grid')?.offsetTop ?? 0
-    const next = { scroller, width, narrow: width < NARROW, covered, above }
+    const next = { scroller, width, height, narrow: width < NARROW, covered, above }
     const before = frame.peek()
     const changed = (Object.keys(next) as (keyof typeof next)[]).some((k) => before[k] !== next[k])
     if (changed) frame.value = { ...before, ...next }

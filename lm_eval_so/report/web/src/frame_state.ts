@@ -3,10 +3,10 @@ import { signal } from '@preact/signals'
 import { keep, kept } from './text'
 
 export const helpIsOpen = signal(false)
-/** The cards of the cells stand above the table; kept in this browser. */
-export const withCells = signal(kept('lm-eval-so.cells') !== 'no')
+/** The cells stand above the view as cards, not in short; kept in this browser. */
+export const withCards = signal(kept('lm-eval-so.cards') === 'yes')
 
-export function toggleCells(): void {
-  withCells.value = !withCells.value
-  keep('lm-eval-so.cells', withCells.value ? 'yes' : 'no')
+export function toggleCards(): void {
+  withCards.value = !withCards.value
+  keep('lm-eval-so.cards', withCards.value ? 'yes' : 'no')
 }

@@ -2,33 +2,23 @@
 
 import { matching } from './filters/matching'
 import { frame } from './frame'
-import { helpIsOpen, toggleCells } from './frame_state'
+import { helpIsOpen, toggleCards } from './frame_state'
 import { chips, clearFilters, reference, toggled, VIEWS, view } from './state'
 import { activate, active, openActive, tableCells, toggleExpanded } from './table/state'
+import { firstInSight, isInSight, show } from './table/virtual'
 
 /** Rows of a step of Page Up and Page Down. */
 const PAGE = 15
-/** The height of the table's head in pixels. */
-const HEAD = 32
-
-function isInSight(row: Element, covered: number): boolean {
-  const { top, bottom } = row.getBoundingClientRect()
-  return bottom > covered && top < innerHeight
-}
-
 /** Where a step begins: the active row, or, once it is scrolled away, the first in sight. */
 function stepFrom(by: number): number {
   const at = active.peek()
-  const covered = frame.peek().covered + HEAD
-  const shown = document.getElementById(`row-${at}`)
-  if (shown && isInSight(shown, covered)) return at
-  const rows = [...document.querySelectorAll('.row')].filter((row) => isInSight(row, covered))
-  const places = rows.map((row) => Number(row.id.slice('row-'.length)))
-  return places.length > 0 ? Math.min(...places) - Math.sign(by) : at
+  return isInSight(at) ? at : firstInSight() - Math.sign(by)
 }
 
 function step(by: number): void {
   activate(stepFrom(by) + by)
+  // Now, and not with the next frame: the next key may come before.
+  show(active.peek())
   document.getElementById('grid')?.focus({ preventScroll: true })
 }
 
@@ -48,7 +38,7 @@ const ANYWHERE: Readonly<Record<string, () => void>> = {
     requestAnimationFrame(() => document.getElementById('query')?.focus())
   },
   x: clearFilters,
-  c: toggleCells,
+  c: toggleCards,
 }
 
 /** Keys of the table. */

@@ -3,18 +3,23 @@ import './theme.css'
 import './app.css'
 import './drawer/drawer.css'
 import './table/table.css'
-import { batch, effect } from '@preact/signals'
+import { batch, computed, effect } from '@preact/signals'
 import { render } from 'preact'
 import { App } from './app'
 import { type Board, sourceOf } from './data/source'
 import { followQuery } from './filters/matching'
+import { frame } from './frame'
 import { bindHash, board, failure, nthOf, openRow, rowFrom, source } from './state'
 import { locale, theme } from './text'
 
 const dark = matchMedia('(prefers-color-scheme: dark)')
 
+const printing = computed(() => frame.value.printing)
+
+/** Paper is white, and browsers print no backgrounds. */
 function applyTheme(): void {
-  const chosen = theme.value === 'auto' ? (dark.matches ? 'dark' : 'light') : theme.value
+  const asked = theme.value === 'auto' ? (dark.matches ? 'dark' : 'light') : theme.value
+  const chosen = printing.value ? 'light' : asked
   document.documentElement.dataset.theme = chosen
 }
 

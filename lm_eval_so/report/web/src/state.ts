@@ -30,7 +30,9 @@ export const query = signal('')
 export const chips = signal<readonly Chip[]>([])
 export const tags = signal<readonly string[]>([])
 /** Metadata fields and the values (as JSON) that are asked for. */
-export const fields = signal<Readonly<Record<string, readonly string[]>>>({})
+export const fields = signal<ReadonlyMap<string, readonly string[]>>(new Map())
+/** A list that the table is narrowed to, as `filters/row_list` writes it; "" for none. */
+export const rowList = signal('')
 /** Indices of cells that are not shown. */
 export const hidden = signal<readonly number[]>([])
 /** The cell that the others are compared with. */
@@ -91,7 +93,8 @@ export function clearFilters(): void {
     query.value = ''
     chips.value = []
     tags.value = []
-    fields.value = {}
+    fields.value = new Map()
+    rowList.value = ''
   })
 }
 
@@ -115,6 +118,7 @@ export function restore(hash: string): void {
     chips.value = CHIPS.filter((chip) => from.chips.includes(chip))
     tags.value = from.tags
     fields.value = from.fields
+    rowList.value = from.list
     const shown = from.cells
     hidden.value = shown ? [...Array(cells).keys()].filter((cell) => !shown.includes(cell)) : []
     reference.value = from.reference < cells ? from.reference : 0
@@ -152,6 +156,7 @@ export const hash = computed(() =>
     chips: chips.value,
     tags: tags.value,
     fields: fields.value,
+    list: rowList.value,
     cells: hidden.value.length > 0 ? shownCells.value : null,
     reference: reference.value,
     sort: sort.value,

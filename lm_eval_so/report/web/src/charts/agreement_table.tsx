@@ -1,5 +1,7 @@
 /** How often each pair of cells gives the same answer. */
+
 import { computed } from '@preact/signals'
+import { cellName } from '../cell_names'
 import { board, shownCells, slotsOf } from '../state'
 import { t } from '../text'
 import { share } from '../views/numbers'
@@ -17,8 +19,7 @@ const matrix = computed(() => {
 
 export function AgreementTable() {
   const repeated = slots.value.some((of) => of.length > 1)
-  const cells = board.value?.manifest.cells ?? []
-  const names = shownCells.value.map((cell) => cells[cell]?.name ?? '')
+  const names = shownCells.value.map(cellName)
   return (
     <Frame
       title={t('charts.agreement')}

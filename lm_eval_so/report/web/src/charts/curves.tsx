@@ -1,8 +1,10 @@
 /** Curves of the cells over each other: which share of the answers stays within a value. */
+
 import { computed } from '@preact/signals'
 import uPlot from 'uplot'
+import { cellName } from '../cell_names'
 import { cost, count, duration } from '../format'
-import { board, shownCells } from '../state'
+import { shownCells } from '../state'
 import { t } from '../text'
 import { number, share, shortDuration } from '../views/numbers'
 import { overWhat } from '../views/shown'
@@ -75,10 +77,9 @@ const draw = computed(() => {
 })
 
 const table = computed<Table>(() => {
-  const cells = board.value?.manifest.cells ?? []
   const [, write] = WRITE[measure.value]
   return {
-    columns: [t('charts.share'), ...shownCells.value.map((cell) => cells[cell]?.name ?? '')],
+    columns: [t('charts.share'), ...shownCells.value.map(cellName)],
     rows: SHARES.map((percent) => [
       share(percent / 100),
       ...measured.value.map((inOrder) =>

@@ -1,5 +1,7 @@
 /** Dots of a cell, and what is said of one. */
+
 import type uPlot from 'uplot'
+import { cellName } from '../cell_names'
 import { board } from '../state'
 import { cellColour } from './colours'
 import { dotPaths } from './shapes'
@@ -23,6 +25,6 @@ export function named(row: number, slot: number): string {
   const { cells, slots } = shown.manifest
   const { cell, repeat } = slots[slot] ?? { cell: 0, repeat: 0 }
   const repeated = slots.some((other) => other.repeat > 0) ? ` #${repeat + 1}` : ''
-  const name = cells.length > 1 ? `\n${cells[cell]?.name}` : ''
+  const name = cells.length > 1 ? `\n${cellName(cell)}` : ''
   return `${shown.ids[row]}${repeated}${name}`
 }

@@ -1,6 +1,8 @@
 /** Latency of the results over time, above the requests in flight and the limit. */
+
 import { computed } from '@preact/signals'
 import uPlot from 'uplot'
+import { cellName } from '../cell_names'
 import { count, duration } from '../format'
 import { board, openSample, shownCells } from '../state'
 import { t } from '../text'
@@ -94,7 +96,7 @@ const table = computed<Table>(() => {
       const last = limit[(bin + 1) * per - 1] as number
       return [
         [
-          `${cells.length > 1 ? `${cells[cell]?.name}, ` : ''}${shortDuration(from * 1000)} – ${shortDuration(to * 1000)}`,
+          `${cells.length > 1 ? `${cellName(cell)}, ` : ''}${shortDuration(from * 1000)} – ${shortDuration(to * 1000)}`,
           count(latency?.count ?? 0),
           duration(latency?.p50),
           duration(latency?.p99),

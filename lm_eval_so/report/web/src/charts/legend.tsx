@@ -1,10 +1,10 @@
 /** Which colour, shape and dash stands for which cell. */
-import { board, shownCells } from '../state'
+import { CellName } from '../cell_names'
+import { shownCells } from '../state'
 import { t } from '../text'
 import { svgOf } from './shapes'
 
 export function Legend() {
-  const cells = board.value?.manifest.cells ?? []
   return (
     <ul class="chart-legend" aria-label={t('charts.cells')}>
       {shownCells.value.map((cell) => (
@@ -12,7 +12,7 @@ export function Legend() {
           <svg viewBox="0 0 10 10" aria-hidden="true">
             <path class={`fill-${cell % 8}`} d={svgOf(cell)} />
           </svg>
-          {cells[cell]?.name}
+          <CellName cell={cell} />
         </li>
       ))}
     </ul>

@@ -1,6 +1,8 @@
 /** Latency against output tokens: is an answer slow because it is long? */
+
 import { computed } from '@preact/signals'
 import type uPlot from 'uplot'
+import { cellName } from '../cell_names'
 import { count, duration } from '../format'
 import { board, openSample, shownCells } from '../state'
 import { t } from '../text'
@@ -38,7 +40,7 @@ const TABLE_ROWS = 8
 const table = computed<Table>(() => {
   const cells = board.value?.manifest.cells ?? []
   const rows = byTokens.value.flatMap((dots, nth) => {
-    const name = cells.length > 1 ? `${cells[shownCells.value[nth] as number]?.name}, ` : ''
+    const name = cells.length > 1 ? `${cellName(shownCells.value[nth] as number)}, ` : ''
     return binned(dots, quantileBounds(dots.x, TABLE_ROWS)).map(({ from, to, latency }) => [
       `${name}${count(from)} – ${count(to)}`,
       count(latency?.count ?? 0),

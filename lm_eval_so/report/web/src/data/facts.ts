@@ -133,8 +133,21 @@ export function sortRows(
   return Uint32Array.from(keys, (key) => key % ROW_BITS)
 }
 
-/** The rows with the highest known values, highest first. */
+/** The rows with the highest known values, highest first; ties in row order. */
 export function highest(rows: Uint32Array, values: ArrayLike<number>): Uint32Array {
-  const known = rows.filter((row) => !Number.isNaN(values[row]))
-  return sortRows(known, values, true).slice(0, EXTREMES)
+  const found: number[] = []
+  let least = -Infinity
+  for (const row of rows) {
+    const value = values[row] as number
+    // A comparison with NaN is false. Of equal values, the rows of a sorted table come in any order.
+    if (!(value >= least)) continue
+    const before = (other: number) => value > (values[other] as number)
+    const tied = (other: number) => value === values[other] && row < other
+    const place = found.findIndex((other) => before(other) || tied(other))
+    if (place >= 0) found.splice(place, 0, row)
+    else if (found.length < EXTREMES) found.push(row)
+    if (found.length > EXTREMES) found.pop()
+    if (found.length === EXTREMES) least = values[found[EXTREMES - 1] as number] as number
+  }
+  return Uint32Array.from(found)
 }

@@ -7,7 +7,8 @@ export interface Choice {
   query: string
   chips: readonly string[]
   tags: readonly string[]
-  fields: Readonly<Record<string, readonly string[]>>
+  fields: ReadonlyMap<string, readonly string[]>
+  list: string
   /** Null: all. */
   cells: readonly number[] | null
   reference: number
@@ -36,9 +37,10 @@ export function writeHash(choice: Choice): string {
   add('q', encodeURIComponent(choice.query))
   add('chip', list(choice.chips))
   add('tags', list(choice.tags))
-  for (const [name, values] of Object.entries(choice.fields)) {
+  for (const [name, values] of choice.fields) {
     add(`meta.${encodeURIComponent(name)}`, list(values))
   }
+  add('list', encodeURIComponent(choice.list))
   if (choice.cells) add('cells', list(choice.cells))
   if (choice.reference > 0) add('ref', String(choice.reference))
   add('sort', encodeURIComponent(choice.sort))
@@ -58,9 +60,9 @@ export function readHash(hash: string): Choice {
     const value = Number(given.get(key))
     return Number.isInteger(value) && value >= 0 && given.has(key) ? value : otherwise
   }
-  const fields: Record<string, string[]> = {}
+  const fields = new Map<string, string[]>()
   for (const [key, value] of given) {
-    if (key.startsWith('meta.')) fields[key.slice(5)] = unlisted(value)
+    if (key.startsWith('meta.')) fields.set(key.slice(5), unlisted(value))
   }
   const view = given.get('view') ?? ''
   const cells = given.has('cells') ? unlisted(given.get('cells')).map(Number) : null
@@ -70,6 +72,7 @@ export function readHash(hash: string): Choice {
     chips: unlisted(given.get('chip')),
     tags: unlisted(given.get('tags')),
     fields,
+    list: decoded(given.get('list') ?? ''),
     cells: cells?.every(Number.isInteger) ? cells : null,
     reference: whole('ref', 0),
     sort: decoded(given.get('sort') ?? ''),

@@ -232,6 +232,11 @@ export class ServerSource implements Source {
   }
 }
 
+/** Whether `lm-eval-so view` serves this page; it lists all runs at "/". */
+export function isServed(): boolean {
+  return document.getElementById('app')?.dataset.source === 'server'
+}
+
 /** The source that this document names. */
 export function sourceOf(root: HTMLElement): Source {
   return root.dataset.source === 'server'

@@ -1,5 +1,7 @@
 /** One result at full length: what was said, how it came about, and what a person thinks of it. */
+
 import type { CSSProperties } from 'preact'
+import { CellName } from '../cell_names'
 import { differences, type Piece, SHARED, sharedPart } from '../data/difference'
 import type { Cell, Result, Row } from '../data/types'
 import { answerText } from '../data/words'
@@ -167,7 +169,7 @@ export function AnswerCard({ row, number, slot, reference }: CardProps) {
       <header>
         <h3>
           <span class="dot" />
-          <bdi title={cell.name}>{cell.name}</bdi>
+          <CellName cell={at.cell} />
         </h3>
         {repeats && <span class="muted">{t('repeat', { n: at.repeat + 1 })}</span>}
         {referenceCell.value === at.cell && manifest.cells.length > 1 && (

@@ -2,7 +2,6 @@
 import type { Cell, Message } from '../data/types'
 
 interface Wire {
-  base: string
   path: string
   key: string
   /** The header of the key. */
@@ -12,14 +11,12 @@ interface Wire {
 
 const WIRES: Readonly<Record<string, Wire>> = {
   openai: {
-    base: 'https://api.openai.com/v1',
     path: '/chat/completions',
     key: 'OPENAI_API_KEY',
     header: (variable) => `Authorization: Bearer $${variable}`,
     headers: [],
   },
   anthropic: {
-    base: 'https://api.anthropic.com',
     path: '/v1/messages',
     key: 'ANTHROPIC_API_KEY',
     header: (variable) => `x-api-key: $${variable}`,
@@ -51,24 +48,40 @@ function body(
   }
 }
 
-/** Null where the backend speaks no HTTP of its own that is known here. */
+/**
+ * Where a question was sent: the first of the addresses that the run names. Null where it has only
+ * a name for them. Never a default: a private question must not go to another host.
+ */
+function urlOf(cell: Cell, path: string): string | null {
+  const options = record(cell.run_config.backend_options)
+  const known = [cell.identity?.endpoint, options.base_url].flat().map(String)
+  const address = known.flatMap((one) => one.split(' ')).find((one) => /^https?:\/\//.test(one))
+  if (!address) return null
+  const [before = '', asked = ''] = address.split('?', 2)
+  const query = new URLSearchParams(
+    Object.entries(record(options.default_query)).flatMap(([name, value]) =>
+      value === null ? [] : [[name, String(value)]],
+    ),
+  )
+  for (const [name, value] of new URLSearchParams(asked)) query.set(name, value)
+  const base = before.replace(/\/$/, '')
+  const url = base.endsWith(path) ? base : base + path
+  return query.size > 0 ? `${url}?${query}` : url
+}
+
+/** Null where it is not known how, or where, the backend was asked. */
 export function curlOf(cell: Cell, messages: readonly Message[]): string | null {
   const config = cell.run_config
   const kind = String(config.backend)
   const wire = Object.hasOwn(WIRES, kind) ? WIRES[kind] : undefined
   const options = record(config.backend_options)
-  if (!wire || options.wire === 'responses') return null
+  const url = wire && urlOf(cell, wire.path)
+  if (!url || options.wire === 'responses') return null
   const named = String(options.api_key_env ?? wire.key)
   const variable = VARIABLE.test(named) ? named : wire.key
   const header = options.api_key_header
     ? `${options.api_key_header}: $${variable}`
     : wire.header(variable)
-  const query = new URLSearchParams(
-    Object.entries(record(options.default_query)).map(([name, value]) => [name, String(value)]),
-  ).toString()
-  const base =
-    typeof options.base_url === 'string' ? options.base_url.replace(/\/$/, '') : wire.base
-  const url = base + wire.path + (query ? `?${query}` : '')
   const lines = [
     `curl ${quoted(url)}`,
     `-H "${header.replace(/["\\`]/g, '')}"`,

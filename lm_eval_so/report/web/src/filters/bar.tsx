@@ -1,5 +1,6 @@
 /** What narrows the table: query, chips, tags, metadata, cells; and what is done with the rest. */
 import { useComputed } from '@preact/signals'
+import { cellName } from '../cell_names'
 import { ExportMenu } from '../export/menu'
 import { count } from '../format'
 import {
@@ -9,6 +10,7 @@ import {
   clearFilters,
   fields,
   hidden,
+  rowList,
   shownCells,
   sort,
   tags,
@@ -16,9 +18,10 @@ import {
 } from '../state'
 import { cellColour } from '../table/state'
 import { type Key, t } from '../text'
-import { chipCounts, isFiltered, matching, SORTS } from './matching'
+import { chipCounts, isFiltered, list, matching, SORTS } from './matching'
 import { Menu, Option } from './menu'
 import { QueryBox } from './query_box'
+import { nameOf } from './row_list'
 
 function Chips() {
   const counts = chipCounts.value
@@ -44,6 +47,24 @@ function Chips() {
         )
       })}
     </div>
+  )
+}
+
+/** The list that a card or a comparison has set; one click takes it away. */
+function ListChip() {
+  if (!list.value) return null
+  return (
+    <button
+      type="button"
+      class="chip list"
+      aria-pressed={true}
+      title={t('list.remove')}
+      onClick={() => {
+        rowList.value = ''
+      }}
+    >
+      <bdi>{nameOf(list.value)}</bdi> <span aria-hidden="true">✕</span>
+    </button>
   )
 }
 
@@ -76,7 +97,7 @@ function TagMenu() {
 }
 
 function FieldMenu({ name, values }: { name: string; values: unknown[] }) {
-  const chosen = fields.value[name] ?? []
+  const chosen = fields.value.get(name) ?? []
   return (
     <fieldset>
       <legend>{name}</legend>
@@ -88,7 +109,7 @@ function FieldMenu({ name, values }: { name: string; values: unknown[] }) {
             label={typeof value === 'string' ? value : json}
             checked={chosen.includes(json)}
             onToggle={() => {
-              fields.value = { ...fields.value, [name]: toggled(chosen, json) }
+              fields.value = new Map(fields.value).set(name, toggled(chosen, json))
             }}
           />
         )
@@ -100,7 +121,7 @@ function FieldMenu({ name, values }: { name: string; values: unknown[] }) {
 function Fields() {
   const all = board.value?.manifest.fields ?? []
   if (all.length === 0) return null
-  const chosen = Object.values(fields.value).reduce((sum, wanted) => sum + wanted.length, 0)
+  const chosen = [...fields.value.values()].flat().length
   return (
     <Menu label={t('metadata')} chosen={chosen}>
       {all.map(({ name, values }) => (
@@ -118,7 +139,7 @@ function CellMenu() {
       {cells.map(({ name }, cell) => (
         <Option
           key={name}
-          label={name}
+          label={cellName(cell)}
           colour={cellColour(cell)}
           checked={!hidden.value.includes(cell)}
           onToggle={() => {
@@ -165,6 +186,7 @@ export function FilterBar() {
       </div>
       <div class="bar-line">
         <Chips />
+        <ListChip />
         <span class="shown">
           {isFiltered.value
             ? t('shown', { n: count(matching.value.length), of: count(all) })

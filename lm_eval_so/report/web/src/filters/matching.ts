@@ -12,11 +12,14 @@ import {
   fields,
   openRow,
   query,
+  rowList,
   shownSlots,
+  slotsOf,
   sort,
   source,
   tags,
 } from '../state'
+import { listed, type RowList, readList } from './row_list'
 
 export const facts = computed<Facts | null>(() =>
   board.value ? factsOf(board.value.columns, shownSlots.value) : null,
@@ -49,6 +52,17 @@ export interface Searched {
 export const searched = signal<Searched | null>(null)
 const found = signal<readonly Uint8Array[]>([])
 
+/** The list that the table is narrowed to; null where there is none, or the page has no such cell. */
+export const list = computed<RowList | null>(() => {
+  const read = readList(rowList.value)
+  const cells = board.value?.manifest.cells.length ?? 0
+  return read?.cells.every((cell) => cell < cells) ? read : null
+})
+
+const inList = computed<Uint8Array | null>(() =>
+  list.value && board.value ? listed(list.value, board.value.columns, slotsOf.value) : null,
+)
+
 /** Tests of a row by its columns alone, the query's excluded. */
 function columnTests(shown: Board, shownFacts: Facts): ((row: number) => boolean)[] {
   const { columns, manifest } = shown
@@ -61,7 +75,9 @@ function columnTests(shown: Board, shownFacts: Facts): ((row: number) => boolean
     const sets = manifest.tagsets.map((set) => wanted.every((tag) => set.includes(tag)))
     tests.push((row) => sets[columns.tagset[row] as number] ?? false)
   }
-  for (const [name, wanted] of Object.entries(fields.value)) {
+  const members = inList.value
+  if (members) tests.push((row) => members[row] === 1)
+  for (const [name, wanted] of fields.value) {
     const column = columns.fields.get(name)
     const values = manifest.fields.find((field) => field.name === name)?.values
     if (!column || !values || wanted.length === 0) continue
@@ -87,7 +103,10 @@ const selected = computed<Uint32Array>(() => {
   const inText = terms.textTerms.length > 0 ? found.value : []
   if (terms.groups.length > 0) tests.push((row) => holds(terms, row, slots, inText) === true)
   if (tests.length === 0) return select(shown, () => true)
-  return select(shown, (row) => tests.every((test) => test(row)))
+  return select(shown, (row) => {
+    for (let at = 0; at < tests.length; at++) if (!tests[at]?.(row)) return false
+    return true
+  })
 })
 
 /** What rows can be sorted by; the values, and whether the highest come first. */
@@ -133,7 +152,8 @@ export const isFiltered = computed(
     query.value.trim() !== '' ||
     chips.value.length > 0 ||
     tags.value.length > 0 ||
-    Object.values(fields.value).some((wanted) => wanted.length > 0),
+    list.value !== null ||
+    [...fields.value.values()].some((wanted) => wanted.length > 0),
 )
 
 /** The blocks of rows for which the columns alone do not rule the query out. */

@@ -49,21 +49,61 @@ export function holds(
   slots: readonly number[],
   found: Found,
 ): boolean | null {
+  // Of every row, at each key: without closures and lists of its own.
+  const { groups } = compiled
   let unknown = false
-  const ofResults: Group[] = []
-  for (const group of compiled.groups) {
-    if (group.ofRow.some((test) => test(row))) continue
-    if (group.ofText.some((term) => found[term]?.[row] === 2)) continue
-    const waits = group.ofText.some((term) => !found[term]?.[row])
-    if (group.ofResult.length > 0) {
-      if (waits) unknown = true
-      else ofResults.push(group)
-    } else if (waits) unknown = true
-    else return false
+  let ofResults = 0
+  for (let at = 0; at < groups.length; at++) {
+    const said = settled(groups[at] as Group, row, found)
+    if (said === NO) return false
+    if (said === WAITS) unknown = true
+    if (said === ASKS_RESULTS) ofResults++
   }
-  const one = (slot: number) => ofResults.every((group) => group.ofResult.some((t) => t(row, slot)))
-  if (ofResults.length > 0 && !slots.some(one)) return false
+  if (ofResults > 0 && !oneHolds(groups, row, slots, found)) return false
   return unknown ? null : true
+}
+
+/** What the row itself says of a group. */
+const YES = 0
+const NO = 1
+const WAITS = 2
+const ASKS_RESULTS = 3
+
+function settled({ ofRow, ofText, ofResult }: Group, row: number, found: Found): number {
+  for (let at = 0; at < ofRow.length; at++) if (ofRow[at]?.(row)) return YES
+  let waits = false
+  for (let at = 0; at < ofText.length; at++) {
+    const said = found[ofText[at] as number]?.[row]
+    if (said === 2) return YES
+    if (!said) waits = true
+  }
+  if (waits) return WAITS
+  return ofResult.length > 0 ? ASKS_RESULTS : NO
+}
+
+/** Whether all groups that ask the results hold for one and the same. */
+function oneHolds(
+  groups: readonly Group[],
+  row: number,
+  slots: readonly number[],
+  found: Found,
+): boolean {
+  for (let nth = 0; nth < slots.length; nth++) {
+    const slot = slots[nth] as number
+    let all = true
+    for (let at = 0; all && at < groups.length; at++) {
+      const group = groups[at] as Group
+      const asks = group.ofResult.length > 0 && settled(group, row, found) === ASKS_RESULTS
+      if (asks) all = anyHolds(group.ofResult, row, slot)
+    }
+    if (all) return true
+  }
+  return false
+}
+
+function anyHolds(tests: readonly OfResult[], row: number, slot: number): boolean {
+  for (let at = 0; at < tests.length; at++) if (tests[at]?.(row, slot)) return true
+  return false
 }
 
 function compare(op: Op, value: number, with_: number): boolean {
@@ -160,5 +200,7 @@ function resultTest(term: Term, board: Board): OfResult | null {
     length: columns.length,
     attempts: columns.attempts,
   }
-  return field in numbers ? numberTest(term, board, numbers[field as keyof typeof numbers]) : null
+  return Object.hasOwn(numbers, field)
+    ? numberTest(term, board, numbers[field as keyof typeof numbers])
+    : null
 }

@@ -27,8 +27,12 @@ export function textOf(row: Row): string {
 /** Whether a text term holds for a row. The text is folded once for all terms. */
 export function holdsInText(term: Term, row: Row, folded: () => string): boolean {
   const { field } = term
-  if (field.startsWith('meta.'))
-    return sameValue(term, row.metadata?.[field.slice(5)]) !== term.negated
+  if (field.startsWith('meta.')) {
+    // A name from data: "constructor" must not find what every object has.
+    const [metadata, name] = [row.metadata ?? {}, field.slice(5)]
+    const value = Object.hasOwn(metadata, name) ? metadata[name] : undefined
+    return sameValue(term, value) !== term.negated
+  }
   if (field === 'expected') return sameText(term, plainly(row.expected)) !== term.negated
   return folded().includes(term.value) !== term.negated
 }

@@ -12,7 +12,7 @@ import { answerText } from '../data/words'
 import { t } from '../text'
 
 /** Characters of an answer that two lines can show. */
-const SHOWN = 420
+const SHOWN = 280
 /** Characters before the first difference that stay. */
 const BEFORE = 36
 

@@ -1,7 +1,7 @@
 /** One sample: who it is, what was asked, what is expected, what each cell answered. */
 import { useComputed } from '@preact/signals'
-import type { VirtualItem } from '@tanstack/virtual-core'
 import type { CSSProperties } from 'preact'
+import { cellName } from '../cell_names'
 import { NO_ANSWER } from '../data/columns'
 import { decodedRow } from '../data/decoded'
 import { type Repeats, repeatsOf } from '../data/repeats'
@@ -11,18 +11,19 @@ import { cost, count, duration } from '../format'
 import { board, chips, openSample, slotsOf, sort } from '../state'
 import { t } from '../text'
 import { Answer } from './answer'
+import type { Item } from './places'
 import {
   activate,
   active,
   cellColour,
-  cellName,
   expanded,
   referenceCell,
   tableCells,
   toggleExpanded,
 } from './state'
 
-const SHOWN = 400
+/** Characters that two lines of a wide window can show. */
+const SHOWN = 280
 
 /** The value that the table is sorted by, of one result. */
 function sortedBy(at: number): string | null {
@@ -130,14 +131,12 @@ function Tags({ number }: { number: number }) {
 }
 
 interface RowProps {
-  item: VirtualItem
+  item: Item
   number: number
-  /** The height above the first row, in pixels. */
-  margin: number
   expects: boolean
 }
 
-export function TableRow({ item, number, margin, expects }: RowProps) {
+export function TableRow({ item, number, expects }: RowProps) {
   const row = decodedRow(number)
   const columns = board.value?.columns
   const against = columns
@@ -145,7 +144,7 @@ export function TableRow({ item, number, margin, expects }: RowProps) {
     : -1
   const isActive = useComputed(() => active.value === item.index).value
   const style: CSSProperties = {
-    transform: `translateY(${item.start - margin}px)`,
+    transform: `translateY(${item.start}px)`,
     height: `${item.size}px`,
   }
   const open = () => {

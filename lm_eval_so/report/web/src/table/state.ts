@@ -1,7 +1,7 @@
 /** What a person does with the table: where he is, what he expanded. */
 import { computed, signal } from '@preact/signals'
 import { matching } from '../filters/matching'
-import { board, openRow, reference, shownCells, slotsOf } from '../state'
+import { openRow, reference, shownCells, slotsOf } from '../state'
 
 /** The place of the active row in the table, from 0. */
 export const active = signal(0)
@@ -39,8 +39,4 @@ export function toggleExpanded(row: number): void {
 
 export function cellColour(cell: number): string {
   return `var(--cell-${cell % 8})`
-}
-
-export function cellName(cell: number): string {
-  return board.value?.manifest.cells[cell]?.name ?? ''
 }

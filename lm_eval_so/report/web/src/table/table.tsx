@@ -1,42 +1,60 @@
 /** All samples, side by side: only what is on the screen is drawn. */
 
 import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
-import type { VirtualItem } from '@tanstack/virtual-core'
 import type { CSSProperties, VNode } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { CellName, cellName } from '../cell_names'
 import { decodedRow, want } from '../data/decoded'
 import { matching } from '../filters/matching'
 import { count } from '../format'
 import { frame } from '../frame'
 import { board, openRow, reference, shownCells, slotsOf } from '../state'
 import { t } from '../text'
+import { type Item, Places } from './places'
 import { TableRow } from './row'
 import {
   activate,
   active,
   cellColour,
-  cellName,
   expanded,
   hasRepeats,
   referenceCell,
   tableCells,
 } from './state'
-import { useVirtualRows } from './virtual'
+import { show, useVirtualRows } from './virtual'
 
 /** Heights in pixels; those of table.css. */
-const ROW = 48
+const ROW = 44
+const HEAD = 44
 const REPEAT = 21
 const CARD = 66
 const CARD_ANSWER = 42
 
-function rowHeight(row: number): number {
-  const most = Math.max(...slotsOf.value.map((slots) => slots.length))
-  const opened = expanded.value.has(row) ? most * REPEAT + 6 : 0
-  if (!frame.value.narrow) return ROW + opened
-  return CARD + tableCells.value.length * (CARD_ANSWER + opened)
+/** Where the rows of the table stand. */
+function usePlaces(rows: Uint32Array, narrow: boolean): Places {
+  const opened = expanded.value
+  const cells = tableCells.value.length
+  return useMemo(() => {
+    const more = new Map<number, number>()
+    const most = Math.max(...slotsOf.peek().map((slots) => slots.length))
+    for (const row of opened) {
+      const index = rows.indexOf(row)
+      if (index >= 0) more.set(index, (most * REPEAT + 6) * (narrow ? cells : 1))
+    }
+    return new Places(rows.length, narrow ? CARD + cells * CARD_ANSWER : ROW, more)
+  }, [rows, opened, narrow, cells])
+}
+
+/** Paper does not scroll: all columns share its width. */
+function onPaper(expects: boolean, cells: number): CSSProperties {
+  const part = (share: number) => `minmax(0, ${share}fr)`
+  return {
+    '--columns': `${part(0.7)} ${part(1.1)} ${expects ? part(0.6) : ''} repeat(${cells}, ${part(1.25)})`,
+  } as CSSProperties
 }
 
 function widths(expects: boolean, cells: number): CSSProperties {
+  if (frame.value.printing) return onPaper(expects, cells)
   if (frame.value.narrow) return {}
   const least = 150 + 210 + (expects ? 120 : 0) + cells * 210
   return {
@@ -50,9 +68,7 @@ function CellHeader({ cell }: { cell: number }) {
   return (
     <div role="columnheader" class="cell" style={{ '--colour': cellColour(cell) } as CSSProperties}>
       <span class="dot" />
-      <bdi class="name" title={cellName(cell)}>
-        {cellName(cell)}
-      </bdi>
+      <CellName cell={cell} />
       {shownCells.value.length > 1 &&
         (isReference ? (
           <span class="is-reference">{t('reference')}</span>
@@ -113,21 +129,18 @@ const MOST_KEPT = 300
 /** Rows of a printed page. */
 const PRINTED = 300
 
-function printed(rows: Uint32Array): VirtualItem[] {
-  const at = { start: 0, end: 0, size: 0, lane: 0 }
-  return Array.from(rows.subarray(0, PRINTED), (_, index) => ({ ...at, key: index, index }))
+function printed(rows: Uint32Array): Item[] {
+  return Array.from(rows.subarray(0, PRINTED), (_, index) => ({ index, start: 0, size: 0 }))
 }
 
 /** Draws a row anew only where it changed: Preact leaves alone what it is given twice. */
 function useDrawnRows() {
   const kept = useRef(new Map<number, { of: string; node: VNode }>())
-  return (item: VirtualItem, number: number, margin: number, expects: boolean): VNode => {
-    const of = `${number} ${item.start} ${item.size} ${margin} ${expects}`
+  return (item: Item, number: number, expects: boolean): VNode => {
+    const of = `${number} ${item.start} ${item.size} ${expects}`
     const found = kept.current.get(item.index)
     if (found?.of === of) return found.node
-    const node = (
-      <TableRow key={item.key} item={item} number={number} margin={margin} expects={expects} />
-    )
+    const node = <TableRow key={item.index} item={item} number={number} expects={expects} />
     if (kept.current.size > MOST_KEPT) kept.current.clear()
     kept.current.set(item.index, { of, node })
     return node
@@ -138,16 +151,14 @@ export function Table() {
   const drawn = useDrawnRows()
   const rows = matching.value
   const expects = useExpects()
-  const { scroller, narrow, covered, above, printing } = frame.value
-  const head = narrow ? 0 : 32
-  const margin = above + head
+  const { scroller, narrow, height, covered, above, printing } = frame.value
+  const head = narrow ? 0 : HEAD
   const virtual = useVirtualRows({
-    count: rows.length,
+    places: usePlaces(rows, narrow),
     scroller,
-    margin,
+    view: height,
+    margin: above + head,
     covered: covered + head,
-    height: (index) => rowHeight(rows[index] as number),
-    revision: `${rows.length} ${expanded.value.size} ${narrow} ${tableCells.value.length}`,
   })
   const items = printing ? printed(rows) : virtual.items
   const first = items[0]?.index ?? 0
@@ -159,7 +170,7 @@ export function Table() {
   }, [rows, first, last, board.value])
   useSignalEffect(() => {
     const at = active.value
-    if (at > 0 || (frame.peek().scroller?.scrollTop ?? 0) > 0) virtual.show(at)
+    if (at > 0 || (frame.peek().scroller?.scrollTop ?? 0) > 0) show(at)
   })
   useSignalEffect(() => {
     const at = matching.value.indexOf(openRow.value)
@@ -184,9 +195,12 @@ export function Table() {
           </div>
         )}
         <div role="rowgroup" class="rows" style={{ height: `${virtual.total}px` }}>
-          {items.map((item) => drawn(item, rows[item.index] as number, margin, expects))}
+          {items.map((item) => drawn(item, rows[item.index] as number, expects))}
         </div>
       </div>
+      {printing && rows.length > PRINTED && (
+        <p class="nothing">{t('printed', { n: count(PRINTED), of: count(rows.length) })}</p>
+      )}
       <p class="sr" aria-live="polite">
         {t('shown', { n: count(rows.length), of: count(board.value?.manifest.rows ?? 0) })}
       </p>

@@ -1,11 +1,12 @@
 /** The cells: a card each, or a line each where there are many. */
-import { batch } from '@preact/signals'
+import { CellName, cellName } from '../cell_names'
 import type { Cell } from '../data/types'
 import { cost, count, duration } from '../format'
-import { board, type Chip, chips, hidden, reference, shownCells, toggled, view } from '../state'
+import { board, hidden, reference, shownCells, toggled } from '../state'
 import { type Key, t } from '../text'
 import { Bars } from './bars'
 import type { Figures } from './figures'
+import { Flags, Outcomes } from './outcomes'
 import { figures } from './summed'
 import { outcomeOf } from './totals'
 import { counted } from './verdict'
@@ -51,21 +52,13 @@ export function Cells() {
   )
 }
 
-/** Shows the samples of one chip in the table; once more, all of them again. */
-function filterBy(chip: Chip): void {
-  batch(() => {
-    chips.value = chips.value.length === 1 && chips.value[0] === chip ? [] : [chip]
-    view.value = 'table'
-  })
-}
-
 function Card({ cell, index, of, several }: OfCell & { several: boolean }) {
   const outcome = outcomeOf(cell)
   return (
     <article class={`cell-card ${shownCells.value.includes(index) ? '' : 'cell-hidden'}`}>
       <h2>
         <span class={`swatch swatch-${index % 8}`} aria-hidden="true" />
-        <span class="cell-name">{cell.name}</span>
+        <CellName cell={index} />
         {outcome !== 'complete' && (
           <span class={`judged judged-${outcome}`}>{t(`verdict.${outcome}`)}</span>
         )}
@@ -82,8 +75,8 @@ function Card({ cell, index, of, several }: OfCell & { several: boolean }) {
         ))}
       </dl>
       <div class="card-foot">
-        <Flags cell={cell} of={of} />
-        {several && <Choices cell={cell} index={index} />}
+        <Flags cell={cell} index={index} of={of} />
+        {several && <Choices index={index} />}
       </div>
     </article>
   )
@@ -110,56 +103,14 @@ function firstTokenWords({ p50, p99 }: { p50: number; p99: number }): string {
   return t('cells.first.pair', { p50: duration(p50), p99: duration(p99) })
 }
 
-const FLAGS = ['truncated', 'refused', 'empty'] as const
-
-/** What is wrong with the answers, each a button that shows the samples. */
-function Flags({ cell, of }: { cell: Cell; of: Figures }) {
-  const some: [Chip, string][] = FLAGS.filter((flag) => of[flag] > 0).map((flag) => [
-    flag,
-    t(`cells.${flag}`, { n: count(of[flag]) }),
-  ])
-  const clean = some.length === 0 && <span class="muted">{t('cells.clean')}</span>
-  const { failed } = cell.counts
-  if (failed > 0) some.unshift(['failed', t('verdict.failed', { failed: count(failed) })])
-  return (
-    <p class="flags">
-      {some.map(([chip, what]) => (
-        <button
-          key={chip}
-          type="button"
-          class={`flag flag-${chip}`}
-          aria-pressed={chips.value.includes(chip)}
-          title={t('cells.filter', { what })}
-          onClick={() => filterBy(chip)}
-        >
-          {what}
-        </button>
-      ))}
-      {clean}
-    </p>
-  )
-}
-
-function Outcomes({ cell }: { cell: Cell }) {
-  const { ok, failed, owed } = cell.counts
-  const label = counted({ ...cell.counts, asked: cell.asked })
-  return (
-    <div class="outcomes" role="img" aria-label={label} title={label}>
-      <span class="bar-ok" style={{ flexGrow: String(ok) }} />
-      <span class="bar-failed" style={{ flexGrow: String(failed) }} />
-      <span class="bar-owed" style={{ flexGrow: String(owed) }} />
-    </div>
-  )
-}
-
-function ReferenceChoice({ cell, index, words }: { cell: Cell; index: number; words: boolean }) {
+function ReferenceChoice({ index, words }: { index: number; words: boolean }) {
   return (
     <label class="choice">
       <input
         type="radio"
         name="reference"
         checked={reference.value === index}
-        aria-label={t('cells.reference.choose', { name: cell.name })}
+        aria-label={t('cells.reference.choose', { name: cellName(index) })}
         onChange={() => {
           reference.value = index
         }}
@@ -169,7 +120,7 @@ function ReferenceChoice({ cell, index, words }: { cell: Cell; index: number; wo
   )
 }
 
-function ShownChoice({ cell, index, words }: { cell: Cell; index: number; words: boolean }) {
+function ShownChoice({ index, words }: { index: number; words: boolean }) {
   const isShown = shownCells.value.includes(index)
   return (
     <label class="choice">
@@ -177,7 +128,7 @@ function ShownChoice({ cell, index, words }: { cell: Cell; index: number; words:
         type="checkbox"
         checked={isShown}
         disabled={isShown && shownCells.value.length === 1}
-        aria-label={t('cells.show', { name: cell.name })}
+        aria-label={t('cells.show', { name: cellName(index) })}
         onChange={() => {
           hidden.value = toggled(hidden.value, index)
         }}
@@ -187,11 +138,11 @@ function ShownChoice({ cell, index, words }: { cell: Cell; index: number; words:
   )
 }
 
-function Choices({ cell, index }: { cell: Cell; index: number }) {
+function Choices({ index }: { index: number }) {
   return (
     <p class="choices">
-      <ReferenceChoice cell={cell} index={index} words />
-      <ShownChoice cell={cell} index={index} words />
+      <ReferenceChoice index={index} words />
+      <ShownChoice index={index} words />
     </p>
   )
 }
@@ -240,13 +191,13 @@ function Line({ cell, index, of }: OfCell) {
   return (
     <tr class={shownCells.value.includes(index) ? '' : 'cell-hidden'}>
       <td>
-        <ReferenceChoice cell={cell} index={index} words={false} />
+        <ReferenceChoice index={index} words={false} />
       </td>
       <td>
-        <ShownChoice cell={cell} index={index} words={false} />
+        <ShownChoice index={index} words={false} />
       </td>
       <th scope="row">
-        <span class={`swatch swatch-${index % 8}`} aria-hidden="true" /> {cell.name}
+        <span class={`swatch swatch-${index % 8}`} aria-hidden="true" /> <CellName cell={index} />
         <Outcomes cell={cell} />
       </th>
       <td>{count(cell.counts.ok)}</td>
@@ -258,7 +209,7 @@ function Line({ cell, index, of }: OfCell) {
       <td>{cost(of.cost?.usd)}</td>
       <td>{length ? count(length.p50) : '–'}</td>
       <td>
-        <Flags cell={cell} of={of} />
+        <Flags cell={cell} index={index} of={of} />
       </td>
     </tr>
   )

@@ -1,11 +1,14 @@
 /** Two cells of one dataset, before and after: what changed, what failed, by how much. */
 
+import { batch } from '@preact/signals'
+import { cellName } from '../cell_names'
 import { CHANGES, type Change } from '../compare/changes'
 import { after, before, chooseAfter, chooseBefore, list, lists, swap } from '../compare/chosen'
 import { NumbersTable } from '../compare/numbers_table'
 import { Samples } from '../compare/samples'
+import { writeList } from '../filters/row_list'
 import { count } from '../format'
-import { board, slotsOf } from '../state'
+import { board, rowList, slotsOf, view } from '../state'
 import { type Key, t } from '../text'
 import { tn } from './plural'
 import { Command } from './provenance'
@@ -63,7 +66,7 @@ function Choice({ words, chosen, choose }: ChoiceProps) {
       >
         {cells.map(({ name }, cell) => (
           <option key={name} value={String(cell)}>
-            {name}
+            {cellName(cell)}
           </option>
         ))}
       </select>
@@ -93,12 +96,26 @@ function Changes() {
   )
 }
 
+function showInTable(): void {
+  batch(() => {
+    rowList.value = writeList({ kind: list.value, cells: [before.value, after.value] })
+    view.value = 'table'
+  })
+}
+
 function List() {
   const rows = lists.value?.[list.value]
   if (!rows) return null
   return (
     <section>
-      <h2>{tn('compare.list', rows.length, { what: t(`compare.${list.value}`) })}</h2>
+      <h2>
+        {tn('compare.list', rows.length, { what: t(`compare.${list.value}`) })}{' '}
+        {rows.length > 0 && (
+          <button type="button" class="link" onClick={showInTable}>
+            {t('compare.in_table')}
+          </button>
+        )}
+      </h2>
       <Samples rows={rows} />
     </section>
   )

@@ -76,7 +76,10 @@ export function varying(cells: readonly Cell[]): { name: string; values: unknown
   const names = [...new Set(cells.flatMap((cell) => Object.keys(cell.settings)))]
   const kept = names.map((name) => {
     const values = new Map(
-      cells.map((cell) => [JSON.stringify(cell.settings[name] ?? null), cell.settings[name]]),
+      cells.map(({ settings }) => {
+        const value = Object.hasOwn(settings, name) ? settings[name] : undefined
+        return [JSON.stringify(value ?? null), value]
+      }),
     )
     return { name, values: [...values.values()] }
   })

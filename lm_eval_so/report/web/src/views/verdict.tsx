@@ -19,8 +19,8 @@ import {
 } from './totals'
 import './views.css'
 
-/** Reasons that are shown at once; the others are behind one click. */
-const SHOWN = 3
+/** Characters of reasons that are shown at once, a line; the others are behind one click. */
+const SHOWN = 150
 
 export function Verdict() {
   const shown = board.value
@@ -31,16 +31,26 @@ export function Verdict() {
   const warnings = gathered(cells, warningsOf)
   return (
     <header class="verdict">
-      <Headline />
-      <p class="verdict-says">
-        <strong class={`judged judged-${outcome}`}>{t(`verdict.${outcome}`)}</strong>{' '}
-        <span>{counted(countsOf(cells))}</span>
-        {outcome === 'complete' && reasons.length === 0 && (
-          <span class="muted">{t('verdict.complete.why')}</span>
-        )}
-      </p>
+      <div class="verdict-line">
+        <Headline />
+        <p class="verdict-says">
+          <strong class={`judged judged-${outcome}`}>{t(`verdict.${outcome}`)}</strong>{' '}
+          <span>{counted(countsOf(cells))}</span>
+          {outcome === 'complete' && reasons.length === 0 && (
+            <span class="muted">{t('verdict.complete.why')}</span>
+          )}
+        </p>
+      </div>
       {reasons.length > 0 && <Sentences told={reasons} cells={cells.length} />}
-      <Facts />
+      <div class="verdict-line">
+        <Facts />
+        {warnings.length > 0 && (
+          <details class="warnings">
+            <summary>{tn('verdict.warnings', warnings.length)}</summary>
+            <Sentences told={warnings} cells={cells.length} most={warnings.length} />
+          </details>
+        )}
+      </div>
       {sampled && (
         <p class="notice" role="note">
           {t('verdict.sampled', {
@@ -49,12 +59,6 @@ export function Verdict() {
             how: sampled.how,
           })}
         </p>
-      )}
-      {warnings.length > 0 && (
-        <details class="warnings">
-          <summary>{tn('verdict.warnings', warnings.length)}</summary>
-          <Sentences told={warnings} cells={cells.length} most={warnings.length} />
-        </details>
       )}
     </header>
   )
@@ -137,7 +141,24 @@ function listed(values: readonly unknown[]): string {
   return more > 0 ? `${shown}, ${t('verdict.more', { n: count(more) })}` : shown
 }
 
-function Sentences({ told, cells, most = SHOWN }: { told: Told[]; cells: number; most?: number }) {
+/** At least one, and as many as have room. */
+function fitting(told: readonly Told[]): number {
+  let [characters, most] = [0, 0]
+  for (const { sentence } of told) {
+    characters += sentence.length
+    if (characters > SHOWN) break
+    most++
+  }
+  return Math.max(1, most)
+}
+
+interface Listed {
+  told: Told[]
+  cells: number
+  most?: number
+}
+
+function Sentences({ told, cells, most = fitting(told) }: Listed) {
   const line = ({ sentence, cells: names }: Told) => (
     <li key={sentence}>
       {sentence}

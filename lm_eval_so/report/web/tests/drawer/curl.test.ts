@@ -3,8 +3,10 @@ import { expect, it } from 'vitest'
 import type { Cell } from '../../src/data/types'
 import { curlOf } from '../../src/drawer/curl'
 
-function cell(run_config: Record<string, unknown>): Cell {
-  return { run_config } as unknown as Cell
+const ENDPOINT = 'http://127.0.0.1:8000/v1'
+
+function cell(run_config: Record<string, unknown>, endpoint = ENDPOINT): Cell {
+  return { run_config, identity: { endpoint } } as unknown as Cell
 }
 
 /** What a shell would hand to curl. */
@@ -16,7 +18,7 @@ function argumentsOf(command: string): string[] {
 const messages = [{ role: 'user', content: 'it\'s $HOME `id` \\ "x"\n환불' }]
 
 it('says to a shell what was sent, whatever the text', () => {
-  const options = { base_url: 'http://127.0.0.1:8000/v1/', api_key_env: 'MY_KEY' }
+  const options = { api_key_env: 'MY_KEY' }
   const command = curlOf(
     cell({ backend: 'openai', model: 'm', parameters: { top_p: 1 }, backend_options: options }),
     messages,
@@ -46,4 +48,20 @@ it("gives Anthropic's API the system text beside the messages", () => {
 it('is not offered where the wire is not known', () => {
   expect(curlOf(cell({ backend: 'command', model: 'm' }), messages)).toBeNull()
   expect(curlOf(cell({ backend: 'toString', model: 'm' }), messages)).toBeNull()
+})
+
+it.each([
+  ['http://h/v1', {}, 'http://h/v1/chat/completions'],
+  ['http://a/v1 http://b/v1', {}, 'http://a/v1/chat/completions'],
+  ['http://h/v1/chat/completions?v=2', {}, 'http://h/v1/chat/completions?v=2'],
+  ['our-server', { base_url: 'http://h/v1/' }, 'http://h/v1/chat/completions'],
+  ['our-server', { base_url: ['http://a', 'http://b'] }, 'http://a/chat/completions'],
+  ['http://h/v1', { default_query: { v: '2', w: null } }, 'http://h/v1/chat/completions?v=2'],
+])('asks where the run did: %s %j', (endpoint, backend_options, url) => {
+  const command = curlOf(cell({ backend: 'openai', model: 'm', backend_options }, endpoint), [])
+  expect(argumentsOf(command ?? '')[0]).toBe(url)
+})
+
+it('is not offered where the address is not known, rather than sent to another host', () => {
+  expect(curlOf(cell({ backend: 'openai', model: 'm' }, 'our-server'), messages)).toBeNull()
 })

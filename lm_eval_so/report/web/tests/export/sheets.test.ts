@@ -1,8 +1,9 @@
+import { strFromU8, unzipSync } from 'fflate/browser'
 import { expect, it } from 'vitest'
 import type { Source } from '../../src/data/source'
 import { csvField, csvOf } from '../../src/export/csv'
 import { readSheet } from '../../src/export/rows'
-import { excelText } from '../../src/export/xlsx'
+import { excelOf, excelText } from '../../src/export/xlsx'
 import { ROWS, smallBoard } from '../small_board'
 
 it.each([
@@ -41,4 +42,15 @@ it('holds a line a sample in the order asked, with the cells asked', async () =>
   expect(sheet.header.slice(0, 5)).toEqual(['id', 'tags', 'question', 'expected', 'model=large'])
   expect(sheet.lines.map((line) => line[0])).toEqual(['b-1', 'a-1'])
   expect(sheet.lines[0]?.slice(2, 6)).toEqual(['Two Words', '{"days":3}', null, 'owed'])
+})
+
+it('keeps texts in Excel that every object of JavaScript has by name', async () => {
+  const names = ['constructor', 'toString', '__proto__', 'hasOwnProperty', 'valueOf', 'constructor']
+  const file = await excelOf({ header: ['id'], lines: names.map((name) => [name]) })
+  const parts = unzipSync(new Uint8Array(await file.arrayBuffer()))
+  const part = (name: string) => strFromU8(parts[name] ?? new Uint8Array())
+  const found = (xml: string, pattern: RegExp) => [...xml.matchAll(pattern)].map(([, of]) => of)
+  const texts = found(part('xl/sharedStrings.xml'), /<t[^>]*>([^<]*)<\/t>/g)
+  const numbers = found(part('xl/worksheets/sheet1.xml'), /<v>([^<]*)<\/v>/g)
+  expect(numbers.map((number) => texts[Number(number)])).toEqual(['id', ...names])
 })

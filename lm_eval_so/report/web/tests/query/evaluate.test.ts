@@ -46,6 +46,8 @@ it.each([
   ['meta.level>=2', 'a-2 b-1'],
   ['meta.places:seoul', 'a-1'],
   ['meta.nowhere:x', ''],
+  ['meta.constructor:"function object() { [native code] }"', ''],
+  ['-meta.toString:x', 'a-1 a-2 b-1 b-2'],
   ['is:different', 'a-1'],
   ['is:failed', 'a-2 b-1'],
   ['is:truncated', 'b-1'],
