@@ -26,6 +26,8 @@ SHOTS = {
 }
 SIZES = {1440: 900, 390: 844}
 SCHEMES = ("light", "dark")
+# The filters stay above what is scrolled.
+_TO_ITS_TOP = "main => { main.style.scrollMarginTop = '90px'; main.scrollIntoView() }"
 SETTLED_MS = 600  # charts and words that differ are drawn after the table
 
 
@@ -67,7 +69,7 @@ def shoot(browser: Browser, page: Path, folder: Path, width: int, scheme: str) -
         with tab(browser, viewport=size, color_scheme=scheme, reduced_motion="reduce") as used:
             used.open(page, hash_)
             if "view=" in hash_:  # what is above it is on the picture of the page
-                used.page.get_by_role("main").evaluate("main => main.scrollIntoView()")
+                used.page.get_by_role("main").evaluate(_TO_ITS_TOP)
             used.page.wait_for_timeout(SETTLED_MS)
             used.page.screenshot(path=folder / f"report-{name}-{scheme}-{width}.png")
 

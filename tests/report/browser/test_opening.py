@@ -28,6 +28,15 @@ BRIGHTNESS = """
   return (r + g + b) / 3
 }
 """
+# What around the view can be scrolled sideways; what is in it may: tables, chips.
+WIDER = """
+() => {
+  const found = []
+  for (let one = document.querySelector('main'); one; one = one.parentElement)
+    if (one.scrollWidth > innerWidth) found.push(`${one.tagName} ${one.scrollWidth}`)
+  return found
+}
+"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -81,6 +90,15 @@ def test_fifteen_samples_are_on_a_screen(tab: Tab, shop: Reported) -> None:
     tops = [header.bounding_box() for header in page.get_by_role("rowheader").all()[:16]]
     heights = [after["y"] - before["y"] for before, after in pairwise(tops) if before and after]
     assert max(heights) <= 60  # 900 pixels hold 15 of them
+
+
+@pytest.mark.parametrize("hash_", ["", "#view=compare", "#view=provenance", "#sample=tool-12"])
+def test_no_view_is_wider_than_a_phone(new_tab: NewTab, shop: Reported, hash_: str) -> None:
+    with new_tab(viewport={"width": 390, "height": 844}) as tab:
+        page = tab.open(shop.page, hash_)
+        page.get_by_role("main").wait_for()
+        page.get_by_role("heading").last.wait_for()
+        assert page.evaluate(WIDER) == []
 
 
 def test_without_scripts_it_says_what_it_needs(new_tab: NewTab, shop: Reported) -> None:
