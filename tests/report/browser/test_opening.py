@@ -92,7 +92,10 @@ def test_fifteen_samples_are_on_a_screen(tab: Tab, shop: Reported) -> None:
     assert max(heights) <= 60  # 900 pixels hold 15 of them
 
 
-@pytest.mark.parametrize("hash_", ["", "#view=compare", "#view=provenance", "#sample=tool-12"])
+VIEWS = ["", "#view=charts", "#view=compare", "#view=provenance", "#sample=tool-12"]
+
+
+@pytest.mark.parametrize("hash_", VIEWS)
 def test_no_view_is_wider_than_a_phone(new_tab: NewTab, shop: Reported, hash_: str) -> None:
     with new_tab(viewport={"width": 390, "height": 844}) as tab:
         page = tab.open(shop.page, hash_)

@@ -3,7 +3,7 @@ import type uPlot from 'uplot'
 import { colour } from './colours'
 
 /** Width of the axis on the left, the same for all, so that time axes stand below each other. */
-const LEFT = 68
+const LEFT = 78
 const FONT = '12px system-ui, sans-serif'
 
 type Write = (value: number) => string
