@@ -14,6 +14,7 @@ from conftest import rows
 from lm_eval_so.runner.hydra_app.app import main
 from support.fake_openai import FakeOpenAI, Received, Reply
 from support.fake_wires import FakeAnthropic
+from support.report_page import ReadPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -274,6 +275,16 @@ def test_a_sweep_over_keys_shows_none_of_them(
     }
     shown = capfd.readouterr()
     place.assert_nowhere(stdout=shown.out, stderr=shown.err)
+
+
+@every_case
+def test_no_page_shows_it(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    main([*place.arguments, "report.auto=true", "runner.max_failures=3"])
+    pages = [ReadPage.of_file(path) for path in (place.folder / "out").rglob("report.html")]
+    assert len(pages) == bool(place.case.sent), "where nothing was sent there is no run"
+    assert all(cell["command"] for page in pages for cell in page.manifest["cells"])
+    shown, text = capfd.readouterr(), "".join(page.everything() for page in pages)
+    place.assert_nowhere(page=text, stdout=shown.out, stderr=shown.err)
 
 
 def assert_not_printed(place: Place, how: list[str], capfd: pytest.CaptureFixture[str]) -> None:

@@ -103,6 +103,7 @@ def plan_from_tree(
         store=config.store,
         engine=config.engine,
         tracking=config.tracking,
+        report=config.report,
         output_root=config.output_root,
         output_dir=config.output_dir,
         sweep_name=config.sweep_name,

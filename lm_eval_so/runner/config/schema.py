@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from lm_eval_so.runner.config.base import Config, UserPath
 from lm_eval_so.runner.config.dataset import DatasetColumns, DatasetConfig, Layout
 from lm_eval_so.runner.config.prompt import FewShotConfig, PromptConfig
+from lm_eval_so.runner.config.report import ReportConfig
 from lm_eval_so.runner.config.select import SelectConfig
 from lm_eval_so.runner.config.store import StoreOptions
 from lm_eval_so.runner.config.tracking import TrackingConfig
@@ -28,6 +29,7 @@ __all__ = [
     "Layout",
     "PriceOptions",
     "PromptConfig",
+    "ReportConfig",
     "RunPlan",
     "RunnerOptions",
     "SelectConfig",
@@ -225,6 +227,7 @@ class ComposedConfig(Config):
     store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
+    report: ReportConfig = ReportConfig()
     model: str | None = None
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
@@ -251,6 +254,7 @@ class RunPlan(Config):
         prompt_option: The user's own option of the group ``prompt``; names the prompt for people.
         preview: How many requests are shown and not sent; None sends them.
         check: How many samples are asked once, to see what comes back; nothing is written.
+        command: The command that a person typed, without secrets; None where there was none.
     """
 
     dataset: DatasetConfig
@@ -264,12 +268,14 @@ class RunPlan(Config):
     store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
+    report: ReportConfig = ReportConfig()
     output_root: UserPath = Path("outputs")
     output_dir: UserPath | None = None
     sweep_name: str | None = None
     objective: str | None = None
     preview: int | None = None
     check: int | None = None
+    command: str | None = None
 
     @property
     def only_shows(self) -> bool:

@@ -19,6 +19,7 @@ from lm_eval_so.runner.hydra_app.command import Command
 from lm_eval_so.runner.hydra_app.explain import COMPOSITION_ERRORS, explain
 from lm_eval_so.runner.hydra_app.hydra_process import hydra_process, wants_traceback
 from lm_eval_so.runner.hydra_app.hydra_task import HydraTask
+from lm_eval_so.runner.hydra_app.other_commands import other_command
 from lm_eval_so.runner.hydra_app.public_output import fail, public_prints, public_text
 from lm_eval_so.runner.hydra_app.typed_secrets import handed_on_secrets, mask_secrets
 from lm_eval_so.runner.run.exit_code import ExitCode, by_signal
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None, *, resume_command: str | None =
         if given == ["--version"]:
             show(f"lm-eval-so {__version__}")
             return ExitCode.OK
+        if given and (other := other_command(given[0])):
+            return other(given)
         if not _has_working_directory():
             return fail("the working directory does not exist any more; cd into one that does")
         shown = resume_command or shlex.join(["lm-eval-so", *mask_secrets(given)])

@@ -14,10 +14,10 @@ from lm_eval_so.runner.hydra_app.typed_secrets import hide_secrets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FOLDER_FLAGS = ("--config-dir", "-cd")
+FOLDER_FLAGS = ("--config-dir", "-cd")
 _SWEEP_FLAGS = ("-m", "--multirun")
-_MAIN_FLAGS = ("--config-name", "-cn", "--config-path", "-cp")
-_VALUE_FLAGS = {*_FOLDER_FLAGS, *_MAIN_FLAGS, "-p", "--package", "-c", "--cfg", "-i"}
+MAIN_FLAGS = ("--config-name", "-cn", "--config-path", "-cp")
+_VALUE_FLAGS = {*FOLDER_FLAGS, *MAIN_FLAGS, "-p", "--package", "-c", "--cfg", "-i"}
 _INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 _MAIN = "config.yaml"
 _RUNS = re.compile(r"--?(m|r|c(n|p|d|onfig)|p(ackage)?$|experimental).*|[^-].*")
@@ -81,7 +81,7 @@ def _without_folder(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:
     remaining = iter(arguments)
     for argument in remaining:
         flag, equals, value = argument.partition("=")
-        if flag in _FOLDER_FLAGS:
+        if flag in FOLDER_FLAGS:
             folder = value if equals else next(remaining, None)
         else:
             rest.append(argument)
@@ -91,7 +91,7 @@ def _without_folder(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:
 def _check(folder: Path, flags: Sequence[str]) -> None:
     if not folder.is_dir():
         raise ConfigError(f"--config-dir: there is no folder {folder}")
-    if (folder / _MAIN).exists() and not _has_flag(flags, _MAIN_FLAGS):
+    if (folder / _MAIN).exists() and not _has_flag(flags, MAIN_FLAGS):
         raise ConfigError(
             f"{folder / _MAIN} has the name of the shipped main config; give it another name, and "
             "choose it with --config-name NAME"

@@ -11,6 +11,8 @@ from rich.console import Console
 from lm_eval_so.runner.config.compose import plan_from
 from lm_eval_so.runner.errors import LmEvalError
 from lm_eval_so.runner.host.output import show, tell
+from lm_eval_so.runner.hydra_app.cell_command import cell_command
+from lm_eval_so.runner.hydra_app.page import tell_page
 from lm_eval_so.runner.hydra_app.preview import show_requests
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
@@ -56,6 +58,10 @@ def run_cell(
         check_objective(plan.objective)
         if plan.only_shows:
             return show_requests(plan, _label(place) if place else "")
+        command = resume_command
+        if place is not None:
+            command = cell_command(command, HydraConfig.get().overrides.task)
+        plan = plan.model_copy(update={"command": command})
         return _run(plan, resume_command, tracker, place)
     except LmEvalError as error:
         cell = f"[{_label(place)}] " if place else ""
@@ -83,6 +89,8 @@ def _run(
         objective = objective_of(report, plan.objective)
         if place is None:
             print_report(report, Console())
+            if report.results_path.exists():
+                tell_page(report.run_dir, auto=plan.report.auto)
         else:
             line = f"[{_label(place)}] {one_line(report)}"
             if plan.objective is not None:

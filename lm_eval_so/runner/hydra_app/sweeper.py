@@ -15,6 +15,7 @@ from lm_eval_so.runner.hydra_app.grid import grid, parsed
 from lm_eval_so.runner.hydra_app.hydra_task import Sweep
 from lm_eval_so.runner.hydra_app.launch.fleet import Launched, outcome_of, wait_for_all
 from lm_eval_so.runner.hydra_app.launch.kinds import fleet_of
+from lm_eval_so.runner.hydra_app.page import tell_page
 from lm_eval_so.runner.hydra_app.typed_secrets import mask_secrets
 from lm_eval_so.runner.run.exit_code import ExitCode, by_signal
 
@@ -114,6 +115,8 @@ class CellSweeper(Sweeper):
         """Completes the record, and tells the command how the sweep ended."""
         codes = [outcome.exit_code for outcome in launched.outcomes.values()]
         worst = max([record.finish(launched.outcomes), *codes])
+        if record.has_begun:
+            tell_page(record.path, auto=record.wants_page)
         self._command.end_sweep(worst if launched.signal is None else launched.signal)
 
     def _parsed(self, arguments: list[str]) -> dict[str, Override]:

@@ -66,6 +66,7 @@ class MetadataWriter:
             options=plan.options.model_dump(mode="json"),
             store=plan.store.model_dump(mode="json"),
             engine=plan.engine.kind,
+            command=plan.command,
             fingerprint=fingerprint(placed.identity),
             identity=shown(placed.identity),
             environment=environment(),

@@ -138,6 +138,8 @@ class RunMetadata(Value):
         options: The RunnerOptions, as plain data: their keys differ by release.
         store: The StoreOptions, likewise.
         engine: Kind of the engine.
+        command: The command that runs it again, without secrets; None from Python, and in files of
+            earlier releases.
         fingerprint: SHA-256 of the identity, in hex.
         identity: What decides the answers.
         concurrency: The limit on requests at once, at the end.
@@ -163,6 +165,7 @@ class RunMetadata(Value):
     options: dict[str, Any] = Field(default_factory=dict)
     store: dict[str, Any] = Field(default_factory=dict)
     engine: str = "sync"
+    command: str | None = None
     fingerprint: str = ""
     identity: dict[str, Any] = Field(default_factory=dict)
     environment: Environment = Field(default_factory=Environment)

@@ -17,6 +17,7 @@ from lm_eval_so.runner.host.private import make_directory
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.placement import directories_of
 from lm_eval_so.runner.store.files import replace_file, unwritable
+from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.sweep.cell import CellOutcome
 from lm_eval_so.runner.sweep.rows import Row, Settings, read_row, varying
 from lm_eval_so.runner.sweep.table import console_for, csv_text, print_table
@@ -116,6 +117,17 @@ class SweepRecord:
         return [
             cell.directory if show else None for cell, show in zip(self._cells, shown, strict=True)
         ]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the run of some cell has begun, now or before."""
+        directories = (cell.directory for cell in self._cells)
+        return any(path is not None and (path / METADATA).is_file() for path in directories)
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether some cell's config asks for the page of the sweep."""
+        return any(cell.plan.report.auto for cell in self._cells)
 
     @property
     def launches(self) -> list[list[str]]:

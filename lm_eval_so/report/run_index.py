@@ -1,0 +1,180 @@
+"""The results file of a run as columns: where each line is, and what tables show of it."""
+
+import os
+from array import array
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from lm_eval_so.report.result_columns import COLUMNS, Vocabulary, seconds, values_of
+from lm_eval_so.report.result_line import ResultLine, read_result_line
+from lm_eval_so.report.vocabulary import Fields
+from lm_eval_so.runner.store.files import reading
+from lm_eval_so.runner.store.results import RESULTS
+
+_BUFFER = 1 << 20
+_TAIL = 4096  # bytes before the end of what was read, by which the file is known again
+
+
+class Change(NamedTuple):
+    """What became of a results file since it was read last.
+
+    Attributes:
+        added: Lines that are new; all of them if the file was replaced.
+        replaced: Whether it is another file now: what was known of it has been forgotten.
+    """
+
+    added: int
+    replaced: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.added) or self.replaced
+
+
+class Stamp(NamedTuple):
+    """The state of a file when it was read last."""
+
+    inode: int
+    mtime_ns: int
+    size: int
+
+
+class RunIndex:
+    """Columns over the whole lines of ``run_results.jsonl``, in the order of the file.
+
+    `columns` has an array of the module `array` for each of these, with one entry a line; together
+    they take some 110 bytes a line:
+
+    * ``offset``: byte of the file at which the line begins
+    * ``id_end``: where the sample's id ends in `id_bytes`
+    * ``question``: 64 bits of a digest of the sample's id and its own messages, whatever the prompt
+    * ``request``: the first 64 bits of the request key
+    * ``answer``: 64 bits of a digest of text and tool calls; 0 without an answer
+    * ``start``: seconds since `epoch`; ``took``: seconds from there to the result
+    * ``latency``, ``first``: milliseconds; ``input``, ``output``: tokens; ``cost``: US dollars; NaN
+      is unknown
+    * ``length``: code points of the text
+    * ``tagset``, ``error``, ``finish``: numbers of `vocabulary`
+    * ``repeat``, ``status``, ``flags``, ``attempts``
+
+    It is empty until `extend` has read the file. `kept_index` writes it to a file and reads it.
+
+    Args:
+        run_dir: The run directory; its results file need not be there yet.
+
+    Attributes:
+        epoch: Seconds since 1970 from which ``start`` counts: when the first line's sample began.
+        fields: Metadata of the samples that has few values, one code a line.
+        damaged: Lines that were passed over: they are not whole.
+        position: Bytes of the file that were read.
+        stamp: State of the file when it was read last; None before.
+        tail: The last bytes before `position`.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.path = run_dir / RESULTS
+        self._clear()
+
+    def _clear(self) -> None:
+        self.columns: dict[str, array[Any]] = {name: array(code) for name, code in COLUMNS.items()}
+        self.id_bytes = bytearray()
+        self.vocabulary = Vocabulary()
+        self.fields = Fields()
+        self.epoch: float | None = None
+        self.damaged = self.position = 0
+        self.stamp: Stamp | None = None
+        self.tail = b""
+
+    def __len__(self) -> int:
+        return len(self.columns["offset"])
+
+    def extend(self) -> Change:
+        """Reads what the file has got since the last call.
+
+        A last line without its newline counts if it is whole; else it is left for the next call.
+
+        Raises:
+            NewerVersionError: A newer release wrote a line.
+            StoreError: The file cannot be read.
+        """
+        with reading(self.path):
+            try:
+                file = self.path.open("rb", buffering=_BUFFER)
+            except FileNotFoundError:
+                replaced = self.stamp is not None
+                self._clear()
+                return Change(0, replaced)
+            with file:
+                return self._extend(file)
+
+    def sample_id(self, line: int) -> str:
+        """The id of the sample of a line, which counts from 0."""
+        ends = self.columns["id_end"]
+        begin = ends[line - 1] if line else 0
+        return self.id_bytes[begin : ends[line]].decode(errors="surrogatepass")
+
+    def has_only_grown(self, file: BinaryIO) -> bool:
+        """Whether what was read is still in the file, or nothing was read."""
+        if self.stamp is None:
+            return True
+        stamp = _stamp(file)
+        if stamp.inode != self.stamp.inode or stamp.size < self.position:
+            return False
+        file.seek(self.position - len(self.tail))
+        return file.read(len(self.tail)) == self.tail
+
+    def is_as_read(self) -> bool:
+        """Whether the file is the one that was read, and has at most grown since."""
+        try:
+            with self.path.open("rb") as file:
+                stamp = _stamp(file)
+                return stamp == self.stamp or (
+                    stamp.size > self.position and self.has_only_grown(file)
+                )
+        except OSError:
+            return False
+
+    def _extend(self, file: BinaryIO) -> Change:
+        replaced = not self.has_only_grown(file)
+        if replaced:
+            self._clear()
+        before, self.stamp = len(self), _stamp(file)
+        file.seek(self.position)
+        for line in file:
+            if not self._take(line):
+                break
+        self.fields.level(len(self))
+        file.seek(max(self.position - _TAIL, 0))
+        self.tail = file.read(min(self.position, _TAIL))
+        return Change(len(self) - before, replaced)
+
+    def _take(self, line: bytes) -> bool:
+        """Adds a line; False for the beginning of one that is still being written."""
+        if not line.isspace():
+            found = read_result_line(line, self.path)
+            if found is not None:
+                self._add(found)
+            elif line.endswith(b"\n"):
+                self.damaged += 1
+            else:
+                return False
+        self.position += len(line)
+        return True
+
+    def _add(self, line: ResultLine) -> None:
+        began = seconds(line.started_at)
+        if self.epoch is None and began == began:  # noqa: PLR0124 - not NaN
+            self.epoch = began
+        values = values_of(line, self.vocabulary, began, self.epoch or 0.0)
+        self.id_bytes += line.sample_id.encode(errors="surrogatepass")
+        metadata = line.request_context.sample_metadata
+        if metadata and isinstance(metadata, dict):
+            self.fields.add(metadata, len(self))
+        all_values = (self.position, len(self.id_bytes), *values)
+        for column, value in zip(self.columns.values(), all_values, strict=True):
+            column.append(value)
+
+
+def _stamp(file: BinaryIO) -> Stamp:
+    found = os.fstat(file.fileno())
+    return Stamp(found.st_ino, found.st_mtime_ns, found.st_size)
