@@ -18,8 +18,7 @@ import { Verdict } from './views/verdict'
 const THEMES = ['auto', 'light', 'dark'] as const
 
 function Switches() {
-  const at = THEMES.indexOf(theme.value as (typeof THEMES)[number])
-  const chosen = THEMES[at < 0 ? 0 : at] as (typeof THEMES)[number]
+  const chosen = THEMES.find((name) => name === theme.value) ?? 'auto'
   return (
     <div class="switches">
       <button
@@ -82,7 +81,6 @@ function Views() {
 function Page() {
   const scroller = useRef<HTMLDivElement>(null)
   const shown = view.value
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each view has other parts to watch
   useEffect(() => (scroller.current ? watchFrame(scroller.current) : undefined), [shown])
   useEffect(listenToKeys, [])
   return (

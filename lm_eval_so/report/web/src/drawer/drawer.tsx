@@ -147,7 +147,6 @@ function Answers({ number, row }: { number: number; row: Row }) {
 function Content({ number }: { number: number }) {
   const row = decodedRow(number)
   const body = useRef<HTMLDivElement>(null)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the next sample begins at its top
   useEffect(() => {
     want('drawer', [number, neighbour(1), neighbour(-1)])
     body.current?.scrollTo({ top: 0 })
@@ -175,7 +174,6 @@ export function Drawer() {
   const number = openRow.value
   const dialog = useDialog(number >= 0)
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: a click beside it closes it; the key is Escape
     <dialog
       ref={dialog}
       class="drawer"

@@ -25,7 +25,6 @@ function parts(text: string): string[] {
 
 export function LongText({ text, pieces }: { text: string; pieces?: readonly Piece[] | null }) {
   const all = useSignal(false)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another text is cut anew
   useEffect(() => {
     all.value = false
   }, [text])

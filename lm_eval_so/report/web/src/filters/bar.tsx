@@ -23,7 +23,6 @@ import { QueryBox } from './query_box'
 function Chips() {
   const counts = chipCounts.value
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset cannot be laid out in a line with others
     <div role="group" aria-label={t('chips')} class="chips">
       {CHIPS.map((chip) => {
         const on = chips.value.includes(chip)

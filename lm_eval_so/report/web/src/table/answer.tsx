@@ -1,6 +1,6 @@
 /** What one cell answered, on two lines. */
 import { EMPTY, REFUSED, TRUNCATED } from '../data/columns'
-import { differences, fromFirstDifference, type Piece } from '../data/difference'
+import { differences, fromFirstDifference, type Piece, sharedPart } from '../data/difference'
 import type { Result, Row } from '../data/types'
 import { answerText } from '../data/words'
 import { t } from '../text'
@@ -19,7 +19,7 @@ function cut(text: string): string {
 
 function piecesOf(reference: Result | null, result: Result): Piece[] {
   const text = answerText(result)
-  if (!reference || reference.status !== 'ok' || result.status !== 'ok') {
+  if (reference?.status !== 'ok' || result.status !== 'ok') {
     return [{ kind: 'same', text: cut(text) }]
   }
   const found = kept.get(result)
@@ -29,20 +29,28 @@ function piecesOf(reference: Result | null, result: Result): Piece[] {
   return pieces
 }
 
-/** Compares from shortly before the first character that differs: long answers cost no more. */
-function changed(reference: string, text: string): Piece[] {
+/** Below this share of common text, marks on single words say nothing: all of it differs. */
+const SHARED = 0.3
+
+/** Where the comparison begins: shortly before the first character that differs. */
+function startOf(reference: string, text: string): number {
   let same = 0
   const most = Math.min(reference.length, text.length)
   while (same < most && reference[same] === text[same]) same++
-  const from = same > 3 * BEFORE ? text.lastIndexOf(' ', same - 1 - BEFORE) + 1 : 0
-  const start = from > same - 3 * BEFORE ? from : same - BEFORE
-  const begin = Math.max(0, from === 0 ? 0 : start)
-  const pieces = differences(
-    reference.slice(begin, begin + SHOWN),
-    text.slice(begin, begin + SHOWN),
-  ) ?? [{ kind: 'added', text: text.slice(begin, begin + SHOWN) } as Piece]
-  const lead: Piece[] = begin > 0 ? [{ kind: 'same', text: '…' }] : []
-  return fromFirstDifference([...lead, ...pieces], BEFORE)
+  if (same <= 3 * BEFORE) return 0
+  const space = text.lastIndexOf(' ', same - BEFORE)
+  return space > same - 2 * BEFORE ? space + 1 : same - BEFORE
+}
+
+function changed(reference: string, text: string): Piece[] {
+  const start = startOf(reference, text)
+  const shown = text.slice(start, start + SHOWN)
+  const pieces = differences(reference.slice(start, start + SHOWN), shown)
+  const lead: Piece[] = start > 0 ? [{ kind: 'same', text: '…' }] : []
+  if (!pieces || (start === 0 && sharedPart(pieces) < SHARED)) {
+    return [...lead, { kind: 'whole', text: shown }]
+  }
+  return [...lead, ...fromFirstDifference(pieces, BEFORE)]
 }
 
 /** The words of an answer, those that differ from the reference marked. */
@@ -51,8 +59,15 @@ export function Pieces({ pieces }: { pieces: readonly Piece[] }) {
     <>
       {pieces.map((piece, at) => {
         if (piece.kind === 'same') return piece.text
-        if (piece.kind === 'gone') return <span key={at} class="gone" />
-        return <mark key={at}>{piece.text}</mark>
+        if (piece.kind === 'whole') {
+          return (
+            <mark key={at} class="whole">
+              {piece.text}
+            </mark>
+          )
+        }
+        if (piece.kind === 'added') return <mark key={at}>{piece.text}</mark>
+        return pieces[at + 1]?.kind === 'added' ? null : <span key={at} class="gone" />
       })}
     </>
   )

@@ -154,7 +154,6 @@ export function TableRow({ item, number, margin, expects }: RowProps) {
   }
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Enter on the grid opens the active row
-    // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus, and names the active row
     <div
       role="row"
       id={`row-${item.index}`}

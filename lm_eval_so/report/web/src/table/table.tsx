@@ -150,7 +150,6 @@ export function Table() {
       aria-label={t('view.table')}
       aria-rowcount={rows.length + 1}
       aria-activedescendant={rows.length > 0 ? `row-${active.value}` : undefined}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: a grid is one stop of the Tab key
       tabIndex={0}
       class={`${hasRepeats.value ? 'grid repeated' : 'grid'}${printing ? ' printing' : ''}`}
       style={widths(expects, tableCells.value.length)}
