@@ -69,7 +69,7 @@ export const english = {
   'charts.latency': 'Latency',
   'charts.in_flight': 'In flight and limit',
   'charts.in_flight.about':
-    'Requests begun and not done, pauses between attempts included, of all samples (line); the limit on requests at once (dashed), of the last command.',
+    'Requests begun and not done, pauses between attempts included, of all samples (line). Dashed: the limit on requests at once, as the last command noted it when its phase changed; while it grows it is above the line.',
   'charts.in_flight.axis': 'Requests',
   'charts.limit': 'Limit',
   'charts.most_in_flight': 'Most in flight',
@@ -244,7 +244,7 @@ export const korean: Record<keyof typeof english, string> = {
   'charts.latency': '지연 시간',
   'charts.in_flight': '진행 중인 요청과 한도',
   'charts.in_flight.about':
-    '시작되어 끝나지 않은 요청 수(실선, 전체 샘플, 시도 사이의 대기 포함)와 동시 요청 한도(점선, 마지막 명령).',
+    '시작되어 끝나지 않은 요청 수(실선, 전체 샘플, 시도 사이의 대기 포함). 점선은 마지막 명령이 단계가 바뀔 때 기록한 동시 요청 한도이며, 늘어나는 동안에는 선보다 높습니다.',
   'charts.in_flight.axis': '요청',
   'charts.limit': '한도',
   'charts.most_in_flight': '최대 동시 진행',

@@ -1,7 +1,16 @@
 /** Two cells of one dataset, before and after: what changed, what failed, by how much. */
 
 import { CHANGES, type Change } from '../compare/changes'
-import { after, before, chooseAfter, chooseBefore, list, lists, swap } from '../compare/chosen'
+import {
+  after,
+  before,
+  chooseAfter,
+  chooseBefore,
+  list,
+  lists,
+  openList,
+  swap,
+} from '../compare/chosen'
 import { NumbersTable } from '../compare/numbers_table'
 import { Samples } from '../compare/samples'
 import { count } from '../format'
@@ -82,9 +91,7 @@ function Changes() {
           type="button"
           class={`change change-${kind}`}
           aria-pressed={list.value === kind}
-          onClick={() => {
-            list.value = kind
-          }}
+          onClick={() => openList(kind)}
         >
           <strong>{count(found[kind].length)}</strong> {t(`compare.${kind}`)}
         </button>
