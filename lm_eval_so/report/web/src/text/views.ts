@@ -23,7 +23,6 @@ export const english = {
   'verdict.cost.partly': '{usd} for {known} of {ok} answers, unknown for the others',
   'verdict.time': 'Time',
   'verdict.time.hint': 'Time with a request under way, without pauses between commands',
-  'verdict.data': 'Data',
   'verdict.version': 'version {version}',
   'verdict.digest': 'SHA-256 of the samples: {sha256}',
   'verdict.more': '{n} more',
@@ -131,7 +130,6 @@ export const english = {
   'provenance.fingerprint': 'Fingerprint',
   'provenance.page': 'This page was written {when} by lm-eval-so {product}.',
 
-  'compare.label': 'Before and after',
   'compare.one': 'There is one cell here. To compare two runs, write a page of both:',
   'compare.before': 'Before',
   'compare.after': 'After',
@@ -147,7 +145,6 @@ export const english = {
   'compare.repeats':
     'Of repeated questions, a sample has failed where one of its repeats has, and an answer has changed where the sets of different answers are not equal.',
   'compare.list': '{what}: {n} sample(s)',
-  'compare.in_table': 'Show these in the table',
   'compare.more': 'Show {n} more',
   'compare.none': 'No sample.',
   'compare.sample': 'Sample',
@@ -198,7 +195,6 @@ export const korean: Record<keyof typeof english, string> = {
   'verdict.cost.partly': '답변 {ok}개 중 {known}개에 {usd}, 나머지는 알 수 없음',
   'verdict.time': '시간',
   'verdict.time.hint': '요청이 진행된 시간. 명령 사이의 중단 시간은 제외합니다',
-  'verdict.data': '데이터',
   'verdict.version': '버전 {version}',
   'verdict.digest': '샘플의 SHA-256: {sha256}',
   'verdict.more': '{n}개 더',
@@ -305,7 +301,6 @@ export const korean: Record<keyof typeof english, string> = {
   'provenance.fingerprint': '지문',
   'provenance.page': '이 페이지는 {when}에 lm-eval-so {product}(으)로 작성되었습니다.',
 
-  'compare.label': '이전과 이후',
   'compare.one': '셀이 하나뿐입니다. 두 실행을 비교하려면 둘을 한 페이지로 만드세요:',
   'compare.before': '이전',
   'compare.after': '이후',
@@ -320,7 +315,6 @@ export const korean: Record<keyof typeof english, string> = {
   'compare.repeats':
     '반복한 질문은 하나라도 실패하면 실패로 보고, 서로 다른 답변의 집합이 같지 않으면 변경으로 봅니다.',
   'compare.list': '{what}: 샘플 {n}개',
-  'compare.in_table': '표에서 보기',
   'compare.more': '{n}개 더 보기',
   'compare.none': '샘플이 없습니다.',
   'compare.sample': '샘플',

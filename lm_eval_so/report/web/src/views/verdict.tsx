@@ -30,7 +30,7 @@ export function Verdict() {
   const reasons = gathered(cells, reasonsOf)
   const warnings = gathered(cells, warningsOf)
   return (
-    <header class="verdict">
+    <section class="verdict" aria-label={t('verdict.label')}>
       <Headline />
       <p class="verdict-says">
         <strong class={`judged judged-${outcome}`}>{t(`verdict.${outcome}`)}</strong>{' '}
@@ -56,7 +56,7 @@ export function Verdict() {
           <Sentences told={warnings} cells={cells.length} most={warnings.length} />
         </details>
       )}
-    </header>
+    </section>
   )
 }
 
