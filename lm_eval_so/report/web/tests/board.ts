@@ -15,7 +15,7 @@ const TYPES: Record<string, ColumnType> = {
   length: 'u32',
 }
 const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f32: Float32Array }
-const NUMBERED = ['latency', 'output', 'start', 'end']
+const NUMBERED = ['latency', 'output', 'cost', 'start', 'end']
 
 /** Columns as an index holds them; what is not given is 0 or NaN, and no answer has a number. */
 export function columnsOf({ rows, slots, columns }: Given): Columns {

@@ -26,7 +26,7 @@ export function bottom(label: string, write: Write): uPlot.Axis {
 }
 
 export function left(label: string, write: Write): uPlot.Axis {
-  return { ...axis(label, write), size: LEFT - 20, space: 28 }
+  return { ...axis(label, write), size: LEFT - 20, space: 22 }
 }
 
 /** Ticks at 1, 2 and 5 of each power of ten; at the powers alone where more find no room. */

@@ -95,7 +95,7 @@ export function Curves() {
       title={t('charts.cumulative')}
       about={t('charts.cumulative.about')}
       over={overWhat.value}
-      table={table.value}
+      table={() => table.value}
     >
       <label class="choice">
         {t('charts.cumulative.of')}{' '}

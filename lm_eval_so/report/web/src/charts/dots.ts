@@ -1,8 +1,9 @@
 /** Results as dots: thinned out, so that a plot of 200,000 has no more dots than it has room for. */
 
-/** Places of the grid that hold one dot each, for each set of dots. */
-const COLUMNS = 240
-const ROWS = 120
+/** Places that hold one dot each, of the plot of a single set: as many as dots beside each other. */
+const COLUMNS = 180
+const ROWS = 90
+export const MOST_DOTS = COLUMNS * ROWS
 
 export interface Dots {
   x: Float64Array
@@ -29,9 +30,11 @@ export function plottable(dots: Dots, logX: boolean, logY: boolean): Dots {
 
 /**
  * One dot for all that stand at the same place of a grid, so outliers stay, sorted by x.
- * Which of them is kept depends on the order alone.
+ * Which of them is kept depends on the order alone. Several sets share the places of one plot.
  */
-export function thinned(dots: Dots, logX: boolean, logY: boolean): Dots {
+export function thinned(dots: Dots, logX: boolean, logY: boolean, sets = 1): Dots {
+  const columns = Math.ceil(COLUMNS / Math.sqrt(sets))
+  const lines = Math.ceil(ROWS / Math.sqrt(sets))
   const place = (values: Float64Array, log: boolean, cells: number) => {
     const at = (value: number) => (log ? Math.log(value) : value)
     let least = Infinity
@@ -43,12 +46,12 @@ export function thinned(dots: Dots, logX: boolean, logY: boolean): Dots {
     const scale = most > least ? (cells - 1) / (most - least) : 0
     return (value: number) => Math.round((at(value) - least) * scale)
   }
-  const column = place(dots.x, logX, COLUMNS)
-  const line = place(dots.y, logY, ROWS)
-  const seen = new Uint8Array(COLUMNS * ROWS)
+  const column = place(dots.x, logX, columns)
+  const line = place(dots.y, logY, lines)
+  const seen = new Uint8Array(columns * lines)
   const kept: number[] = []
   for (let i = 0; i < dots.x.length; i++) {
-    const at = line(dots.y[i] as number) * COLUMNS + column(dots.x[i] as number)
+    const at = line(dots.y[i] as number) * columns + column(dots.x[i] as number)
     if (seen[at] === 1) continue
     seen[at] = 1
     kept.push(i)

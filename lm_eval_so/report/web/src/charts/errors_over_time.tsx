@@ -89,7 +89,7 @@ export function ErrorsOverTime() {
       title={t('charts.errors')}
       about={t('charts.errors.about')}
       over={overWhat.value}
-      table={table.value}
+      table={() => table.value}
     >
       {series.value.length === 0 ? (
         <p>{t('charts.errors.none')}</p>

@@ -1,5 +1,6 @@
 /** What stands around every chart: title, what it shows, and the same as a table. */
 import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
 import { t } from '../text'
 
 interface Props {
@@ -7,7 +8,8 @@ interface Props {
   about: string
   over?: string
   children: ComponentChildren
-  table?: Table
+  /** Computed when it is opened: it reads every result. */
+  table?: () => Table
 }
 
 export interface Table {
@@ -24,13 +26,18 @@ export function Frame({ title, about, over, children, table }: Props) {
       </h2>
       <p class="muted">{about}</p>
       {children}
-      {table && table.rows.length > 0 && (
-        <details>
-          <summary>{t('charts.table')}</summary>
-          <Numbers {...table} label={title} />
-        </details>
-      )}
+      {table && <AsTable table={table} title={title} />}
     </section>
+  )
+}
+
+function AsTable({ table, title }: { table: () => Table; title: string }) {
+  const [isOpen, setOpen] = useState(false)
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t('charts.table')}</summary>
+      {isOpen && <Numbers {...table()} label={title} />}
+    </details>
   )
 }
 

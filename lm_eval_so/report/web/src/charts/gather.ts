@@ -68,7 +68,7 @@ export interface Joined {
 
 export function joined(sets: readonly Dots[], logX: boolean, logY: boolean): Joined {
   const all = sets.flatMap((dots, set) => {
-    const few = thinned(dots, logX, logY)
+    const few = thinned(dots, logX, logY, sets.length)
     return [...few.x].map((x, i) => ({ x, set, y: few.y[i], row: few.row[i], slot: few.slot[i] }))
   })
   all.sort((a, b) => a.x - b.x)

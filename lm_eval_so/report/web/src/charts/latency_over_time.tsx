@@ -127,7 +127,7 @@ export function LatencyOverTime() {
       title={t('charts.over_time')}
       about={t('charts.over_time.about')}
       over={overWhat.value}
-      table={table.value}
+      table={() => table.value}
     >
       <Plot
         label={t('charts.over_time')}

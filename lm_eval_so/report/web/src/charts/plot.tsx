@@ -77,7 +77,7 @@ function follow(
   let pressedAt = 0
   u.over.addEventListener('mousemove', (event) => {
     const [x, y] = [event.offsetX, event.offsetY]
-    hit = nearest(u, x, y)
+    hit = event.buttons === 0 ? nearest(u, x, y) : null // nothing while it is dragged
     bubble.hidden = hit === null
     u.over.classList.toggle('on-dot', hit !== null && onPick !== undefined)
     if (!hit) return
@@ -93,6 +93,7 @@ function follow(
   })
   u.over.addEventListener('mousedown', (event) => {
     pressedAt = event.clientX
+    bubble.hidden = true
   })
   u.over.addEventListener('click', (event) => {
     // What was dragged is a zoom. A finger has not moved over the plot before.

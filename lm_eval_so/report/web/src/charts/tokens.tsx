@@ -61,7 +61,7 @@ export function LatencyByTokens() {
       title={t('charts.scatter')}
       about={t('charts.scatter.about')}
       over={overWhat.value}
-      table={table.value}
+      table={() => table.value}
     >
       {x.length === 0 ? (
         <p>{t('charts.nothing')}</p>

@@ -3,7 +3,7 @@ import { computed, signal } from '@preact/signals'
 import type { Numbers } from '../data/columns'
 import { board, reference, slotsOf } from '../state'
 import { rowsShown } from '../views/shown'
-import { type Change, changes, pairsOf } from './changes'
+import { CHANGES, type Change, changes, pairsOf } from './changes'
 import { type Paired, paired } from './statistics'
 
 const chosenAfter = signal(1)
@@ -37,8 +37,18 @@ const sides = computed(
   () => [slotsOf.value[before.value] ?? [], slotsOf.value[after.value] ?? []] as const,
 )
 
-/** The list that is open. */
-export const list = signal<Change>('changed')
+const chosenList = signal<Change | null>(null)
+
+export function openList(kind: Change): void {
+  chosenList.value = kind
+}
+
+/** The list that is open: the one chosen, else the first that has a sample. */
+export const list = computed<Change>(() => {
+  const found = lists.value
+  const first = CHANGES.find((kind) => (found?.[kind].length ?? 0) > 0)
+  return chosenList.value ?? first ?? 'changed'
+})
 
 /** Rows of each kind of change, of those that are shown. */
 export const lists = computed(() => {

@@ -1,5 +1,6 @@
 /** The cells: a card each, or a line each where there are many. */
 import { CellName, cellName } from '../cell_names'
+import type { Distribution } from '../charts/distribution'
 import type { Cell } from '../data/types'
 import { cost, count, duration } from '../format'
 import { board, hidden, reference, shownCells, toggled } from '../state'
@@ -154,8 +155,8 @@ const HEADINGS: Key[] = [
   'cells.answered',
   'cells.failed',
   'cells.owed',
-  'cells.latency',
-  'cells.first',
+  'cells.latency.both',
+  'cells.first.both',
   'cells.tokens',
   'cells.cost',
   'cells.length',
@@ -164,7 +165,7 @@ const HEADINGS: Key[] = [
 function Lines({ each }: { each: OfCell[] }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keyboard
-    <section class="scroll" tabIndex={0} aria-label={t('cells.label')}>
+    <section class="scroll many-cells" tabIndex={0} aria-label={t('cells.label')}>
       <table class="numbers lines">
         <thead>
           <tr>
@@ -186,6 +187,11 @@ function Lines({ each }: { each: OfCell[] }) {
   )
 }
 
+/** Half of the answers within the first, 99% within the second. */
+function both(of: Distribution | null): string {
+  return of ? `${duration(of.p50)} / ${duration(of.p99)}` : '–'
+}
+
 function Line({ cell, index, of }: OfCell) {
   const { latency, firstToken, length } = of
   return (
@@ -203,8 +209,8 @@ function Line({ cell, index, of }: OfCell) {
       <td>{count(cell.counts.ok)}</td>
       <td>{count(cell.counts.failed)}</td>
       <td>{count(cell.counts.owed)}</td>
-      <td>{latency ? firstTokenWords(latency) : '–'}</td>
-      <td>{firstToken ? firstTokenWords(firstToken) : '–'}</td>
+      <td>{both(latency)}</td>
+      <td>{both(firstToken)}</td>
       <td>{t('cells.tokens.pair', { input: count(of.input), output: count(of.output) })}</td>
       <td>{cost(of.cost?.usd)}</td>
       <td>{length ? count(length.p50) : '–'}</td>

@@ -3,7 +3,16 @@
 import { batch } from '@preact/signals'
 import { cellName } from '../cell_names'
 import { CHANGES, type Change } from '../compare/changes'
-import { after, before, chooseAfter, chooseBefore, list, lists, swap } from '../compare/chosen'
+import {
+  after,
+  before,
+  chooseAfter,
+  chooseBefore,
+  list,
+  lists,
+  openList,
+  swap,
+} from '../compare/chosen'
 import { NumbersTable } from '../compare/numbers_table'
 import { Samples } from '../compare/samples'
 import { writeList } from '../filters/row_list'
@@ -85,9 +94,7 @@ function Changes() {
           type="button"
           class={`change change-${kind}`}
           aria-pressed={list.value === kind}
-          onClick={() => {
-            list.value = kind
-          }}
+          onClick={() => openList(kind)}
         >
           <strong>{count(found[kind].length)}</strong> {t(`compare.${kind}`)}
         </button>

@@ -30,7 +30,7 @@ export function Verdict() {
   const reasons = gathered(cells, reasonsOf)
   const warnings = gathered(cells, warningsOf)
   return (
-    <header class="verdict">
+    <section class="verdict" aria-label={t('verdict.label')}>
       <div class="verdict-line">
         <Headline />
         <p class="verdict-says">
@@ -60,7 +60,7 @@ export function Verdict() {
           })}
         </p>
       )}
-    </header>
+    </section>
   )
 }
 

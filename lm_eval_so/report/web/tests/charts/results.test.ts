@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { agreement, agreementMatrix } from '../../src/charts/agreement'
-import { type Dots, plottable, thinned } from '../../src/charts/dots'
+import { type Dots, MOST_DOTS, plottable, thinned } from '../../src/charts/dots'
 import { errorsOverTime, stacked } from '../../src/charts/errors'
 import { answered } from '../../src/charts/picked'
 import { spansOf, timelineOf } from '../../src/charts/timeline'
@@ -103,7 +103,7 @@ test('200,000 dots become as many as there is room for, and the outlier stays', 
   )
   many.x[123] = 40_000
   const few = thinned(many, true, true)
-  expect(few.x.length).toBeLessThan(240 * 120)
+  expect(few.x.length).toBeLessThan(MOST_DOTS)
   expect([...few.row]).toContain(123)
   expect([...few.x]).toEqual([...few.x].sort((a, b) => a - b))
 })
