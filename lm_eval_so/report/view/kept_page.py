@@ -138,5 +138,3 @@ def _sign(indexes: Sequence[RunIndex], lines: Sequence[int]) -> list[Any]:
 def inodes_of(indexes: Sequence[RunIndex]) -> list[int | None]:
     """Which files were read."""
     return [index.stamp and index.stamp.inode for index in indexes]
-
-

@@ -92,10 +92,10 @@ def test_fifteen_samples_are_on_a_screen(tab: Tab, shop: Reported) -> None:
     assert max(heights) <= 60  # 900 pixels hold 15 of them
 
 
-VIEWS = ["", "#view=charts", "#view=compare", "#view=provenance", "#sample=tool-12"]
+ADDRESSES = ["", "#view=charts", "#view=compare", "#view=provenance", "#sample=tool-12"]
 
 
-@pytest.mark.parametrize("hash_", VIEWS)
+@pytest.mark.parametrize("hash_", ADDRESSES)
 def test_no_view_is_wider_than_a_phone(new_tab: NewTab, shop: Reported, hash_: str) -> None:
     with new_tab(viewport={"width": 390, "height": 844}) as tab:
         page = tab.open(shop.page, hash_)
