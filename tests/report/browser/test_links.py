@@ -90,7 +90,7 @@ def test_an_address_opens_a_sample(tab: chrome.Tab, shop: Reported, name: str) -
     page.get_by_role("dialog", name=name).wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
-    assert "sample" not in page.url
+    page.wait_for_url(lambda url: "sample" not in url)
 
 
 def test_an_address_opens_a_sample_that_its_filters_leave_out(
