@@ -66,10 +66,19 @@ FILES = {  # that a user has
 }
 LOOKS = {"preview=1": 0, "preview=3": 0, "check=1": 1}
 """How many requests are sent where somebody only wants to look."""
-NOT_HERE = {"make check", "make test"}  # this test is a part of them
+NOT_HERE = {
+    "make check",  # this test is a part of it
+    "make test",
+    "lm-eval-so view",  # serves until it is interrupted: tests/report/view
+}
 SLURM = "submitit_slurm"
 ADDRESS = "http://localhost:8000/v1"
-OF_EARLIER_RUNS = ("python -m lm_eval_so.runner.sweep ", "python -m lm_eval_so.tracking ")
+OF_EARLIER_RUNS = (
+    "python -m lm_eval_so.runner.sweep ",
+    "python -m lm_eval_so.tracking ",
+    "lm-eval-so report",
+    "lm-eval-so export ",
+)
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ FULL: dict[str, Any] = {
     "options": {"max_concurrency": "auto", "trace_prefix": "lm-eval-so"},
     "store": {"raw": True, "record_headers": []},
     "engine": "sync",
+    "command": "lm-eval-so model=m",
     "fingerprint": "16" * 32,
     "identity": {"dataset": "colours", "model": "m"},
     "environment": {
@@ -113,6 +114,7 @@ FULL: dict[str, Any] = {
 }
 _NO_HISTORY = ("concurrency", "concurrency_history", "limits_per_minute")
 _LATER = {  # what a release did not write yet, newest first; dotted where it is nested
+    "command": ("command",),
     "location": ("dataset.location",),
     "error-messages": ("summary.error_messages",),
     "start-rate": ("starts_per_s",),
