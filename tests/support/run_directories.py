@@ -76,5 +76,6 @@ def sweep_of(path: Path, directories: Sequence[Path]) -> Path:
     """The folder of a sweep with these cells."""
     path.mkdir(parents=True)
     cells = [{"directory": str(directory)} for directory in directories]
-    (path / "sweep.json").write_text(json.dumps({"schema_version": 1, "cells": cells}))
+    record = {"schema_version": 1, "started_at": "2026-01-01T00:00:00Z", "cells": cells}
+    (path / "sweep.json").write_text(json.dumps(record))
     return path

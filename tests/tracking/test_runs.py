@@ -166,9 +166,9 @@ class TestHowARunEnds:
         database: str,
         tmp_path: Path,
     ) -> None:
-        server.behave = lambda _received, _nth: Reply(latency=0.2)
+        server.behave = lambda _received, _nth: Reply(latency=0.2)  # it would take a minute
         arguments = [
-            *of_dataset(make_dataset(60), "backend=openai", "model=m", f"tracking.uri={database}"),
+            *of_dataset(make_dataset(600), "backend=openai", "model=m", f"tracking.uri={database}"),
             *("runner.max_concurrency=2", "tracking.live_interval=0.2"),
         ]
         environment = {**os.environ, **server.env}
@@ -184,11 +184,12 @@ class TestHowARunEnds:
         process.communicate(timeout=60)
         wait_for(lambda: only(database).status == "KILLED")
         killed = only(database)
+        server.behave = lambda _received, _nth: Reply()
         done = command(*arguments, env=server.env)
         assert done.returncode == 0, done.stderr
         root = only(database)
         assert root.run.info.run_id == killed.run.info.run_id
-        assert (root.status, root.metrics["status_counts.ok"]) == ("FINISHED", 60)
+        assert (root.status, root.metrics["status_counts.ok"]) == ("FINISHED", 600)
         assert_equals_the_summary(root, run_dir(root))
 
 

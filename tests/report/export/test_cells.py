@@ -150,7 +150,7 @@ def test_a_folder_without_a_run_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_damaged_sweep_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text("{")
-    with pytest.raises(LmEvalError, match=r"sweep\.json cannot be read"):
+    with pytest.raises(LmEvalError, match=r"sweep\.json is damaged"):
         rows(tmp_path)
 
 
