@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from lm_eval_so.report.command import Parser, check_output
+from lm_eval_so.report.command import Parser, carry_out, check_output
 from lm_eval_so.report.find import find
 from lm_eval_so.report.scores import read_scores
 from lm_eval_so.report.write import REPORT, write_report
-from lm_eval_so.runner.errors import ConfigError, LmEvalError
+from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.output import show, tell
-from lm_eval_so.runner.run.exit_code import ExitCode
 
 _ELSEWHERE = {"view": "lm_eval_so.report.view.cli", "export": "lm_eval_so.report.export.cli"}
 """Subcommands whose parts have a ``main(arguments) -> int`` of their own."""
@@ -38,18 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def report(arguments: Sequence[str]) -> int:
     """Writes one HTML file about runs; see `main`."""
-    try:
-        flags = _parser().parse_args(arguments)
-        _write(flags)
-    except SystemExit as end:  # --help
-        return end.code if isinstance(end.code, int) else ExitCode.NOT_CARRIED_OUT
-    except LmEvalError as error:
-        tell(f"error: {error}")
-        return ExitCode.NOT_CARRIED_OUT
-    except KeyboardInterrupt:
-        tell("error: interrupted; nothing was written")
-        return ExitCode.INTERRUPTED
-    return ExitCode.OK
+    return carry_out(lambda: _write(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,11 +1,13 @@
 """What the commands that read runs share: refusals in one sentence, inputs that stay."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lm_eval_so.runner.errors import ConfigError
+from lm_eval_so.runner.errors import ConfigError, LmEvalError
+from lm_eval_so.runner.host.output import tell
+from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.sweep.record import RECORD
@@ -21,6 +23,25 @@ class Parser(argparse.ArgumentParser):
             ConfigError: Always.
         """
         raise ConfigError(f"{message} (see {self.prog} --help)")
+
+
+def carry_out(command: Callable[[], object]) -> int:
+    """Runs a command, and tells in one sentence what ended it.
+
+    Returns:
+        0; 2 if it could not be carried out, 130 for Ctrl-C.
+    """
+    try:
+        command()
+    except SystemExit as end:  # --help
+        return end.code if isinstance(end.code, int) else ExitCode.NOT_CARRIED_OUT
+    except LmEvalError as error:
+        tell(f"error: {error}")
+        return ExitCode.NOT_CARRIED_OUT
+    except KeyboardInterrupt:
+        tell("error: interrupted; nothing was written")
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
 
 
 def check_output(

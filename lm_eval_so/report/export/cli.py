@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lm_eval_so.report.command import Parser, check_output
+from lm_eval_so.report.command import Parser, carry_out, check_output
 from lm_eval_so.report.export.cell import Cell, open_cells
 from lm_eval_so.report.export.export import Export
 from lm_eval_so.report.export.registry import FORMATS, Format, format_of
 from lm_eval_so.report.output import made, opened, standard_output
 from lm_eval_so.report.scores import Scores, read_scores
-from lm_eval_so.runner.errors import ConfigError, LmEvalError
+from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.output import show, tell
 from lm_eval_so.runner.host.private import make_private
-from lm_eval_so.runner.run.exit_code import ExitCode
 
 _STDOUT: Final = "-"
 
@@ -25,17 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 2 with one sentence if it could not be carried out, 130 for Ctrl-C.
     """
-    try:
-        _export(_parser().parse_args(arguments))
-    except SystemExit:  # --help
-        return ExitCode.OK
-    except LmEvalError as error:
-        tell(f"error: {error}")
-        return ExitCode.NOT_CARRIED_OUT
-    except KeyboardInterrupt:
-        tell("error: interrupted; nothing was written")
-        return ExitCode.INTERRUPTED
-    return ExitCode.OK
+    return carry_out(lambda: _export(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
