@@ -3,43 +3,20 @@
 from typing import Any, NotRequired
 
 import msgspec
-from typing_extensions import TypedDict
 
 from lm_eval_so.report.json_text import loads
 from lm_eval_so.runner.models import SCHEMA_VERSION, Status
-from lm_eval_so.runner.store.line import check_line, read_whole
+from lm_eval_so.runner.store.line import Response, check_line, read_whole
 
 
 class _Anything(msgspec.Struct):
     """A JSON object of which nothing is kept."""
 
 
-class _Tokens(TypedDict):
-    input: NotRequired[int | None]
-    output: NotRequired[int | None]
-    total: NotRequired[int | None]
-    cached: NotRequired[int | None]
-    reasoning: NotRequired[int | None]
+class Answer(Response):
+    """The ``response`` of a line, and whether it has reasoning."""
 
-
-class _Choice(TypedDict):
-    text: str
-    finish_reason: NotRequired[str | None]
-    refusal: NotRequired[str | None]
-    tool_calls: NotRequired[list[dict[str, Any]] | None]
-
-
-class Answer(_Choice):
-    """The ``response`` of a line."""
-
-    tokens: _Tokens | None
     reasoning: NotRequired[Any]
-    choices: NotRequired[list[_Choice] | None]
-    model: NotRequired[str | None]
-    system_fingerprint: NotRequired[str | None]
-    time_to_first_token_ms: NotRequired[float | None]
-    time_to_first_answer_token_ms: NotRequired[float | None]
-    served_by: NotRequired[str | None]
 
 
 class _Error(msgspec.Struct):

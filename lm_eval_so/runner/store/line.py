@@ -46,16 +46,20 @@ class _Tokens(TypedDict, total=False):
     reasoning: int | None
 
 
-class _Choice(TypedDict):
+class Choice(TypedDict):
+    """One of the ``choices`` of a response."""
+
     text: str
     finish_reason: NotRequired[str | None]
     refusal: NotRequired[str | None]
     tool_calls: NotRequired[list[dict[str, Any]] | None]
 
 
-class _Response(_Choice):
+class Response(Choice):
+    """The ``response`` of a line."""
+
     tokens: _Tokens | None
-    choices: NotRequired[list[_Choice] | None]
+    choices: NotRequired[list[Choice] | None]
     model: NotRequired[str | None]
     system_fingerprint: NotRequired[str | None]
     time_to_first_token_ms: NotRequired[float | None]
@@ -97,7 +101,7 @@ class Whole(TypedDict):
     run_config: dict[str, Any]
     request_messages: list[dict[str, Any]]
     request_context: _Context
-    response: _Response | None
+    response: Response | None
     error: _Error | None
     cost_usd: NotRequired[float | None]
     attempt_log: NotRequired[list[_Attempt] | None]
