@@ -1,15 +1,14 @@
 """One run directory: claimed, resumed, written, and sorted at the end."""
 
-import asyncio
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from lm_eval_so.runner.errors import ForeignRunError, StoreError
+from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import (
@@ -19,40 +18,29 @@ from lm_eval_so.runner.store.files import (
     replace_file,
     write_beside,
 )
+from lm_eval_so.runner.store.held import HeldDirectory
 from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
-from lm_eval_so.runner.store.lock import DirectoryLock
-from lm_eval_so.runner.store.metadata import METADATA, read_metadata, write_metadata
-from lm_eval_so.runner.store.owner import Asked, check_owner, may_go_on
+from lm_eval_so.runner.store.metadata import METADATA, read_metadata
+from lm_eval_so.runner.store.owner import Asked
 from lm_eval_so.runner.store.results import RESULTS, ResultsFile, See, scan_lines
-from lm_eval_so.runner.store.run_metadata import RunMetadata
-from lm_eval_so.runner.store.spent import SPENT, SpentFile
 from lm_eval_so.runner.store.stored_line import StoredLine, content, stored_line
 
 _SUPERSEDED = "superseded_results.jsonl"
-_SYNC_INTERVAL = 1.0  # seconds between two syncs to disk, at most
 
 
-class RunDirectory:
-    """The files of one run, held by this process while the context lasts.
+class RunDirectory(HeldDirectory):
+    """A held directory whose results are in ``run_results.jsonl``, and all of them in a ledger.
 
     Args:
-        identity: The identity that the directory must have.
         count: Samples in the dataset.
-        redactor: Removes secrets from every line.
-        asked: The dataset; the results in the directory must be of it. None allows any.
 
     Attributes:
         first_look: Gets the content of each line while the directory is entered, if the last
             command has completed it; None if nobody looks.
-        spent: The total of all commands.
-        refusal: The first error of the disk when it was to sync.
 
     Raises (on entering):
-        RunDirectoryBusyError: Another process holds it.
-        ForeignRunError: It belongs to another identity.
-        NewerVersionError: A newer release wrote it; nothing is changed.
-        StoreError: It cannot be written.
+        LmEvalError: As `HeldDirectory`.
     """
 
     def __init__(
@@ -63,41 +51,17 @@ class RunDirectory:
         redactor: Redactor,
         asked: Asked | None = None,
     ) -> None:
-        self.path = path
-        self.spent = SpentFile(path / SPENT)
-        self.refusal: StoreError | None = None
+        super().__init__(path, identity, redactor, asked)
         self.first_look: See | None = None
-        self._identity = identity
         self._count = count
-        self._redactor = redactor
-        self._asked = asked
-        self._exit = ExitStack()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as entered:
-            self._lock = entered.enter_context(DirectoryLock(self.path))
-            check_owner(self.path, self._identity, self._redactor)
-            self._check_dataset()
-            self.spent.check_version()
-            self._results = ResultsFile(self.path / RESULTS)
-            entered.callback(self._results.close)
-            entered.callback(self.spent.close)
-            self.ledger = Ledger(self._all_stored(), self._count)
-            self._exit = entered.pop_all()
-        return self
+    def _open(self, entered: ExitStack) -> None:
+        self._results = ResultsFile(self.path / RESULTS)
+        entered.callback(self._results.close)
+        self.ledger = Ledger(self._all_stored(), self._count)
 
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
-
-    @property
-    def results_path(self) -> Path:
-        """``run_results.jsonl``."""
-        return self.path / RESULTS
-
-    @property
-    def metadata_path(self) -> Path:
-        """``run_metadata.json``."""
-        return self.path / METADATA
+    def _sync_results(self) -> None:
+        self._results.sync()
 
     def add(self, index: int, result: RunResult) -> RunResult:
         """Writes a result; when this returns, a crash of the process cannot lose it.
@@ -124,15 +88,6 @@ class RunDirectory:
         """Reads the file again: the samples it has an answer for are kept, all others are owed."""
         self.ledger = Ledger(self._results.scan(), self._count)
 
-    def write_metadata(self, metadata: RunMetadata) -> None:
-        """Replaces ``run_metadata.json``.
-
-        Raises:
-            StoreError: It cannot be written, or another process has taken the directory.
-        """
-        self._lock.check()
-        write_metadata(self.path, metadata)
-
     def put_in_order(self, see: See = lambda _: None) -> None:
         """Leaves one line per sample that has an outcome, in dataset order; call it last.
 
@@ -158,18 +113,6 @@ class RunDirectory:
         self._lock.check()
         put_in_place(ordered, self.results_path)
 
-    async def keep_synced(self) -> None:
-        """Syncs the files to disk every second, until cancelled.
-
-        Raises:
-            StoreError: The disk refuses.
-            RunDirectoryBusyError: Another process writes here, although this one has the lock.
-        """
-        while True:
-            await asyncio.sleep(_SYNC_INTERVAL)
-            self.spent.flush()
-            await asyncio.to_thread(self._sync)
-
     def is_as_opened(self) -> bool:
         """Whether there is nothing to put in order: the lines were in order at the first look.
 
@@ -190,23 +133,6 @@ class RunDirectory:
         except StoreError:  # it is damaged, but not in what tells whose it is
             return False
         return metadata is not None and metadata.state == "complete"
-
-    def _check_dataset(self) -> None:
-        if self._asked is not None and not may_go_on(self.path, self._asked):
-            raise ForeignRunError(
-                f"{self.path} has the results of another dataset with the id "
-                f"{self._identity['dataset']!r}; choose another output_dir, or give each dataset "
-                "its own dataset_id in metadata.json"
-            )
-
-    def _sync(self) -> None:
-        self._lock.check()
-        try:
-            self._results.sync()
-            self.spent.sync()
-        except StoreError as refusal:
-            self.refusal = self.refusal or refusal
-            raise
 
     def _set_leftovers_aside(self) -> None:
         lines = self._results.lines_at(self.ledger.leftovers())
