@@ -18,17 +18,16 @@ from lm_eval_so.runner.errors import (
     StoreError,
 )
 from lm_eval_so.runner.masking.visible import visible
-from lm_eval_so.runner.models import Outcome, RunRequest
-from lm_eval_so.runner.run.feed import OwedFeed, Questions
+from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.run.log import run_log
 from lm_eval_so.runner.run.metadata import MetadataWriter
 from lm_eval_so.runner.run.observer import Observer, Started
-from lm_eval_so.runner.run.order import FinalFile
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.run.report import RunReport, ending, public_fault
+from lm_eval_so.runner.run.results import ReadResult, Results, Watch
 from lm_eval_so.runner.run.signals import InterruptedRunError, on_signal
-from lm_eval_so.runner.store.directory import RunDirectory
+from lm_eval_so.runner.run.whole_file import WholeFile
 from lm_eval_so.runner.store.run_metadata import State
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.summary.verdict import Verdict, judge
@@ -56,15 +55,17 @@ class Run:
     ) -> None:
         self.plan, self.redactor = prepared.plan, prepared.placed.redactor
         self.stop = Stop(partial(public_fault, redactor=self.redactor))
-        self.directory = RunDirectory(
-            prepared.directory,
-            prepared.placed.identity,
-            prepared.whole,
-            self.redactor,
-            prepared.placed.asked,
-        )
         self._prepared = prepared
         self._observers = observers
+        recorder = Recorder(
+            prepared.source.id,
+            prepared.requests.configs,
+            prepared.price,
+            self.redactor,
+            self.plan.store,
+        )
+        self._results: Results = WholeFile(prepared, recorder)
+        self.directory = self._results.directory
         self._engine = create_engine(
             self.plan.engine.kind,
             EngineSetup(
@@ -72,28 +73,20 @@ class Run:
                 options=self.plan.options,
                 stop=self.stop,
                 samples=prepared.total,
-                answered_before=lambda: self.directory.ledger.has_answers,
+                answered_before=lambda: self._results.has_answers,
                 price=prepared.price,
                 spent=self.directory.spent,
                 results=self.directory.results_path,
                 share_limits_in=share_limits_in,
             ),
         )
-        self._recorder = Recorder(
-            prepared.source.id,
-            prepared.requests.configs,
-            prepared.price,
-            self.redactor,
-            self.plan.store,
-        )
         self._metadata = MetadataWriter(prepared)
-        self._final = FinalFile(self.directory)
         self._exit = ExitStack()
-        self._resumed = self._delivered = 0
+        self._in_order = False
 
     def __enter__(self) -> Self:
         with ExitStack() as entered:
-            entered.enter_context(self.directory)
+            entered.enter_context(self._results)
             entered.enter_context(run_log(self.directory.path, self.redactor))
             self._prepared.memory.keep()
             self._exit = entered.pop_all()
@@ -115,8 +108,8 @@ class Run:
             CancelledError: The caller's task was cancelled; what is in flight is given up.
         """
         self._began = time.perf_counter()
+        self._results.begin(Watch(self._result, self._answered_before, lambda: bool(self.stop)))
         self._write_metadata("running")
-        self._feed = self._new_feed()
         try:
             with on_signal(self._interrupt) if heed_signals else nullcontext():
                 await self._send_owed()
@@ -133,7 +126,7 @@ class Run:
             observer.started(self._started(), self._engine.live)
         syncing = asyncio.create_task(self._keep_synced())
         try:
-            if await self._feed.has_more():  # else neither a server nor a client is needed
+            if await self._results.has_more():  # else neither a server nor a client is needed
                 with self._bounded_in_time():
                     async with self._engine:
                         await self._until_in_order()
@@ -147,34 +140,15 @@ class Run:
     async def _until_in_order(self) -> None:
         """Sends what is owed, and again what the file has lost meanwhile."""
         while True:
-            await self._engine.run(self._feed, self._deliver)
+            await self._engine.run(self._results.feed, self._results.deliver)
             if self.stop or self._is_in_order():
                 return
-            self._feed = self._new_feed()
 
-    def _new_feed(self) -> OwedFeed:
-        prepared = self._prepared
-        return OwedFeed(
-            Questions(
-                prepared.memory.read(prepared.source.reader, prepared.dataset),
-                prepared.requests,
-                prepared.selection,
-            ),
-            self.directory.ledger,
-            stopping=lambda: bool(self.stop),
-            answered_before=self._answered_before,
-        )
-
-    async def _answered_before(self, offset: int) -> None:
-        if self._final.losses:  # they have been told already
-            return
-        self._resumed += 1
+    async def _answered_before(self, read: ReadResult) -> None:
         for observer in self._observers:
-            await observer.answered_before(partial(self.directory.stored, offset))
+            await observer.answered_before(read)
 
-    async def _deliver(self, request: RunRequest, outcome: Outcome) -> None:
-        kept = self.directory.add(request.index, self._recorder.record(request, outcome))
-        self._delivered += 1
+    async def _result(self, kept: RunResult) -> None:
         for observer in self._observers:
             await observer.result(kept)
 
@@ -235,30 +209,28 @@ class Run:
         if self.stop.at_once:
             return None
         try:
-            while self._final.totals is None and not self._is_in_order():
-                self._feed = self._new_feed()
+            while not self._in_order:
+                self._is_in_order()
         except Exception as error:  # noqa: BLE001 - the report carries it to the caller
             self.stop.request(error)
             return None
         return self._summary()
 
     def _is_in_order(self) -> bool:
-        """Whether the file has one line for each sample now; else what it lost is owed again."""
+        """Whether there is one line for each sample now; else what was lost is owed again."""
         self._ended = time.perf_counter()
-        passed = self._feed.pass_over()
-        if not self._final.losses:
-            self._resumed += passed
-        return self._final.is_in_order()
+        self._in_order = self._results.put_in_order()
+        return self._in_order
 
     def _summary(self) -> Summary:
-        assert self._final.totals is not None  # noqa: S101 - it is in order
-        wall_time = self._ended - self._began
-        return self._final.totals.summary(self._prepared.total + self._feed.unasked).model_copy(
+        results, wall_time = self._results, self._ended - self._began
+        totals, unasked = results.added()
+        return totals.summary(self._prepared.total + unasked).model_copy(
             update={
                 "requests": self._engine.live().requests,
-                "resumed": self._resumed,
+                "resumed": results.resumed,
                 "wall_time_s": round(wall_time, 3),
-                "results_per_s": round(self._delivered / wall_time, 3),
+                "results_per_s": round(results.delivered / wall_time, 3),
             }
         )
 

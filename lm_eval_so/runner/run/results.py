@@ -1,0 +1,81 @@
+"""The seam between a run and its results: which questions are owed, and where outcomes go."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from lm_eval_so.runner.engine.base import Cluster, Feed
+from lm_eval_so.runner.models import Outcome, RunRequest, RunResult
+from lm_eval_so.runner.store.held import HeldDirectory
+from lm_eval_so.runner.summary.summarise import Totals
+
+ReadResult = Callable[[], RunResult]
+
+
+class Watch(NamedTuple):
+    """Who is told of results, and whether the run is stopping.
+
+    Attributes:
+        result: A result is in its file.
+        answered_before: A question has its answer from an earlier command; reads it.
+    """
+
+    result: Callable[[RunResult], Awaitable[None]]
+    answered_before: Callable[[ReadResult], Awaitable[None]]
+    stopping: Callable[[], bool]
+
+
+class Added(NamedTuple):
+    """The results of a run that are in their files.
+
+    Attributes:
+        totals: Of all of their lines.
+        unasked: Lines of samples that are not selected.
+    """
+
+    totals: Totals
+    unasked: int
+
+
+class Results(AbstractContextManager["Results"], Protocol):
+    """Holds the run directory while its context lasts.
+
+    Attributes:
+        directory: Of the run.
+        feed: The questions that are owed, after `begin`.
+        cluster: What an engine needs that hands questions out itself; None where it cannot.
+        resumed: Answers that were there before this command, as far as is known.
+        delivered: Results of this command.
+    """
+
+    directory: HeldDirectory
+    feed: Feed
+    cluster: Cluster | None
+    resumed: int
+    delivered: int
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether earlier commands left an answer here."""
+
+    def begin(self, watch: Watch) -> None:
+        """Makes the feed; nothing is read yet."""
+
+    async def has_more(self) -> bool:
+        """Whether anything is owed."""
+
+    async def deliver(self, request: RunRequest, outcome: Outcome) -> None:
+        """See `engine.base.Deliver`."""
+
+    def put_in_order(self) -> bool:
+        """Leaves one line for each sample that has an outcome, in dataset order.
+
+        Returns:
+            Whether that is so; else the files have lost lines, which `feed` owes again.
+
+        Raises:
+            StoreError: They cannot be written, or lose lines again and again.
+        """
+
+    def added(self) -> Added:
+        """What they add up to, once they are in order."""
