@@ -15,6 +15,8 @@ from lm_eval_so.runner.store.version import check_version
 
 SHARDS = "shards.json"
 JOINED = "joined.json"
+JOINED_NEXT = "joined.next.json"
+"""Written before the results file is replaced, and renamed after it."""
 PARTS = "parts"
 _PART, _MARKER = ".jsonl", ".done.json"
 _FIRST_DIGITS, _EPOCH_DIGITS = 12, 6
@@ -24,10 +26,14 @@ class ShardRow(msgspec.Struct, frozen=True, array_like=True):
     """A range of positions, and the place at which reading it can begin (see `dataset.Place`).
 
     Without such a place ``file``, ``at`` and ``number`` are None: it is read from the beginning.
+
+    Attributes:
+        sha256: Of its samples as JSON text, in hex.
     """
 
     first: int
     count: int
+    sha256: str
     file: int | None = None
     at: int | None = None
     number: int | None = None
@@ -39,6 +45,7 @@ class JoinedRow(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         end: Byte behind its last line.
         lines: Its lines; ``ok`` of them have an answer.
+        asked: Digest of the selection within the range; None if all was asked.
     """
 
     first: int
@@ -46,6 +53,7 @@ class JoinedRow(msgspec.Struct, frozen=True, array_like=True):
     end: int
     lines: int
     ok: int
+    asked: str | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +125,6 @@ class JoinedFile(_File, frozen=True, kw_only=True):
     Attributes:
         size, modified_ns, inode: Of ``run_results.jsonl`` when it was joined.
         shards: In dataset order, from byte 0.
-        asked: Digest of the selection; None if all was asked.
         totals: `Totals.state` of all lines, as the JSON text that it is.
     """
 
@@ -125,7 +132,6 @@ class JoinedFile(_File, frozen=True, kw_only=True):
     modified_ns: int
     inode: int
     shards: tuple[JoinedRow, ...]
-    asked: str | None = None
     totals: msgspec.Raw = msgspec.Raw(b"null")
 
     def is_of(self, found: os.stat_result) -> bool:
@@ -194,9 +200,17 @@ def read_shards(run_dir: Path) -> ShardsFile | None:
     return _read(run_dir / SHARDS, ShardsFile)
 
 
-def read_joined(run_dir: Path) -> JoinedFile | None:
-    """``joined.json``, as `read_shards`; whether it is of the results file is for `is_of`."""
-    return _read(run_dir / JOINED, JoinedFile)
+def read_joined(run_dir: Path, results: Path) -> JoinedFile | None:
+    """``joined.json``, as `read_shards`; None where it is not of the results file."""
+    try:
+        found = results.stat()
+    except OSError:
+        return None
+    for name in (JOINED, JOINED_NEXT):  # a kill may have come before the second got its name
+        joined = _read(run_dir / name, JoinedFile)
+        if joined is not None and joined.is_of(found):
+            return joined
+    return None
 
 
 def read_marker(run_dir: Path, first: int) -> Marker | None:

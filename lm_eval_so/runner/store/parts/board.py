@@ -1,0 +1,219 @@
+"""What of a run in parts is there, and which ranges are owed."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from lm_eval_so.runner.store.parts.layout import (
+    PARTS,
+    Marker,
+    ShardsFile,
+    find_parts,
+    part_name,
+    read_joined,
+    read_marker,
+)
+from lm_eval_so.runner.store.parts.lease import Range
+from lm_eval_so.runner.store.parts.part import Source
+from lm_eval_so.runner.store.results import RESULTS
+
+
+class Asked(NamedTuple):
+    """What a selection asks of a range.
+
+    Attributes:
+        questions: So many; each repeat is one.
+        digest: Of the selection within the range; None if all is asked.
+    """
+
+    questions: int
+    digest: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A range whose lines follow each other in dataset order.
+
+    Attributes:
+        source: Where they are.
+        lines: So many; ``ok`` of them have an answer.
+        asked: Digest of the selection that was asked; None if all was.
+        marker: Of a part; None of a slice of the results file.
+    """
+
+    range: Range
+    source: Source
+    lines: int
+    ok: int
+    asked: str | None = None
+    marker: Marker | None = None
+
+    def answers(self, wanted: Asked, repeats: int) -> bool:
+        """Whether it has an answer to all that is wanted of its range."""
+        if self.ok == self.range.count * repeats:
+            return True
+        return self.asked == wanted.digest and self.ok == self.lines == wanted.questions
+
+
+@dataclass
+class _Shard:
+    """What there is of a shard; all of it lies within its range."""
+
+    range: Range
+    parts: dict[int, Piece] = field(default_factory=dict)
+    slices: list[Piece] = field(default_factory=list)
+    unsealed: list[tuple[int, Path]] = field(default_factory=list)
+    """Epoch and file of each part without a marker."""
+
+    def pieces(self) -> list[Piece]:
+        """The parts, and the slices that no part touches, in order."""
+        parts = list(self.parts.values())
+        whole = [
+            each for each in self.slices if not any(each.range.meets(part.range) for part in parts)
+        ]
+        return sorted([*whole, *parts], key=lambda each: each.range.first)
+
+    def ranges(self) -> Iterator[tuple[Range, Piece | None]]:
+        """The range of each piece, and each gap between them."""
+        begin = self.range.first
+        for piece in self.pieces():
+            if piece.range.first > begin:
+                yield Range(begin, piece.range.first - begin), None
+            yield piece.range, piece
+            begin = piece.range.end
+        if begin < self.range.end:
+            yield Range(begin, self.range.end - begin), None
+
+    def sources(self, wanted: Range) -> list[Source]:
+        """Where lines of a range may be, the oldest first."""
+        found = [(0, piece.source) for piece in self.slices if piece.range.meets(wanted)]
+        found += [
+            (piece.marker.epoch, piece.source)
+            for piece in self.parts.values()
+            if piece.marker is not None and piece.range.meets(wanted)
+        ]
+        found += [(epoch, Source(path)) for epoch, path in self.unsealed]
+        return [source for _, source in sorted(found, key=lambda each: each[0])]
+
+
+class Board:
+    """Reads the directory once; what is sealed later is told to it.
+
+    Args:
+        run_dir: The run directory.
+        shards: How its dataset is cut.
+
+    Attributes:
+        joined: Of the results file, where that was joined of parts.
+        last_epoch: The highest of all leases so far.
+
+    Raises:
+        NewerVersionError: A newer release wrote a file.
+        StoreError: A file cannot be read, or is damaged.
+    """
+
+    def __init__(self, run_dir: Path, shards: ShardsFile) -> None:
+        self._folder = run_dir / PARTS
+        self._repeats = shards.repeats
+        self._shards = [_Shard(Range(row.first, row.count)) for row in shards.shards]
+        self._firsts = [row.first for row in shards.shards]
+        self.joined = read_joined(run_dir, run_dir / RESULTS)
+        self._read_slices(run_dir / RESULTS)
+        self.last_epoch = 0
+        self._read_parts(run_dir)
+
+    def seal(self, marker: Marker) -> None:
+        """Notes that a part is sealed; older ones of the same range are done with."""
+        shard = self._shard_at(marker.first)
+        covered = Range(marker.first, marker.count)
+        source = Source(self._folder / marker.part, 0, marker.bytes)
+        shard.parts[marker.first] = Piece(
+            range=covered,
+            source=source,
+            lines=marker.lines,
+            ok=marker.ok,
+            asked=marker.asked,
+            marker=marker,
+        )
+        shard.unsealed = [each for each in shard.unsealed if each[1] != source.path]
+
+    def pieces(self) -> Iterator[Piece]:
+        """All pieces, in dataset order."""
+        for shard in self._shards:
+            yield from shard.pieces()
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether there may be an answer: parts without a marker are not looked into."""
+        return any(shard.unsealed for shard in self._shards) or any(
+            piece.ok for piece in self.pieces()
+        )
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether there is anything that the results file does not have."""
+        return any(shard.parts or shard.unsealed for shard in self._shards)
+
+    def owed(self, asked: Callable[[Range], Asked]) -> Iterator[Range]:
+        """The ranges with a question that has no answer, in dataset order.
+
+        Args:
+            asked: What is asked of a range.
+        """
+        for shard in self._shards:
+            for each, piece in shard.ranges():
+                wanted = asked(each)
+                if wanted.questions and not (piece and piece.answers(wanted, self._repeats)):
+                    yield each
+
+    def unsealed(self) -> Iterator[Range]:
+        """The ranges without a marker of shards that have a part without one."""
+        for shard in self._shards:
+            if shard.unsealed:
+                yield from (each for each, piece in shard.ranges() if piece is None)
+
+    def sources(self, wanted: Range) -> list[Source]:
+        """Where lines of a range may be, the oldest first."""
+        return self._shard_at(wanted.first).sources(wanted)
+
+    def shard_of(self, position: int) -> int:
+        """The number of the shard that a position is in."""
+        return bisect_right(self._firsts, position) - 1
+
+    def _shard_at(self, position: int) -> _Shard:
+        return self._shards[self.shard_of(position)]
+
+    def _read_slices(self, results: Path) -> None:
+        begin = 0
+        for row in self.joined.shards if self.joined else ():
+            piece = Piece(
+                range=Range(row.first, row.count),
+                source=Source(results, begin, row.end),
+                lines=row.lines,
+                ok=row.ok,
+                asked=row.asked,
+            )
+            self._shard_at(row.first).slices.append(piece)
+            begin = row.end
+
+    def _read_parts(self, run_dir: Path) -> None:
+        found = find_parts(run_dir)
+        if found is None:
+            return
+        for first, epochs in found.epochs.items():
+            self.last_epoch = max(self.last_epoch, *epochs)
+            files = [(epoch, self._folder / part_name(first, epoch)) for epoch in epochs]
+            self._shard_at(first).unsealed += files
+        for first in sorted(found.sealed):
+            marker = read_marker(run_dir, first)
+            if marker is not None and self._is_whole(marker):
+                self.seal(marker)
+
+    def _is_whole(self, marker: Marker) -> bool:
+        """Whether its part is there, in its size."""
+        try:
+            return (self._folder / marker.part).stat().st_size == marker.bytes
+        except OSError:
+            return False

@@ -1,0 +1,162 @@
+"""The parts of a run become its results file."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.host.private import open_own
+from lm_eval_so.runner.store.files import (
+    name_beside,
+    put_in_place,
+    reading,
+    remove_abandoned,
+    replace_file,
+    sync_file,
+    unwritable,
+)
+from lm_eval_so.runner.store.line import read_whole
+from lm_eval_so.runner.store.parts.board import Piece
+from lm_eval_so.runner.store.parts.layout import JOINED, JOINED_NEXT, PARTS, JoinedFile, JoinedRow
+from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.summary.summarise import Totals
+
+_BLOCK = 1 << 20
+_NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+"""The system has no `copy_file_range` between these files."""
+
+
+def size_of(pieces: Iterable[Piece]) -> int:
+    """Bytes of their lines."""
+    return sum((piece.source.end or 0) - piece.source.start for piece in pieces)
+
+
+def totals_of(pieces: Iterable[Piece]) -> Totals:
+    """What the lines of pieces add up to, in dataset order.
+
+    Raises:
+        StoreError: A file cannot be read.
+    """
+    totals = Totals()
+    for piece in pieces:
+        totals.merge(_totals(piece))
+    return totals
+
+
+def join(run_dir: Path, pieces: Sequence[Piece], totals: Totals) -> None:
+    """Makes ``run_results.jsonl`` of the pieces, and removes the parts.
+
+    A kill at any moment leaves either the old state or the new one.
+
+    Args:
+        run_dir: The run directory, which is held.
+        pieces: All, in dataset order.
+        totals: Of them.
+
+    Raises:
+        StoreError: The file cannot be written; the parts are as they were.
+    """
+    path = run_dir / RESULTS
+    joined = _written(path, pieces)
+    rows, end = [], 0
+    for piece in pieces:
+        end += size_of([piece])
+        count, lines = piece.range.count, piece.lines
+        rows.append(JoinedRow(piece.range.first, count, end, lines, piece.ok, piece.asked))
+    found = joined.stat()
+    record = JoinedFile(
+        size=found.st_size,
+        modified_ns=found.st_mtime_ns,
+        inode=found.st_ino,
+        shards=tuple(rows),
+        totals=msgspec.Raw(orjson.dumps(totals.state())),
+    )
+    replace_file(run_dir / JOINED_NEXT, [record.to_json()])
+    put_in_place(joined, path)
+    put_in_place(run_dir / JOINED_NEXT, run_dir / JOINED)
+    remove_parts(run_dir)
+
+
+def remove_parts(run_dir: Path) -> None:
+    """Removes the folder of parts, whose lines are elsewhere."""
+    shutil.rmtree(run_dir / PARTS, ignore_errors=True)  # what stays is removed the next time
+
+
+def copy_range(source: int, start: int, end: int, target: int) -> None:
+    """Appends bytes of one open file to another; the system copies them, where it can.
+
+    Args:
+        source, target: Descriptors.
+        start, end: Bytes of the source.
+
+    Raises:
+        OSError: The disk refuses, or the source is shorter.
+    """
+    while start < end:
+        try:
+            copied = os.copy_file_range(source, target, end - start, offset_src=start)
+        except OSError as error:
+            if error.errno not in _NO_COPY:
+                raise
+            copied = os.write(target, os.pread(source, min(end - start, _BLOCK), start))
+        except AttributeError:  # a system without it
+            copied = os.write(target, os.pread(source, min(end - start, _BLOCK), start))
+        if not copied:
+            raise OSError(errno.EIO, "the file is shorter than it was")
+        start += copied
+
+
+def _written(path: Path, pieces: Iterable[Piece]) -> Path:
+    """A file beside ``path`` with all lines, synced."""
+    temporary = name_beside(path)
+    try:
+        remove_abandoned(path)
+        temporary.unlink(missing_ok=True)
+        target = open_own(temporary, os.O_WRONLY | os.O_TRUNC)
+        try:
+            for piece in pieces:
+                source = os.open(piece.source.path, os.O_RDONLY)
+                try:
+                    copy_range(source, piece.source.start, piece.source.end or 0, target)
+                finally:
+                    os.close(source)
+            sync_file(target, path)
+        finally:
+            os.close(target)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
+        raise
+    return temporary
+
+
+def _totals(piece: Piece) -> Totals:
+    if piece.marker is not None:
+        try:
+            return Totals.of_state(orjson.loads(piece.marker.totals))
+        except ValueError:  # of another release
+            return _counted(piece)
+    return _counted(piece)
+
+
+def _counted(piece: Piece) -> Totals:
+    totals, offset = Totals(piece.range.first), piece.source.start
+    with reading(piece.source.path), piece.source.path.open("rb", buffering=_BLOCK) as file:
+        file.seek(offset)
+        while offset < (piece.source.end or 0):
+            line = file.readline()
+            try:
+                totals.add(read_whole(line, piece.source.path))
+            except ValueError as error:
+                raise StoreError(
+                    f"{piece.source.path} is damaged at byte {offset}; remove {JOINED} beside it "
+                    "and run the same command again"
+                ) from error
+            offset += len(line)
+    return totals

@@ -1,0 +1,36 @@
+"""A range of the dataset in the hands of one writer."""
+
+from typing import NamedTuple
+
+
+class Range(NamedTuple):
+    """Positions of samples in the dataset: ``count`` of them, from ``first`` on."""
+
+    first: int
+    count: int
+
+    @property
+    def end(self) -> int:
+        """The position behind the last."""
+        return self.first + self.count
+
+    def meets(self, other: "Range") -> bool:
+        """Whether a position is in both."""
+        return self.first < other.end and other.first < self.end
+
+
+class Lease(NamedTuple):
+    """The right to ask and write a range.
+
+    Attributes:
+        epoch: Grows with every lease of a run directory, so that no two write to one file.
+    """
+
+    first: int
+    count: int
+    epoch: int
+
+    @property
+    def range(self) -> Range:
+        """What it covers."""
+        return Range(self.first, self.count)
