@@ -9,6 +9,7 @@ from lm_eval_so.runner.errors import ConfigError
 
 ENTRY_POINT_GROUP = "lm_eval_so.engines"
 _BUILT_IN = {"sync": ("sync", "SyncEngine")}
+_BY_SHARDS: frozenset[str] = frozenset()
 
 
 def create_engine(kind: str, setup: EngineSetup) -> Engine:
@@ -22,6 +23,11 @@ def create_engine(kind: str, setup: EngineSetup) -> Engine:
     module, name = _BUILT_IN[kind]
     engine: Engine = getattr(import_module(f"lm_eval_so.runner.engine.{module}"), name)(setup)
     return engine
+
+
+def works_by_shards(kind: str) -> bool:
+    """Whether an engine hands out whole shards, so that results are in parts."""
+    return kind in _BY_SHARDS
 
 
 def _installed(kind: str, setup: EngineSetup) -> Engine:

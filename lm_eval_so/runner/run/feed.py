@@ -39,6 +39,7 @@ class OwedFeed:
         ledger: Knows what is in the results file.
         stopping: Whether the run is stopping, so that there is no more.
         answered_before: Told of each selected sample that has an answer: where its line starts.
+        begins_at: Place of the first question among those of the run.
 
     Attributes:
         unasked: Lines of samples that are not selected, among those passed over so far.
@@ -51,6 +52,7 @@ class OwedFeed:
         *,
         stopping: Callable[[], bool],
         answered_before: Callable[[int], Awaitable[None]],
+        begins_at: int = 0,
     ) -> None:
         samples, self._requests, self._selection = questions
         if self._requests.needs_whole_samples:  # which may look at any part of a sample
@@ -65,6 +67,7 @@ class OwedFeed:
         self._ledger = ledger
         self._stopping = stopping
         self._answered_before = answered_before
+        self._begins_at = begins_at
         self._ahead: RunRequest | None = None
         self._passed = self._answers_unasked = self.unasked = 0
 
@@ -81,7 +84,7 @@ class OwedFeed:
                 key = self._requests.key(sample, repeat)
                 offset = self._ledger.find(index, sample.id, key)
                 if offset is None:
-                    return self._requests.build(whole(sample), index, repeat, key)
+                    return self._requests.build(whole(sample), self._begins_at + index, repeat, key)
                 await self._answered_before(offset)
             else:
                 self._keep(index, sample, repeat)

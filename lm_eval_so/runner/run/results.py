@@ -1,6 +1,6 @@
 """The seam between a run and its results: which questions are owed, and where outcomes go."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -10,6 +10,7 @@ from lm_eval_so.runner.store.held import HeldDirectory
 from lm_eval_so.runner.summary.summarise import Totals
 
 ReadResult = Callable[[], RunResult]
+ReadResults = Callable[[], Iterator[RunResult]]
 
 
 class Watch(NamedTuple):
@@ -18,10 +19,12 @@ class Watch(NamedTuple):
     Attributes:
         result: A result is in its file.
         answered_before: A question has its answer from an earlier command; reads it.
+        answered_before_many: So many have; reads them, in dataset order.
     """
 
     result: Callable[[RunResult], Awaitable[None]]
     answered_before: Callable[[ReadResult], Awaitable[None]]
+    answered_before_many: Callable[[int, ReadResults], Awaitable[None]]
     stopping: Callable[[], bool]
 
 

@@ -1,6 +1,6 @@
 """A run directory in parts, held by this process: what is owed, and how it ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from lm_eval_so.runner.store.files import remove_abandoned, replace_file
 from lm_eval_so.runner.store.held import HeldDirectory
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.owner import Asked
-from lm_eval_so.runner.store.parts.board import Board, Piece
+from lm_eval_so.runner.store.parts.board import Board
 from lm_eval_so.runner.store.parts.join import join, size_of, totals_of
 from lm_eval_so.runner.store.parts.layout import JOINED, SHARDS, ShardsFile
-from lm_eval_so.runner.store.parts.lease import Lease
+from lm_eval_so.runner.store.parts.lease import Lease, Range
 from lm_eval_so.runner.store.parts.part import Part
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.summary.summarise import Totals
@@ -30,6 +30,7 @@ class PartsDirectory(HeldDirectory):
 
     Attributes:
         board: What is there, and what is owed.
+        sealed: First positions of the parts that this command has sealed.
 
     Raises (on entering):
         LmEvalError: As `HeldDirectory`.
@@ -45,6 +46,7 @@ class PartsDirectory(HeldDirectory):
     ) -> None:
         super().__init__(path, identity, redactor, asked)
         self._shards = shards
+        self.sealed: set[int] = set()
         self._open_parts: dict[Lease, Part] = {}
 
     def _open(self, entered: ExitStack) -> None:
@@ -61,10 +63,10 @@ class PartsDirectory(HeldDirectory):
         for part in list(self._open_parts.values()):
             part.sync()
 
-    def lease(self, first: int, count: int) -> Lease:
+    def lease(self, wanted: Range) -> Lease:
         """A lease of a range for this process."""
         self._epoch += 1
-        return Lease(first, count, self._epoch)
+        return Lease(wanted.first, wanted.count, self._epoch)
 
     def open_part(self, lease: Lease) -> Part:
         """The part of a lease, with what earlier writers have left.
@@ -84,6 +86,7 @@ class PartsDirectory(HeldDirectory):
         marker = part.seal(asked)
         self._open_parts.pop(part.lease, None)
         self.board.seal(marker)
+        self.sealed.add(marker.first)
 
     def finish(self, limit: int) -> Totals:
         """Joins the pieces, if all are together at most ``limit`` bytes, and adds them up.
@@ -100,10 +103,6 @@ class PartsDirectory(HeldDirectory):
         if size_of(pieces) <= limit:
             join(self.path, pieces, totals)
         return totals
-
-    def pieces(self) -> Sequence[Piece]:
-        """All pieces, in dataset order."""
-        return list(self.board.pieces())
 
     def _kept_totals(self) -> Totals | None:
         """What stands in ``joined.json``; None where another release wrote it."""

@@ -3,7 +3,8 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,8 @@ from lm_eval_so.runner.store.files import (
 )
 from lm_eval_so.runner.store.line import read_whole
 from lm_eval_so.runner.store.parts.board import Piece
-from lm_eval_so.runner.store.parts.layout import JOINED, JOINED_NEXT, PARTS, JoinedFile, JoinedRow
+from lm_eval_so.runner.store.parts.layout import JOINED, JOINED_NEXT, PARTS, SHARDS, JoinedFile, JoinedRow
+from lm_eval_so.runner.store.parts.lease import Range
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.summary.summarise import Totals
 
@@ -68,18 +70,43 @@ def join(run_dir: Path, pieces: Sequence[Piece], totals: Totals) -> None:
         end += size_of([piece])
         count, lines = piece.range.count, piece.lines
         rows.append(JoinedRow(piece.range.first, count, end, lines, piece.ok, piece.asked))
-    found = joined.stat()
-    record = JoinedFile(
+    replace_file(run_dir / JOINED_NEXT, [_record(joined, rows, totals)])
+    put_in_place(joined, path)
+    put_in_place(run_dir / JOINED_NEXT, run_dir / JOINED)
+    remove_parts(run_dir)
+
+
+def note_joined(run_dir: Path, ranges: Iterable[tuple[Range, int]], totals: Totals) -> None:
+    """Writes ``joined.json`` for a results file that is in dataset order.
+
+    Args:
+        run_dir: The run directory, which is held.
+        ranges: All of the dataset, in order, each with its number of lines.
+        totals: Of them.
+
+    Raises:
+        StoreError: A file cannot be read or written.
+    """
+    path, rows, end = run_dir / RESULTS, [], 0
+    with reading(path), path.open("rb", buffering=_BLOCK) as file:
+        for each, lines in ranges:
+            ok = 0
+            for line in islice(file, lines):
+                end += len(line)
+                ok += read_whole(line, path)["status"] == "ok"
+            rows.append(JoinedRow(each.first, each.count, end, lines, ok))
+    replace_file(run_dir / JOINED, [_record(path, rows, totals)])
+
+
+def _record(results: Path, rows: Iterable[JoinedRow], totals: Totals) -> bytes:
+    found = results.stat()
+    return JoinedFile(
         size=found.st_size,
         modified_ns=found.st_mtime_ns,
         inode=found.st_ino,
         shards=tuple(rows),
         totals=msgspec.Raw(orjson.dumps(totals.state())),
-    )
-    replace_file(run_dir / JOINED_NEXT, [record.to_json()])
-    put_in_place(joined, path)
-    put_in_place(run_dir / JOINED_NEXT, run_dir / JOINED)
-    remove_parts(run_dir)
+    ).to_json()
 
 
 def remove_parts(run_dir: Path) -> None:
@@ -146,17 +173,27 @@ def _totals(piece: Piece) -> Totals:
 
 
 def _counted(piece: Piece) -> Totals:
-    totals, offset = Totals(piece.range.first), piece.source.start
-    with reading(piece.source.path), piece.source.path.open("rb", buffering=_BLOCK) as file:
-        file.seek(offset)
-        while offset < (piece.source.end or 0):
-            line = file.readline()
-            try:
-                totals.add(read_whole(line, piece.source.path))
-            except ValueError as error:
-                raise StoreError(
-                    f"{piece.source.path} is damaged at byte {offset}; remove {JOINED} beside it "
-                    "and run the same command again"
-                ) from error
-            offset += len(line)
+    totals = Totals(piece.range.first)
+    for line in lines_of(piece):
+        try:
+            totals.add(read_whole(line, piece.source.path))
+        except ValueError as error:
+            raise StoreError(
+                f"{piece.source.path} is damaged; remove {SHARDS} beside it and run the same "
+                "command again"
+            ) from error
     return totals
+
+
+def lines_of(piece: Piece) -> Iterator[bytes]:
+    """The lines of a piece, in dataset order, each with its newline.
+
+    Raises:
+        StoreError: The file cannot be read.
+    """
+    source, offset = piece.source, piece.source.start
+    with reading(source.path), source.path.open("rb", buffering=_BLOCK) as file:
+        file.seek(offset)
+        while offset < (source.end or 0) and (line := file.readline()):
+            yield line
+            offset += len(line)
