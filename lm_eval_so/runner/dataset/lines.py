@@ -54,4 +54,5 @@ def _wide(file: IO[bytes], encoding: str, name: str) -> Iterator[str]:
     except UnicodeError as error:
         raise DatasetError(f"{name}: not {encoding}: {error}") from error
     finally:
-        text.detach()  # or it would close the file
+        if not file.closed:  # by who has read enough
+            text.detach()  # or it would close the file

@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from functools import lru_cache
 from os.path import realpath
 from pathlib import Path
 from typing import Any
 
-from lm_eval_so.runner.dataset.base import Pass, Reader, Record
+from lm_eval_so.runner.dataset.base import Pass, Place, Reader, Record, opened_at, seekable
 from lm_eval_so.runner.models.media import MARK, SCHEME, FileReference, file_references, local_path
 
 _SIGN = b'"file:'
@@ -42,11 +42,23 @@ class WithFiles:
         """That of the other reader."""
         return self._reader.name
 
-    @contextmanager
-    def opened(self) -> Iterator[Pass]:
+    @property
+    def can_seek(self) -> bool:
+        """Whether the other reader can."""
+        return seekable(self._reader) is not None
+
+    def opened(self) -> AbstractContextManager[Pass]:
         """Opens the other reader."""
-        with self._reader.opened() as reading:
-            yield Pass(self._records(reading.records), reading.stamp)
+        return self._opened(None)
+
+    def opened_at(self, place: Place) -> AbstractContextManager[Pass]:
+        """Opens the other reader there."""
+        return self._opened(place)
+
+    @contextmanager
+    def _opened(self, place: Place | None) -> Iterator[Pass]:
+        with opened_at(self._reader, place) as reading:
+            yield reading._replace(records=self._records(reading.records))
 
     def _records(self, records: Iterator[Record]) -> Iterator[Record]:
         for record in records:
@@ -68,10 +80,10 @@ class WithFiles:
                 digest = self._digest(reference)
                 reference.holder[reference.key] = f"{SCHEME}{reference.path}{MARK}{digest}"
         except ValueError as fault:
-            return Record(record.where, fault)
+            return record._replace(value=fault)
         except RecursionError:
-            return Record(record.where, ValueError("nested too deep"))
-        return Record(record.where, {**sample, "messages": messages})
+            return record._replace(value=ValueError("nested too deep"))
+        return record._replace(value={**sample, "messages": messages})
 
     def _digest(self, reference: FileReference) -> str:
         named = reference.path

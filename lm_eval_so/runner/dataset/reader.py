@@ -57,10 +57,17 @@ def read_checked(reader: Reader, checked: Checked) -> Iterator[TestSample]:
     return map(whole, read_lazily(reader, checked))
 
 
-def read_lazily(reader: Reader, checked: Checked) -> Iterator[TestSample | PlainSample]:
+def read_lazily(
+    reader: Reader, checked: Checked, skip: int = 0
+) -> Iterator[TestSample | PlainSample]:
     """The samples of `read_checked`; those that are plain are made whole by who needs them.
 
     If the dataset has changed since, it is hashed again before more of it is read.
+
+    Args:
+        reader: Reads the dataset.
+        checked: What the check found.
+        skip: Samples at the beginning that are not wanted; they are hashed, and not parsed.
 
     Raises:
         DatasetError: The dataset holds something else now.
@@ -79,6 +86,8 @@ def read_lazily(reader: Reader, checked: Checked) -> Iterator[TestSample | Plain
             try:
                 text = json_text(record)
                 digest.add(text)
+                if count <= skip:
+                    continue
                 sample = parse_checked(text)
             except ValueError as error:
                 raise DatasetError(f"{record.where}: {error}") from error
@@ -86,7 +95,12 @@ def read_lazily(reader: Reader, checked: Checked) -> Iterator[TestSample | Plain
         else:
             if digest.hex() == checked.sha256:
                 return
-    raise DatasetError(
+    raise changed(reader)
+
+
+def changed(reader: Reader) -> DatasetError:
+    """The error of a dataset that holds something else than what was checked."""
+    return DatasetError(
         f"dataset {reader.name} has changed since it was checked, so nothing more is sent; run the "
         "same command again to read the new version"
     )

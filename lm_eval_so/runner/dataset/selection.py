@@ -1,5 +1,6 @@
 """Which samples of a dataset are asked; decided in the pass that checks it."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -45,6 +46,17 @@ class Selection:
     def end(self) -> int:
         """The position behind the last sample that is asked."""
         return self.of if self.chosen is None else self.chosen.rfind(1) + 1
+
+    @property
+    def digest(self) -> str | None:
+        """Tells it from other selections of as many samples, in hex; None if all are asked."""
+        return None if self.chosen is None else hashlib.sha256(self.chosen).hexdigest()
+
+    def part(self, first: int, count: int) -> "Selection":
+        """What it selects of the positions [first, first + count), as a dataset of their own."""
+        chosen = None if self.chosen is None else self.chosen[first : first + count]
+        selected = count if chosen is None else chosen.count(1)
+        return Selection(of=count, selected=selected, chosen=None if selected == count else chosen)
 
 
 def select(

@@ -262,3 +262,26 @@ def test_what_was_asked_is_recorded_with_the_seed_of_a_sample() -> None:
     assert SelectConfig().given == {}
     assert SelectConfig(limit=5, seed=3).given == {"limit": 5, "seed": 3}
     assert SelectConfig(sample=5).given == {"sample": 5, "seed": 0}
+
+
+@pytest.mark.parametrize("limit", [None, 1, 4, 7])
+def test_the_parts_of_a_selection_are_the_selection(tmp_path: Path, limit: int | None) -> None:
+    samples = [{"id": f"s{n}"} for n in range(11)]
+    (tmp_path / "test.jsonl").write_text(lines(samples))
+    found = selection(tmp_path / "test.jsonl", limit=limit)
+    for size in (1, 3, 4, 11, 20):
+        parts = [found.part(first, min(size, 11 - first)) for first in range(0, 11, size)]
+        assert sum(part.of for part in parts) == 11
+        assert sum(part.selected for part in parts) == found.selected
+        asked = [part.includes(n) for part in parts for n in range(part.of)]
+        assert asked == [found.includes(n) for n in range(11)]
+        assert [part.is_whole for part in parts] == [part.digest is None for part in parts]
+
+
+def test_other_samples_make_another_digest_and_all_samples_make_none(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text(lines({"id": f"s{n}"} for n in range(6)))
+    first, last = (selection(tmp_path / "test.jsonl", ids=[name]) for name in ("s0", "s5"))
+    assert len({first.digest, last.digest, first.part(0, 3).digest, last.part(0, 3).digest}) == 4
+    assert first.part(0, 3).digest == selection(tmp_path / "test.jsonl", limit=1).part(0, 3).digest
+    assert (first.part(0, 1).digest, first.part(0, 1).chosen) == (None, None)
+    assert selection(tmp_path / "test.jsonl").digest is None

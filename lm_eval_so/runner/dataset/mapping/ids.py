@@ -23,11 +23,11 @@ class Ids:
     def __init__(self) -> None:
         self._seen = HashIndex()
 
-    def of(self, sample: Mapping[str, Any]) -> str:
-        """The id of a sample; the same content gets ``-2``, ``-3`` and so on."""
+    def of(self, sample: Mapping[str, Any]) -> tuple[str, bool]:
+        """The id of a sample, and whether its content came before: then with ``-2``, ``-3``..."""
         content = {key: sample[key] for key in _CONTENT if sample.get(key) is not None}
         text = _canonical(content)
         digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_LENGTH]
         count = (self._seen.get(digest) or 0) + 1
         self._seen[digest] = count
-        return digest if count == 1 else f"{digest}-{count}"
+        return (digest, False) if count == 1 else (f"{digest}-{count}", True)

@@ -4,11 +4,12 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from lm_eval_so.runner.config.schema import DatasetColumns, DatasetConfig
-from lm_eval_so.runner.dataset.base import Pass, Reader, Record
+from lm_eval_so.runner.dataset.base import Pass, Place, Reader, Record, opened_at, seekable
 from lm_eval_so.runner.dataset.mapping.columns import Columns, columns_of
 from lm_eval_so.runner.dataset.mapping.ids import Ids
 from lm_eval_so.runner.dataset.mapping.row import sample_of
@@ -39,7 +40,31 @@ class Mapped:
     def opened(self) -> Iterator[Pass]:
         """Opens the other reader; a column that is missing or ambiguous is a DatasetError."""
         with self._reader.opened() as reading:
-            yield Pass(self._records(reading.records), reading.stamp)
+            yield reading._replace(records=self._records(reading.records))
+
+    @property
+    def can_seek(self) -> bool:
+        """Whether the other reader can."""
+        return seekable(self._reader) is not None
+
+    @contextmanager
+    def opened_at(self, place: Place) -> Iterator[Pass]:
+        """Opens the other reader there; what the first record decides is read at the beginning."""
+        are_samples = self._are_samples
+        with opened_at(self._reader, place) as reading:
+            records = reading.records
+            if not are_samples:
+                records = _OnePass(self._config, self._tell).samples(records, is_part=True)
+            yield reading._replace(records=records)
+
+    @cached_property
+    def _are_samples(self) -> bool:
+        """Whether the dataset is of samples that go through untouched."""
+        if _says_how(self._config):
+            return False
+        with self._reader.opened() as reading:
+            first = _up_to_first_row(reading.records)
+            return bool(first) and _is_of_samples(first[-1])
 
     def _records(self, records: Iterator[Record]) -> Iterator[Record]:
         if not _says_how(self._config):
@@ -75,8 +100,13 @@ class _OnePass:
             if text
         }
 
-    def samples(self, records: Iterator[Record]) -> Iterator[Record]:
-        """The records as samples; those that cannot be are left as they are, for the check."""
+    def samples(self, records: Iterator[Record], *, is_part: bool = False) -> Iterator[Record]:
+        """The records as samples; those that cannot be are left as they are, for the check.
+
+        Args:
+            records: All of a dataset.
+            is_part: Whether they are not all, so that none need have a column of the config.
+        """
         is_empty = True
         for record in records:
             row = _row(record)
@@ -89,8 +119,9 @@ class _OnePass:
             if columns is None:
                 yield record
             else:
-                yield Record(record.where, self._sample(row, columns))
-        if self._missing and not is_empty:
+                value, follows = self._sample(row, columns)
+                yield Record(record.where, value, follows)
+        if self._missing and not is_empty and not is_part:
             field, text = next(iter(self._missing.items()))
             raise DatasetError(f"dataset.columns.{field}: no row has a key {text!r}")
 
@@ -98,14 +129,20 @@ class _OnePass:
         is_json = isinstance(record.value, bytes)
         return is_json and {"id", "messages"} <= row.keys() and not _says_how(self._config)
 
-    def _sample(self, row: Mapping[str, Any], columns: Columns) -> Mapping[str, Any] | ValueError:
+    def _sample(
+        self, row: Mapping[str, Any], columns: Columns
+    ) -> tuple[Mapping[str, Any] | ValueError, bool]:
+        """The value of the record, and whether it follows from earlier ones."""
         try:
             sample = sample_of(row, columns, self._config.layout)
-            return sample if "id" in sample else {"id": self._ids.of(sample), **sample}
+            if "id" in sample:
+                return sample, False
+            sample_id, is_again = self._ids.of(sample)
         except ValueError as fault:
-            return fault
+            return fault, False
         except RecursionError:
-            return ValueError("nested too deep")
+            return ValueError("nested too deep"), False
+        return {"id": sample_id, **sample}, is_again
 
     def _columns(self, header: tuple[str, ...], record: Record, *, fixed: bool) -> Columns | None:
         """The columns of a header; None if a line of JSON holds no question at all."""
