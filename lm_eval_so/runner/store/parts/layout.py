@@ -1,0 +1,227 @@
+"""The files of a run directory in parts: their names, what they hold, and how they are read.
+
+``shards.json`` says how the dataset is cut, ``parts/`` has the lines of each lease and a marker
+for each one that is sealed, and ``joined.json`` says where the parts are in ``run_results.jsonl``.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import msgspec
+
+from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.version import check_version
+
+SHARDS = "shards.json"
+JOINED = "joined.json"
+PARTS = "parts"
+_PART, _MARKER = ".jsonl", ".done.json"
+_FIRST_DIGITS, _EPOCH_DIGITS = 12, 6
+
+
+class ShardRow(msgspec.Struct, frozen=True, array_like=True):
+    """A range of positions, and the place at which reading it can begin (see `dataset.Place`).
+
+    Without such a place ``file``, ``at`` and ``number`` are None: it is read from the beginning.
+    """
+
+    first: int
+    count: int
+    file: int | None = None
+    at: int | None = None
+    number: int | None = None
+
+
+class JoinedRow(msgspec.Struct, frozen=True, array_like=True):
+    """A range of positions within ``run_results.jsonl``; it begins where the row before ends.
+
+    Attributes:
+        end: Byte behind its last line.
+        lines: Its lines; ``ok`` of them have an answer.
+    """
+
+    first: int
+    count: int
+    end: int
+    lines: int
+    ok: int
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file whose version is checked; unknown fields are passed over.
+
+    A version grows when a reader of today's would misread what is written.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    schema_version: int = 1
+
+    def to_json(self) -> bytes:
+        """The text of the file."""
+        return msgspec.json.encode(self) + b"\n"
+
+
+class ShardsFile(_File, frozen=True, kw_only=True):
+    """``shards.json``: how the dataset was cut.
+
+    Attributes:
+        dataset_sha256: Of the samples, in hex.
+        stamp: Of the dataset's files, as JSON data: changes when they do.
+        recipe: Digest of all that decides request keys beside the samples.
+        repeats: Times that each sample is asked.
+        samples: In the dataset.
+        shards: In dataset order; they follow each other without a gap.
+    """
+
+    dataset_sha256: str
+    stamp: Any
+    recipe: str
+    repeats: int
+    samples: int
+    shards: tuple[ShardRow, ...]
+
+
+class Marker(_File, frozen=True, kw_only=True):
+    """``parts/<first>.done.json``: that a part is whole and in dataset order.
+
+    Attributes:
+        first, count: The positions of its samples.
+        epoch: Of its lease; with ``first`` the name of the part.
+        bytes: Size of the part; ``sha256``: of these bytes, in hex.
+        lines: In the part; ``ok`` of them have an answer.
+        asked: Digest of the selection within the shard; None if all was asked.
+        totals: `Totals.state` of its lines, as the JSON text that it is.
+    """
+
+    first: int
+    count: int
+    epoch: int
+    bytes: int
+    sha256: str
+    lines: int
+    ok: int
+    asked: str | None = None
+    totals: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def part(self) -> str:
+        """Name of the part in ``parts/``."""
+        return part_name(self.first, self.epoch)
+
+
+class JoinedFile(_File, frozen=True, kw_only=True):
+    """``joined.json``: what ``run_results.jsonl`` was made of.
+
+    Attributes:
+        size, modified_ns, inode: Of ``run_results.jsonl`` when it was joined.
+        shards: In dataset order, from byte 0.
+        asked: Digest of the selection; None if all was asked.
+        totals: `Totals.state` of all lines, as the JSON text that it is.
+    """
+
+    size: int
+    modified_ns: int
+    inode: int
+    shards: tuple[JoinedRow, ...]
+    asked: str | None = None
+    totals: msgspec.Raw = msgspec.Raw(b"null")
+
+    def is_of(self, found: os.stat_result) -> bool:
+        """Whether the results file is still the one that was joined."""
+        state = found.st_size, found.st_mtime_ns, found.st_ino
+        return state == (self.size, self.modified_ns, self.inode)
+
+
+class PartsFound(NamedTuple):
+    """What is in ``parts/``, by the names alone.
+
+    Attributes:
+        epochs: By the first position: the epochs of its parts, from the oldest.
+        sealed: First positions that have a marker.
+    """
+
+    epochs: dict[int, list[int]]
+    sealed: set[int]
+
+
+def part_name(first: int, epoch: int) -> str:
+    """Name in ``parts/`` of the lines of a lease."""
+    return f"{first:0{_FIRST_DIGITS}d}-{epoch:0{_EPOCH_DIGITS}d}{_PART}"
+
+
+def marker_name(first: int) -> str:
+    """Name in ``parts/`` of the marker of what begins at this position."""
+    return f"{first:0{_FIRST_DIGITS}d}{_MARKER}"
+
+
+def find_parts(run_dir: Path) -> PartsFound | None:
+    """What ``parts/`` holds; None where there is no such folder. Other names are passed over.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    epochs: dict[int, list[int]] = {}
+    sealed: set[int] = set()
+    try:
+        names = os.listdir(run_dir / PARTS)  # noqa: PTH208 - names alone, of very many files
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{run_dir / PARTS} cannot be read: {error.strerror}") from error
+    for name in names:
+        if name.endswith(_MARKER):
+            first = name.removesuffix(_MARKER)
+            if first.isdecimal():
+                sealed.add(int(first))
+        elif name.endswith(_PART):
+            first, _, epoch = name.removesuffix(_PART).partition("-")
+            if first.isdecimal() and epoch.isdecimal():
+                epochs.setdefault(int(first), []).append(int(epoch))
+    for found in epochs.values():
+        found.sort()
+    return PartsFound(epochs, sealed)
+
+
+def read_shards(run_dir: Path) -> ShardsFile | None:
+    """``shards.json``; None where there is none.
+
+    Raises:
+        NewerVersionError: A newer release wrote it.
+        StoreError: It cannot be read, or is damaged.
+    """
+    return _read(run_dir / SHARDS, ShardsFile)
+
+
+def read_joined(run_dir: Path) -> JoinedFile | None:
+    """``joined.json``, as `read_shards`; whether it is of the results file is for `is_of`."""
+    return _read(run_dir / JOINED, JoinedFile)
+
+
+def read_marker(run_dir: Path, first: int) -> Marker | None:
+    """The marker of what begins at this position, as `read_shards`."""
+    return _read(run_dir / PARTS / marker_name(first), Marker)
+
+
+_AnyFile = TypeVar("_AnyFile", bound=_File)
+
+
+def _read(path: Path, kind: type[_AnyFile]) -> _AnyFile | None:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        check_version(path, msgspec.json.decode(text, type=_Version).schema_version, kind.VERSION)
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise StoreError(
+            f"{path} is damaged ({error}); remove it and run the same command again"
+        ) from error
+
+
+class _Version(msgspec.Struct):
+    schema_version: float
