@@ -1,9 +1,10 @@
 """Whether a question that is asked again is answered alike."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self, TypedDict
 
 from lm_eval_so.runner.models import Value
+from lm_eval_so.runner.summary.counts import Number
 
 
 class RepeatAgreement(Value):
@@ -19,6 +20,14 @@ class RepeatAgreement(Value):
     samples: int
     all_equal: float
     mean_distinct: float
+
+
+class AgreementState(TypedDict):
+    """An Agreement as JSON data."""
+
+    samples: Number
+    all_equal: Number
+    distinct: Number
 
 
 class Agreement:
@@ -44,6 +53,24 @@ class Agreement:
         self._samples += other._samples
         self._all_equal += other._all_equal
         self._distinct += other._distinct
+
+    def state(self) -> AgreementState:
+        """The same as JSON data; no further repeat of its last sample is to come."""
+        self._close()
+        return {
+            "samples": self._samples,
+            "all_equal": self._all_equal,
+            "distinct": self._distinct,
+        }
+
+    @classmethod
+    def of_state(cls, state: AgreementState) -> Self:
+        """What `state` has given."""
+        agreement = cls()
+        agreement._samples = state["samples"]
+        agreement._all_equal = state["all_equal"]
+        agreement._distinct = state["distinct"]
+        return agreement
 
     def summary(self) -> RepeatAgreement | None:
         """What they add up to; None where no sample has two answers."""

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypedDict
 
 from lm_eval_so.runner.models.finish_reason import finish_reason
+from lm_eval_so.runner.summary.counts import Counted, Number
 
 Answer = Mapping[str, Any]
 """``response`` of a RunResult line, or one of its ``choices``."""
@@ -43,6 +44,15 @@ def _kinds(answer: Answer) -> Kinds:
     )
 
 
+class AnswersState(TypedDict):
+    """Answers as JSON data."""
+
+    finish_reasons: Counted
+    truncated: Number
+    refused: Number
+    empty: Number
+
+
 class Answers:
     """Adds up responses.
 
@@ -73,3 +83,22 @@ class Answers:
         self.truncated += other.truncated
         self.refused += other.refused
         self.empty += other.empty
+
+    def state(self) -> AnswersState:
+        """The same as JSON data."""
+        return {
+            "finish_reasons": dict(self.finish_reasons),
+            "truncated": self.truncated,
+            "refused": self.refused,
+            "empty": self.empty,
+        }
+
+    @classmethod
+    def of_state(cls, state: AnswersState) -> Self:
+        """What `state` has given."""
+        answers = cls()
+        answers.finish_reasons = Counter(state["finish_reasons"])
+        answers.truncated = state["truncated"]
+        answers.refused = state["refused"]
+        answers.empty = state["empty"]
+        return answers

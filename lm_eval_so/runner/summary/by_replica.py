@@ -1,10 +1,11 @@
 """The results of each replica of a pool by themselves."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self, TypedDict
 
 from lm_eval_so.runner.models import Value
-from lm_eval_so.runner.summary.histogram import Histogram
+from lm_eval_so.runner.summary.counts import Number
+from lm_eval_so.runner.summary.histogram import Histogram, HistogramState
 
 _MOST_REPLICAS = 1000
 
@@ -23,6 +24,14 @@ class ReplicaSummary(Value):
     latency_p50_ms: float | None
 
 
+class ReplicaState(TypedDict):
+    """The samples of a replica as JSON data."""
+
+    n: Number
+    ok: Number
+    latencies: HistogramState
+
+
 class _Replica:
     __slots__ = ("latencies", "n", "ok")
 
@@ -30,11 +39,26 @@ class _Replica:
         self.n = self.ok = 0
         self.latencies = Histogram()
 
+    def state(self) -> ReplicaState:
+        return {"n": self.n, "ok": self.ok, "latencies": self.latencies.state()}
+
+    @classmethod
+    def of_state(cls, state: ReplicaState) -> Self:
+        replica = cls()
+        replica.n, replica.ok = state["n"], state["ok"]
+        replica.latencies = Histogram.of_state(state["latencies"])
+        return replica
+
 
 class ByReplica:
-    """Adds up results by who served them; of the first 1,000 replicas that come."""
+    """Adds up results by who served them.
 
-    def __init__(self) -> None:
+    Args:
+        most: Replicas that are counted: the first that come.
+    """
+
+    def __init__(self, most: float = _MOST_REPLICAS) -> None:
+        self._most = most
         self._replicas: dict[str, _Replica] = {}
 
     def add(self, result: Mapping[str, Any]) -> None:
@@ -57,13 +81,24 @@ class ByReplica:
                 replica.ok += theirs.ok
                 replica.latencies.merge(theirs.latencies)
 
+    def state(self) -> dict[str, ReplicaState]:
+        """The same as JSON data."""
+        return {name: replica.state() for name, replica in self._replicas.items()}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, ReplicaState], most: float = _MOST_REPLICAS) -> Self:
+        """What `state` has given."""
+        replicas = cls(most)
+        replicas._replicas = {name: _Replica.of_state(found) for name, found in state.items()}
+        return replicas
+
     def summary(self) -> dict[str, ReplicaSummary]:
         """By replica, in alphabetical order; empty without a pool."""
         return {name: _summary(self._replicas[name]) for name in sorted(self._replicas)}
 
     def _of(self, name: str) -> _Replica | None:
         found = self._replicas.get(name)
-        if found is None and len(self._replicas) < _MOST_REPLICAS:
+        if found is None and len(self._replicas) < self._most:
             found = self._replicas[name] = _Replica()
         return found
 

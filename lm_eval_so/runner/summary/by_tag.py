@@ -1,10 +1,11 @@
 """The results of each tag by themselves."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self, TypedDict
 
 from lm_eval_so.runner.models import Value
-from lm_eval_so.runner.summary.histogram import Histogram
+from lm_eval_so.runner.summary.counts import Number
+from lm_eval_so.runner.summary.histogram import Histogram, HistogramState
 
 _MOST_TAGS = 200
 
@@ -27,6 +28,16 @@ class TagSummary(Value):
     latency_p50_ms: float | None
 
 
+class TagState(TypedDict):
+    """The samples of a tag as JSON data."""
+
+    n: Number
+    ok: Number
+    truncated: Number
+    tokens: int
+    latencies: HistogramState
+
+
 class _Tag:
     __slots__ = ("latencies", "n", "ok", "tokens", "truncated")
 
@@ -41,6 +52,23 @@ class _Tag:
         self.tokens += other.tokens
         self.latencies.merge(other.latencies)
 
+    def state(self) -> TagState:
+        return {
+            "n": self.n,
+            "ok": self.ok,
+            "truncated": self.truncated,
+            "tokens": self.tokens,
+            "latencies": self.latencies.state(),
+        }
+
+    @classmethod
+    def of_state(cls, state: TagState) -> Self:
+        tag = cls()
+        tag.n, tag.ok = state["n"], state["ok"]
+        tag.truncated, tag.tokens = state["truncated"], state["tokens"]
+        tag.latencies = Histogram.of_state(state["latencies"])
+        return tag
+
     def summary(self) -> TagSummary:
         latency = self.latencies.distribution()
         return TagSummary(
@@ -54,12 +82,16 @@ class _Tag:
 
 
 class ByTag:
-    """Adds up results by each of their samples' tags; of the first 200 tags that come.
+    """Adds up results by each of their samples' tags.
 
     A sample of two tags counts under both.
+
+    Args:
+        most: Tags that are counted: the first that come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: float = _MOST_TAGS) -> None:
+        self._most = most
         self._tags: dict[str, _Tag] = {}
 
     def add(self, result: Mapping[str, Any], *, truncated: bool) -> None:
@@ -85,12 +117,23 @@ class ByTag:
             if tag is not None:
                 tag.merge(theirs)
 
+    def state(self) -> dict[str, TagState]:
+        """The same as JSON data."""
+        return {name: tag.state() for name, tag in self._tags.items()}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, TagState], most: float = _MOST_TAGS) -> Self:
+        """What `state` has given."""
+        tags = cls(most)
+        tags._tags = {name: _Tag.of_state(tag) for name, tag in state.items()}
+        return tags
+
     def summary(self) -> dict[str, TagSummary]:
         """By tag, in alphabetical order."""
         return {name: self._tags[name].summary() for name in sorted(self._tags)}
 
     def _of(self, name: str) -> _Tag | None:
         found = self._tags.get(name)
-        if found is None and len(self._tags) < _MOST_TAGS:
+        if found is None and len(self._tags) < self._most:
             found = self._tags[name] = _Tag()
         return found

@@ -5,10 +5,17 @@ missing completely at random.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from lm_eval_so.runner.summary.difference import Kind, sentences
-from lm_eval_so.runner.summary.strata import ANSWERED, FAILED, TRUNCATED, Strata
+from lm_eval_so.runner.summary.strata import (
+    ANSWERED,
+    FAILED,
+    MOST_TAGS,
+    TRUNCATED,
+    Strata,
+    StrataState,
+)
 
 _FAILURES = Kind("failures", "failed samples", FAILED, (ANSWERED, TRUNCATED))
 _TRUNCATIONS = Kind("truncated answers", "samples with a truncated answer", TRUNCATED, (ANSWERED,))
@@ -20,12 +27,15 @@ class Missing:
     Of a sample that is asked several times, the first repeat counts: the others share its fate, so
     they are no evidence of their own.
 
+    Args:
+        most: Tags that are counted: the first that come.
+
     Attributes:
         strata: All that were counted.
     """
 
-    def __init__(self) -> None:
-        self.strata = Strata()
+    def __init__(self, most: float = MOST_TAGS) -> None:
+        self.strata = Strata(most)
 
     def add(self, index: int, result: Mapping[str, Any], *, truncated: bool = False) -> None:
         """Counts a line that was read as JSON.
@@ -46,6 +56,17 @@ class Missing:
     def merge(self, other: "Missing") -> None:
         """Counts all that the other has counted, of other samples of the same dataset."""
         self.strata.merge(other.strata)
+
+    def state(self) -> StrataState:
+        """The same as JSON data."""
+        return self.strata.state()
+
+    @classmethod
+    def of_state(cls, state: StrataState, most: float = MOST_TAGS) -> Self:
+        """What `state` has given."""
+        missing = cls()
+        missing.strata = Strata.of_state(state, most)
+        return missing
 
     def sentences(self) -> list[str]:
         """How failed, and how truncated samples differ from the others; empty if they may not."""

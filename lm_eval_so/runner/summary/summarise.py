@@ -1,8 +1,9 @@
 """Results in, numbers out; streaming, in memory that does not grow."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -11,12 +12,15 @@ from lm_eval_so.runner.summary.agreement import Agreement, RepeatAgreement
 from lm_eval_so.runner.summary.answers import Answers
 from lm_eval_so.runner.summary.by_replica import ByReplica, ReplicaSummary
 from lm_eval_so.runner.summary.by_tag import ByTag, TagSummary
+from lm_eval_so.runner.summary.counts import from_parts, in_parts
 from lm_eval_so.runner.summary.failures import Failures
 from lm_eval_so.runner.summary.histogram import Histogram
 from lm_eval_so.runner.summary.missing import Missing
 from lm_eval_so.runner.summary.served import Names, Served
+from lm_eval_so.runner.summary.totals_state import VERSION, TotalsState, checked_state
 
 _TOO_MANY_REQUESTS = 429
+_MODEL, _FINGERPRINT = "model", "system_fingerprint"
 
 
 def _is_empty(found: Mapping[str, Any]) -> bool:
@@ -99,26 +103,39 @@ class Summary(Value):
 
 
 class Totals:
-    """Adds up RunResult lines that were read as JSON, in memory that does not grow with them."""
+    """Adds up RunResult lines that were read as JSON, in memory that does not grow with them.
 
-    def __init__(self) -> None:
+    Those of shards, merged in dataset order, are just those of the whole, if each sample has its
+    lines. In any other order all numbers are the same, but of words that come equally often, and
+    of more tags, models, messages, ... than are counted, others may be told.
+
+    Args:
+        begins_at: Position in the dataset of the first line's sample. Above 0 it is a shard: what
+            the earlier ones have counted is not known to it, so it counts all words that come.
+            The size of the shard bounds them, and the whole that it is merged into.
+    """
+
+    def __init__(self, begins_at: int = 0) -> None:
+        most = _bounds(begins_at)
+        self._begins_at = self._position = begins_at
         self._statuses: Counter[str] = Counter()
-        self._failures = Failures()
+        self._failures = Failures(**most)
         self._answers = Answers()
-        self._missing = Missing()
-        self._by_tag = ByTag()
-        self._by_replica = ByReplica()
-        self._models, self._fingerprints = Names("model"), Names("system_fingerprint")
+        self._missing = Missing(**most)
+        self._by_tag = ByTag(**most)
+        self._by_replica = ByReplica(**most)
+        self._models, self._fingerprints = Names(_MODEL, **most), Names(_FINGERPRINT, **most)
         self._agreement = Agreement()
         self._tokens: Counter[str] = Counter(input=0, output=0, total=0)
         self._latencies, self._first_tokens = Histogram(), Histogram()
         self._first_answer_tokens = Histogram()
-        self._cost_usd: float | None = None
+        self._cost: int | None = None  # in units of 1e-12 US dollars
         self._settled = self._attempts = self._rate_limited = 0
 
     def add(self, result: Mapping[str, Any]) -> None:
         """Counts a line; the lines come in dataset order."""
-        index = self._settled
+        index = self._position
+        self._position += not result.get("repeat")
         self._settled += 1
         self._statuses[result["status"]] += 1
         self._attempts += result["attempts"]
@@ -141,7 +158,7 @@ class Totals:
         if result["latency_ms"] is not None:
             self._latencies.add(result["latency_ms"])
         if result.get("cost_usd") is not None:
-            self._cost_usd = (self._cost_usd or 0.0) + result["cost_usd"]
+            self._cost = (self._cost or 0) + in_parts(result["cost_usd"])
         if response.get("time_to_first_token_ms") is not None:
             self._first_tokens.add(response["time_to_first_token_ms"])
         if response.get("time_to_first_answer_token_ms") is not None:
@@ -164,11 +181,70 @@ class Totals:
         self._latencies.merge(other._latencies)
         self._first_tokens.merge(other._first_tokens)
         self._first_answer_tokens.merge(other._first_answer_tokens)
-        if other._cost_usd is not None:
-            self._cost_usd = (self._cost_usd or 0.0) + other._cost_usd
+        if other._cost is not None:
+            self._cost = (self._cost or 0) + other._cost
+        self._position = max(self._position, other._position)
         self._settled += other._settled
         self._attempts += other._attempts
         self._rate_limited += other._rate_limited
+
+    def state(self) -> dict[str, Any]:
+        """The same as JSON data, for `of_state`. No line of its last sample is to come."""
+        state: TotalsState = {
+            "version": VERSION,
+            "begins_at": self._begins_at,
+            "position": self._position,
+            "settled": self._settled,
+            "attempts": self._attempts,
+            "rate_limited": self._rate_limited,
+            "cost": None if self._cost is None else str(self._cost),
+            "statuses": dict(self._statuses),
+            "tokens": dict(self._tokens),
+            "failures": self._failures.state(),
+            "answers": self._answers.state(),
+            "missing": self._missing.state(),
+            "by_tag": self._by_tag.state(),
+            "by_replica": self._by_replica.state(),
+            "models": self._models.state(),
+            "system_fingerprints": self._fingerprints.state(),
+            "agreement": self._agreement.state(),
+            "latencies": self._latencies.state(),
+            "first_tokens": self._first_tokens.state(),
+            "first_answer_tokens": self._first_answer_tokens.state(),
+        }
+        return {**state}
+
+    @classmethod
+    def of_state(cls, state: object) -> Self:
+        """What `state` has given.
+
+        Raises:
+            ValueError: It is no state, or one of another version: the lines are to be counted.
+        """
+        found = checked_state(state)
+        try:
+            return cls(found["begins_at"])._restored(found)
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"these are no totals of result lines: {error}") from error
+
+    def _restored(self, state: TotalsState) -> Self:
+        most = _bounds(self._begins_at)
+        self._position, self._settled = state["position"], state["settled"]
+        self._attempts, self._rate_limited = state["attempts"], state["rate_limited"]
+        self._cost = None if state["cost"] is None else int(state["cost"])
+        self._statuses, self._tokens = Counter(state["statuses"]), Counter(state["tokens"])
+        self._failures = Failures.of_state(state["failures"], **most)
+        self._answers = Answers.of_state(state["answers"])
+        self._missing = Missing.of_state(state["missing"], **most)
+        self._by_tag = ByTag.of_state(state["by_tag"], **most)
+        self._by_replica = ByReplica.of_state(state["by_replica"], **most)
+        self._models = Names.of_state(_MODEL, state["models"], **most)
+        self._fingerprints = Names.of_state(_FINGERPRINT, state["system_fingerprints"], **most)
+        self._agreement = Agreement.of_state(state["agreement"])
+        self._latencies = Histogram.of_state(state["latencies"])
+        self._first_tokens = Histogram.of_state(state["first_tokens"])
+        self._first_answer_tokens = Histogram.of_state(state["first_answer_tokens"])
+        return self
 
     def summary(self, total: int) -> Summary:
         """What they add up to.
@@ -201,8 +277,13 @@ class Totals:
             attempts=self._attempts,
             retries=self._attempts - settled,
             rate_limited=self._rate_limited,
-            cost_usd=None if self._cost_usd is None else round(self._cost_usd, 9),
+            cost_usd=None if self._cost is None else round(from_parts(self._cost), 9),
         )
+
+
+def _bounds(begins_at: int) -> dict[str, float]:
+    """What the first shard leaves out of its tables, the whole leaves out too; see `Totals`."""
+    return {"most": math.inf} if begins_at else {}
 
 
 def _rate_limited(result: Mapping[str, Any]) -> int:
