@@ -173,6 +173,14 @@ class _Forward(NullObserver):
     async def answered_before(self, read: Callable[[], RunResult]) -> None:
         await self._ahead.put(read())
 
+    async def answered_before_many(
+        self,
+        count: int,  # noqa: ARG002 - the protocol's
+        read: Callable[[], Iterator[RunResult]],
+    ) -> None:
+        for result in read():
+            await self._ahead.put(result)
+
 
 async def _path_async(dataset: Dataset | None, how: RunKeywords) -> Dataset:
     source = source_of(dataset, how)

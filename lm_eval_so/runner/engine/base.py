@@ -100,6 +100,10 @@ class EngineSetup:
     share_limits_in: Path | None = None
 
 
+class Cluster:
+    """Placeholder."""
+
+
 class Engine(Protocol):
     """Drives the requests that are owed. Made by `create_engine` from an EngineSetup alone.
 

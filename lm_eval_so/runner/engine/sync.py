@@ -81,7 +81,7 @@ class SyncEngine:
         spent, results = self._setup.spent, self._setup.results
         if spent is not None and (earlier := spent.read()) is not None:
             self._stack.spending.begin(earlier)
-        elif results is not None:
+        elif results is not None and results.exists():
             with reading(results), results.open("rb") as lines:
                 self._stack.spending.begin_from_lines(lines)
         self._stack.evidence.watch(self._workers)

@@ -1,7 +1,7 @@
 """Progress on a terminal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from rich.console import Console
 from rich.live import Live as Screen
@@ -47,6 +47,14 @@ class BarProgress:
     async def answered_before(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
         """Counts."""
         self._tally.keep()
+
+    async def answered_before_many(
+        self,
+        count: int,
+        read: Callable[[], Iterator[RunResult]],  # noqa: ARG002 - the protocol's
+    ) -> None:
+        """Counts."""
+        self._tally.keep(count)
 
     def ended(self) -> None:
         """Removes the line."""

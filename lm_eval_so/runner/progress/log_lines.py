@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from lm_eval_so.runner.engine.base import Live
 from lm_eval_so.runner.models import RunResult
@@ -49,6 +49,15 @@ class LogProgress:
     async def answered_before(self, read: Callable[[], RunResult]) -> None:  # noqa: ARG002 - the protocol's
         """Counts."""
         self._tally.keep()
+        self._log_if_due()
+
+    async def answered_before_many(
+        self,
+        count: int,
+        read: Callable[[], Iterator[RunResult]],  # noqa: ARG002 - the protocol's
+    ) -> None:
+        """Counts."""
+        self._tally.keep(count)
         self._log_if_due()
 
     def ended(self) -> None:

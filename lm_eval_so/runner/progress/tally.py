@@ -25,10 +25,10 @@ class Tally:
         self._clock = clock
         self._marks: deque[tuple[float, int, int]] = deque([(clock(), 0, 0)])
 
-    def keep(self) -> None:
-        """Counts a sample that was already answered."""
-        self.kept += 1
-        self.done += 1
+    def keep(self, count: int = 1) -> None:
+        """Counts samples that were already answered."""
+        self.kept += count
+        self.done += count
 
     def add(self, result: RunResult) -> None:
         """Counts a result; a result that the disk lost is counted again."""

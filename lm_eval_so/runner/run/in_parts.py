@@ -1,4 +1,4 @@
-"""The results of a run in parts: memory does not grow with them, and a resume costs what is owed."""
+"""The results of a run in parts: no memory grows with them, and a resume costs what is owed."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -32,7 +32,7 @@ class InParts:
     """
 
     def __init__(self, prepared: Prepared, recorder: Recorder) -> None:
-        self.cluster: "Cluster | None" = None
+        self.cluster: Cluster | None = None
         self._prepared = prepared
         self._recorder = recorder
         self._shards = shards_of(prepared)
@@ -72,6 +72,7 @@ class InParts:
         rows = self._shards.shards
         questions = ShardQuestions(
             prepared.source.reader,
+            prepared.dataset.stamp,
             lambda position: shard_of(rows[self.directory.board.shard_of(position)]),
             prepared.requests,
             prepared.selection,

@@ -1,6 +1,6 @@
 """Who watches a run: a progress bar, a log, a stream of results, a tracker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +35,11 @@ class Observer(Protocol):
     async def answered_before(self, read: Callable[[], RunResult]) -> None:
         """A sample has its answer from an earlier run; ``read`` gives it."""
 
+    async def answered_before_many(
+        self, count: int, read: Callable[[], Iterator[RunResult]]
+    ) -> None:
+        """So many samples have theirs, in files that are not looked into; ``read`` gives them."""
+
     def ended(self) -> None:
         """Nothing more comes."""
 
@@ -49,6 +54,11 @@ class NullObserver:
         """See Observer."""
 
     async def answered_before(self, read: Callable[[], RunResult]) -> None:
+        """See Observer."""
+
+    async def answered_before_many(
+        self, count: int, read: Callable[[], Iterator[RunResult]]
+    ) -> None:
         """See Observer."""
 
     def ended(self) -> None:

@@ -44,18 +44,26 @@ class Results(AbstractContextManager["Results"], Protocol):
     """Holds the run directory while its context lasts.
 
     Attributes:
-        directory: Of the run.
-        feed: The questions that are owed, after `begin`.
         cluster: What an engine needs that hands questions out itself; None where it cannot.
-        resumed: Answers that were there before this command, as far as is known.
-        delivered: Results of this command.
     """
 
-    directory: HeldDirectory
-    feed: Feed
     cluster: Cluster | None
-    resumed: int
-    delivered: int
+
+    @property
+    def directory(self) -> HeldDirectory:
+        """Of the run."""
+
+    @property
+    def feed(self) -> Feed:
+        """The questions that are owed, after `begin`."""
+
+    @property
+    def resumed(self) -> int:
+        """Answers that were there before this command, as far as is known."""
+
+    @property
+    def delivered(self) -> int:
+        """Results of this command."""
 
     @property
     def has_answers(self) -> bool:

@@ -19,13 +19,15 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import RunResult
+from lm_eval_so.runner.run.in_parts import InParts
 from lm_eval_so.runner.run.log import run_log
 from lm_eval_so.runner.run.metadata import MetadataWriter
 from lm_eval_so.runner.run.observer import Observer, Started
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.run.report import RunReport, ending, public_fault
-from lm_eval_so.runner.run.results import ReadResult, Results, Watch
+from lm_eval_so.runner.run.results import ReadResult, ReadResults, Results, Watch
+from lm_eval_so.runner.run.sharding import is_in_parts
 from lm_eval_so.runner.run.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.run.whole_file import WholeFile
 from lm_eval_so.runner.store.run_metadata import State
@@ -64,7 +66,9 @@ class Run:
             self.redactor,
             self.plan.store,
         )
-        self._results: Results = WholeFile(prepared, recorder)
+        self._results: Results = (
+            InParts(prepared, recorder) if is_in_parts(prepared) else WholeFile(prepared, recorder)
+        )
         self.directory = self._results.directory
         self._engine = create_engine(
             self.plan.engine.kind,
@@ -108,7 +112,14 @@ class Run:
             CancelledError: The caller's task was cancelled; what is in flight is given up.
         """
         self._began = time.perf_counter()
-        self._results.begin(Watch(self._result, self._answered_before, lambda: bool(self.stop)))
+        self._results.begin(
+            Watch(
+                result=self._result,
+                answered_before=self._answered_before,
+                answered_before_many=self._answered_before_many,
+                stopping=lambda: bool(self.stop),
+            )
+        )
         self._write_metadata("running")
         try:
             with on_signal(self._interrupt) if heed_signals else nullcontext():
@@ -147,6 +158,10 @@ class Run:
     async def _answered_before(self, read: ReadResult) -> None:
         for observer in self._observers:
             await observer.answered_before(read)
+
+    async def _answered_before_many(self, count: int, read: ReadResults) -> None:
+        for observer in self._observers:
+            await observer.answered_before_many(count, read)
 
     async def _result(self, kept: RunResult) -> None:
         for observer in self._observers:

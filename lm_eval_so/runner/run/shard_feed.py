@@ -49,11 +49,13 @@ class ShardQuestions(NamedTuple):
     """What the dataset asks, shard by shard.
 
     Attributes:
+        stamp: Of the dataset when it was checked.
         shard_at: The shard that a position is in.
         selection: Of the whole dataset.
     """
 
     reader: Reader
+    stamp: object
     shard_at: Callable[[int], Shard]
     requests: RequestBuilder
     selection: Selection
@@ -61,9 +63,10 @@ class ShardQuestions(NamedTuple):
     def of(self, lease: Lease) -> Questions:
         """Those of a lease, read lazily."""
         shard = self.shard_at(lease.first)
-        samples = read_shard(self.reader, shard, lease.first - shard.first)
+        samples = read_shard(self.reader, shard, lease.first - shard.first, self.stamp)
+        ends_before = lease.range.end < shard.first + shard.count
         return Questions(
-            islice(samples, lease.count) if lease.range.end < shard.end else samples,
+            islice(samples, lease.count) if ends_before else samples,
             self.requests,
             self.selection.part(lease.first, lease.count),
         )
@@ -121,8 +124,8 @@ class ShardFeed:
         if self._watch.stopping():
             return None
         if self._ahead is not None:
-            request, self._ahead = self._ahead, None
-            return request
+            ahead, self._ahead = self._ahead, None
+            return ahead
         while not self._watch.stopping():
             shard = self._current or await self._next_shard()
             if shard is None:

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from lm_eval_so.runner.config.identity import canonical_json
-from lm_eval_so.runner.dataset.base import Place
+from lm_eval_so.runner.dataset.base import Place, seekable
 from lm_eval_so.runner.dataset.shards import Shard, cut
 from lm_eval_so.runner.engine.registry import works_by_shards
 from lm_eval_so.runner.models import TestSample
@@ -34,9 +34,12 @@ def is_in_parts(prepared: Prepared) -> bool:
         StoreError: A file in it is damaged.
     """
     plan = prepared.plan
+    is_large = prepared.whole > plan.store.parts_above
     return (
         works_by_shards(plan.engine.kind)
-        or prepared.whole > plan.store.parts_above
+        or (
+            is_large and seekable(prepared.source.reader) is not None
+        )
         or _cut_before(prepared) is not None
     )
 
@@ -49,17 +52,18 @@ def shards_of(prepared: Prepared) -> ShardsFile:
         LmEvalError: As `is_in_parts`.
     """
     before = read_shards(prepared.directory) if _cut_before(prepared) else None
-    stamp = repr(prepared.dataset.stamp)
+    checked = prepared.dataset
+    stamp = repr(checked.stamp)
     if before is not None and before.stamp == stamp:
         return before
-    size = before.shards[0].count if before else _size(prepared)
+    size = before.shards[0].count if before else _SIZE
     return ShardsFile(
-        dataset_sha256=prepared.dataset.sha256,
+        dataset_sha256=checked.sha256,
         stamp=stamp,
         recipe=_recipe(prepared),
         repeats=prepared.plan.repeats,
-        samples=prepared.dataset.count,
-        shards=tuple(map(_row, cut(prepared.source.reader, prepared.dataset.count, size))),
+        samples=checked.count,
+        shards=tuple(map(_row, cut(prepared.source.reader, checked.count, size, checked.sha256))),
     )
 
 
@@ -95,9 +99,7 @@ def adopt(prepared: Prepared, shards: ShardsFile) -> None:
         ranges = [
             (
                 Range(row.first, row.count),
-                sum(
-                    map(has_line, range(row.first * repeats, (row.first + row.count) * repeats))
-                ),
+                sum(map(has_line, range(row.first * repeats, (row.first + row.count) * repeats))),
             )
             for row in shards.shards
         ]
@@ -114,9 +116,7 @@ def _pass_over(prepared: Prepared, directory: RunDirectory) -> None:
     async def told(_offset: int) -> None:
         """Nobody is: the run itself tells of answers."""
 
-    OwedFeed(
-        questions, directory.ledger, stopping=lambda: False, answered_before=told
-    ).pass_over()
+    OwedFeed(questions, directory.ledger, stopping=lambda: False, answered_before=told).pass_over()
 
 
 def _cut_before(prepared: Prepared) -> ShardsFile | None:
@@ -152,10 +152,6 @@ def _recipe(prepared: Prepared) -> str:
         "prompt": None if prompt is None else prompt.record.digest,
     }
     return hashlib.sha256(canonical_json(decides)).hexdigest()
-
-
-def _size(prepared: Prepared) -> int:
-    return _SIZE
 
 
 def _row(shard: Shard) -> ShardRow:

@@ -1,9 +1,8 @@
 """The results of a run in one file, with a ledger of all of its lines in memory."""
 
 from functools import partial
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from lm_eval_so.runner.engine.base import Cluster
 from lm_eval_so.runner.models import Outcome, RunRequest
 from lm_eval_so.runner.run.feed import OwedFeed, Questions
 from lm_eval_so.runner.run.order import FinalFile
@@ -11,6 +10,9 @@ from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.run.results import Added, Watch
 from lm_eval_so.runner.store.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.engine.base import Cluster
 
 
 class WholeFile:
@@ -26,7 +28,7 @@ class WholeFile:
         self.directory = RunDirectory(
             prepared.directory, placed.identity, prepared.whole, placed.redactor, placed.asked
         )
-        self.cluster: Cluster | None = None
+        self.cluster: "Cluster | None" = None
         self.resumed = self.delivered = 0
         self._prepared = prepared
         self._recorder = recorder

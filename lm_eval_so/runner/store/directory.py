@@ -23,6 +23,7 @@ from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 from lm_eval_so.runner.store.owner import Asked
+from lm_eval_so.runner.store.parts.taken_in import is_in_parts, lines_in_parts, remove_parts
 from lm_eval_so.runner.store.results import RESULTS, ResultsFile, See, scan_lines
 from lm_eval_so.runner.store.stored_line import StoredLine, content, stored_line
 
@@ -153,8 +154,18 @@ class RunDirectory(HeldDirectory):
         for name in (RESULTS, METADATA, _SUPERSEDED):
             remove_abandoned(self.path / name)
         self._results.mend()
+        yield from self._taken_in()
         if is_aside:
             yield from self._taken_back(aside)
+
+    def _taken_in(self) -> Iterator[StoredLine]:
+        """The lines of parts, which become lines of the results file."""
+        if not is_in_parts(self.path):
+            return
+        for line, stored in lines_in_parts(self.path):
+            yield stored._replace(offset=self._results.append(line))
+        self._results.sync()
+        remove_parts(self.path)
 
     def _taken_back(self, aside: Path) -> Iterator[StoredLine]:
         with reading(aside):

@@ -81,8 +81,12 @@ class PartsDirectory(HeldDirectory):
         return part
 
     def seal(self, part: Part, asked: str | None) -> None:
-        """Seals a part; see `Part.seal`."""
+        """Seals a part; see `Part.seal`. One without a line is removed."""
         self._lock.check()
+        if part.is_empty:
+            self._open_parts.pop(part.lease, None)
+            part.discard()
+            return
         marker = part.seal(asked)
         self._open_parts.pop(part.lease, None)
         self.board.seal(marker)

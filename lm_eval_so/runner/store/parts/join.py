@@ -23,7 +23,14 @@ from lm_eval_so.runner.store.files import (
 )
 from lm_eval_so.runner.store.line import read_whole
 from lm_eval_so.runner.store.parts.board import Piece
-from lm_eval_so.runner.store.parts.layout import JOINED, JOINED_NEXT, PARTS, SHARDS, JoinedFile, JoinedRow
+from lm_eval_so.runner.store.parts.layout import (
+    JOINED,
+    JOINED_NEXT,
+    PARTS,
+    SHARDS,
+    JoinedFile,
+    JoinedRow,
+)
 from lm_eval_so.runner.store.parts.lease import Range
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.summary.summarise import Totals
@@ -73,7 +80,7 @@ def join(run_dir: Path, pieces: Sequence[Piece], totals: Totals) -> None:
     replace_file(run_dir / JOINED_NEXT, [_record(joined, rows, totals)])
     put_in_place(joined, path)
     put_in_place(run_dir / JOINED_NEXT, run_dir / JOINED)
-    remove_parts(run_dir)
+    remove_folder(run_dir)
 
 
 def note_joined(run_dir: Path, ranges: Iterable[tuple[Range, int]], totals: Totals) -> None:
@@ -109,7 +116,7 @@ def _record(results: Path, rows: Iterable[JoinedRow], totals: Totals) -> bytes:
     ).to_json()
 
 
-def remove_parts(run_dir: Path) -> None:
+def remove_folder(run_dir: Path) -> None:
     """Removes the folder of parts, whose lines are elsewhere."""
     shutil.rmtree(run_dir / PARTS, ignore_errors=True)  # what stays is removed the next time
 
@@ -118,8 +125,10 @@ def copy_range(source: int, start: int, end: int, target: int) -> None:
     """Appends bytes of one open file to another; the system copies them, where it can.
 
     Args:
-        source, target: Descriptors.
-        start, end: Bytes of the source.
+        source: A descriptor.
+        start: Byte of it.
+        end: The byte behind the last.
+        target: A descriptor.
 
     Raises:
         OSError: The disk refuses, or the source is shorter.

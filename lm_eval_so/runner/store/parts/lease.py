@@ -1,9 +1,10 @@
 """A range of the dataset in the hands of one writer."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Range(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Range:
     """Positions of samples in the dataset: ``count`` of them, from ``first`` on."""
 
     first: int
@@ -19,7 +20,8 @@ class Range(NamedTuple):
         return self.first < other.end and other.first < self.end
 
 
-class Lease(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Lease:
     """The right to ask and write a range.
 
     Attributes:

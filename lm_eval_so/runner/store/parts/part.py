@@ -80,7 +80,7 @@ class Part:
         """
         found: dict[tuple[str, str], tuple[bytes, bool]] = {}
         for source in sources:
-            for line, stored in _whole_lines(source):
+            for line, stored in whole_lines(source):
                 question = stored.sample_id, stored.request_key
                 if stored.ok or not found.get(question, (b"", False))[1]:
                     found[question] = line, stored.ok
@@ -103,6 +103,16 @@ class Part:
     def believe_the_file(self) -> None:
         """Reads the file again: questions that it has an answer for are kept, all others owed."""
         self.ledger = Ledger(self._results.scan(), self._questions)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no question has a line."""
+        return next(self.ledger.places(), None) is None
+
+    def discard(self) -> None:
+        """Closes and removes the file, in which there is no line of its questions."""
+        self.close()
+        self._results.path.unlink(missing_ok=True)
 
     def sync(self) -> None:
         """Makes the lines survive a power cut; raises a StoreError where the disk refuses."""
@@ -171,7 +181,7 @@ class _Sums:
         )
 
 
-def _whole_lines(source: Source) -> Iterator[tuple[bytes, StoredLine]]:
+def whole_lines(source: Source) -> Iterator[tuple[bytes, StoredLine]]:
     """Whole lines without their newlines; damaged ones are passed over, as is a missing file.
 
     Raises:

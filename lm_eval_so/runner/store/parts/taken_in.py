@@ -1,0 +1,48 @@
+"""A directory in parts becomes one with a results file alone, which any question is found in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lm_eval_so.runner.store.parts.join import remove_folder
+from lm_eval_so.runner.store.parts.layout import (
+    JOINED,
+    JOINED_NEXT,
+    PARTS,
+    SHARDS,
+    find_parts,
+    part_name,
+    read_shards,
+)
+from lm_eval_so.runner.store.parts.part import Source, whole_lines
+from lm_eval_so.runner.store.stored_line import StoredLine
+
+
+def is_in_parts(run_dir: Path) -> bool:
+    """Whether a command that worked by shards has left anything of its own.
+
+    Raises:
+        NewerVersionError: A newer release wrote it.
+        StoreError: ``shards.json`` is damaged.
+    """
+    return read_shards(run_dir) is not None or (run_dir / PARTS).exists()
+
+
+def lines_in_parts(run_dir: Path) -> Iterator[tuple[bytes, StoredLine]]:
+    """The whole lines of all parts, those of the oldest lease first, without newlines.
+
+    Raises:
+        NewerVersionError: A newer release wrote one of them.
+        StoreError: One cannot be read.
+    """
+    found = find_parts(run_dir)
+    parts = found.epochs.items() if found else ()
+    leases = sorted((epoch, first) for first, epochs in parts for epoch in epochs)
+    for epoch, first in leases:
+        yield from whole_lines(Source(run_dir / PARTS / part_name(first, epoch)))
+
+
+def remove_parts(run_dir: Path) -> None:
+    """Removes what a command by shards has left; its lines are in the results file, synced."""
+    remove_folder(run_dir)  # first: without its lines, ``shards.json`` says nothing wrong
+    for name in (JOINED, JOINED_NEXT, SHARDS):
+        (run_dir / name).unlink(missing_ok=True)
