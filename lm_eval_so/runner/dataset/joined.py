@@ -39,14 +39,14 @@ class Joined:
 
     def opened(self) -> AbstractContextManager[Pass]:
         """Opens the first file when its first record is asked for; the stamp is that of all."""
-        return self._opened(None)
+        return self._opened(START)
 
     def opened_at(self, place: Place) -> AbstractContextManager[Pass]:
         """The same from a record on; the files before are not opened."""
         return self._opened(place)
 
     @contextmanager
-    def _opened(self, place: Place | None) -> Iterator[Pass]:
+    def _opened(self, place: Place) -> Iterator[Pass]:
         walk = _Walk(self._readers, place)
         yield Pass(walk.records(), self._stamp, walk.place)
 
@@ -61,10 +61,10 @@ class Joined:
 class _Walk:
     """One pass, which knows where it is."""
 
-    def __init__(self, readers: Sequence[Reader], begin: Place | None) -> None:
+    def __init__(self, readers: Sequence[Reader], begin: Place) -> None:
         self._readers = readers
-        self._begin = begin or START
-        self._file = self._begin.file
+        self._begin = begin
+        self._file = begin.file
         self._where: Callable[[], Place | None] = lambda: None
 
     def records(self) -> Iterator[Record]:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import Self
 
-from lm_eval_so.runner.dataset.base import Pass, Place, Reader, opened_at, seekable
+from lm_eval_so.runner.dataset.base import Pass, Place, Reader, seekable
+from lm_eval_so.runner.dataset.onward import Onward
 from lm_eval_so.runner.dataset.plain import PlainSample
 from lm_eval_so.runner.dataset.reader import Checked, Digest, changed, read_lazily
 from lm_eval_so.runner.dataset.sample import json_text
@@ -59,46 +61,88 @@ def cut(reader: Reader, count: int, size: int, sha256: str | None = None) -> lis
 def read_shard(
     reader: Reader, shard: Shard, skip: int = 0, stamp: object = None
 ) -> Iterator[TestSample | PlainSample]:
-    """The samples of a shard but the first ``skip``, lazily as those of `read_lazily`.
+    """What a `ShardReader` of the dataset reads first."""
+    with ShardReader(reader, stamp) as shards:
+        yield from shards.read(shard, skip)
 
-    Where the stamp of the dataset is another than the one given, and when it changes later, the
-    shard is hashed before more of it is read. Its digest is also verified at its end, with that of
-    the samples that are skipped. What stands outside of the shard is not looked at: if it can be
-    sought, it is not even read.
+
+class ShardReader:
+    """Reads shards of one dataset; to be closed, as it may keep a file open for the next shard.
+
+    Of a dataset that can be sought, only the shards are read. Of another one, all of it is, but
+    once only, as long as each shard begins behind the one before.
 
     Args:
         reader: Reads the dataset.
-        shard: One that `cut` made.
-        skip: Samples at the beginning that are not wanted; they are not parsed.
         stamp: That of the dataset when it was cut; None if it is not known.
-
-    Raises:
-        DatasetError: The shard holds something else than when it was cut.
     """
-    checked = Checked(count=shard.count, sha256=shard.sha256, stamp=stamp)
-    return read_lazily(_Range(reader, shard), checked, skip)
 
-
-class _Range:
-    """A `Reader` of the records of one shard."""
-
-    def __init__(self, reader: Reader, shard: Shard) -> None:
+    def __init__(self, reader: Reader, stamp: object = None) -> None:
         self._reader = reader
+        self._stamp = stamp
+        self._onward = Onward(reader)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes what is open."""
+        self._onward.close()
+
+    def read(self, shard: Shard, skip: int = 0) -> Iterator[TestSample | PlainSample]:
+        """The samples of a shard but the first ``skip``, lazily as those of `read_lazily`.
+
+        Its digest is verified at its end, and where the dataset has another stamp than before, also
+        at once. What stands outside of the shard is not looked at.
+
+        Args:
+            shard: One that `cut` made.
+            skip: Samples at the beginning that are not wanted; they are hashed, and not parsed.
+
+        Raises:
+            DatasetError: The shard holds something else than when it was cut.
+        """
+        part = _Part(self._reader, self._onward, shard)
+        checked = Checked(count=shard.count, sha256=shard.sha256, stamp=self._stamp)
+        yield from read_lazily(part, checked, skip)
+        self._stamp = part.stamp
+
+
+class _Part:
+    """A `Reader` of the records of one shard.
+
+    Attributes:
+        stamp: The last one of the dataset that was looked at.
+    """
+
+    def __init__(self, reader: Reader, onward: Onward, shard: Shard) -> None:
+        self._reader = reader
+        self._onward = onward
         self._shard = shard
+        self.stamp: object = None
 
     @property
     def name(self) -> str:
         return self._reader.name
 
-    def opened(self) -> AbstractContextManager[Pass]:
-        return self._opened(self._shard.place if seekable(self._reader) else None)
-
     @contextmanager
-    def _opened(self, place: Place | None) -> Iterator[Pass]:
-        before = self._shard.first if place is None else 0
-        with opened_at(self._reader, place) as reading:
-            records = islice(reading.records, before, before + self._shard.count)
-            yield reading._replace(records=records)
+    def opened(self) -> Iterator[Pass]:
+        with self._begun() as reading:
+
+            def stamp() -> object:
+                self.stamp = reading.stamp()
+                return self.stamp
+
+            yield Pass(islice(reading.records, self._shard.count), stamp)
+
+    def _begun(self) -> AbstractContextManager[Pass]:
+        place, found = self._shard.place, seekable(self._reader)
+        if place is None or found is None:
+            return self._onward.opened(self._shard.first)
+        return found.opened_at(place)
 
 
 def _next(reading: Pass, first: int, size: int, whole: Digest) -> Shard:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.config.schema import DatasetConfig
-from lm_eval_so.runner.dataset.base import Place, Reader, opened_at, seekable
+from lm_eval_so.runner.dataset.base import Pass, Place, Reader, Record, opened_at, seekable
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.plain import PlainSample, whole
 from lm_eval_so.runner.dataset.reader import read_samples
-from lm_eval_so.runner.dataset.shards import Shard, cut, read_shard
+from lm_eval_so.runner.dataset.shards import Shard, ShardReader, cut, read_shard
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lm_eval_so.runner.models import TestSample
@@ -442,3 +443,83 @@ def test_an_error_of_a_file_that_a_sample_names_is_told_in_the_middle_too(tmp_pa
     (tmp_path / "a.png").unlink()
     with pytest.raises(DatasetError, match=r"d\.jsonl:11: file 'a\.png' does not exist"):
         samples(of(made), shard, 0, stamp)
+
+
+class Counted:
+    """Another reader, and how many records of it were read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader, self.name, self.read = reader, reader.name, 0
+
+    @contextmanager
+    def opened(self) -> Iterator[Pass]:
+        with self._reader.opened() as reading:
+            yield reading._replace(records=self._records(reading))
+
+    def _records(self, reading: Pass) -> Iterator[Record]:
+        for record in reading.records:
+            self.read += 1
+            yield record
+
+
+@pytest.mark.parametrize("kind", SEEKABLE | OTHERS | REPEATS)
+def test_one_reader_reads_any_shards_in_any_order(tmp_path: Path, kind: str) -> None:
+    made = (SEEKABLE | OTHERS | REPEATS)[kind](tmp_path)
+    wanted = [*read_samples(of(made))]
+    shards = cut_all(of(made), 4)
+    with ShardReader(of(made)) as reader:
+        for shard in [*shards, *shards[::-1], *shards[::2], *shards[1::2]]:
+            end = shard.first + shard.count
+            assert [*map(whole, reader.read(shard))] == wanted[shard.first : end]
+
+
+def test_what_cannot_be_sought_is_read_once_for_shards_that_rise(tmp_path: Path) -> None:
+    made = packed(tmp_path)
+    shards = cut_all(of(made), 4)
+    counted = Counted(of(made))
+    with ShardReader(counted, stamp_of(counted)) as reader:
+        assert [one.id for shard in shards[::2] for one in reader.read(shard, 3)] == [
+            *("s3", "s11", "s19")
+        ]
+    assert counted.read == 20, "up to the end of the last shard"
+
+
+def test_of_a_stamp_that_is_not_known_the_first_shard_alone_is_read_twice(tmp_path: Path) -> None:
+    made = packed(tmp_path)
+    shards = cut_all(of(made), 4)
+    counted = Counted(of(made))
+    with ShardReader(counted) as reader:
+        for shard in shards:
+            assert len([*reader.read(shard)]) == shard.count
+    assert counted.read == COUNT + 4
+
+
+def test_two_shards_can_be_read_at_once(tmp_path: Path) -> None:
+    made = packed(tmp_path)
+    wanted = [*read_samples(of(made))]
+    shards = cut_all(of(made), 6)
+    with ShardReader(of(made), stamp_of(of(made))) as reader:
+        found = [*zip(reader.read(shards[0]), reader.read(shards[1]), strict=True)]
+        last = [*reader.read(shards[2])]
+    assert [whole(one) for pair in zip(*found, strict=True) for one in pair] == wanted[:12]
+    assert [whole(one) for one in last] == wanted[12:18]
+
+
+def test_a_shard_that_is_read_in_part_leaves_the_next_as_it_is(tmp_path: Path) -> None:
+    made = packed(tmp_path)
+    wanted = [*read_samples(of(made))]
+    shards = cut_all(of(made), 6)
+    with ShardReader(of(made), stamp_of(of(made))) as reader:
+        assert len([*islice(reader.read(shards[0]), 2)]) == 2
+        assert [*map(whole, reader.read(shards[1]))] == wanted[6:12]
+
+
+def test_a_packed_file_that_is_torn_is_a_sentence_in_every_shard(tmp_path: Path) -> None:
+    made = packed(tmp_path)
+    shards = cut_all(of(made), 6)
+    made[0].write_bytes(made[0].read_bytes()[:-9])
+    with (
+        ShardReader(of(made)) as reader,
+        pytest.raises(DatasetError, match=r"d\.jsonl\.gz cannot be read"),
+    ):
+        [*reader.read(shards[-1])]
