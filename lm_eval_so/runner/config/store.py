@@ -15,12 +15,14 @@ class StoreOptions(Config):
         record_headers: Names of the answer's headers that are kept, in any case.
         parts_above: Results; a run with more keeps them in parts, so that a resume costs what is
             unfinished.
+        shard_size: Samples of a part; None for 1,000, or fewer where many workers share them.
         join_limit_gb: Gigabytes of results up to which the parts are joined at the end.
     """
 
     raw: bool = True
     record_headers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     parts_above: Annotated[int, Field(ge=0)] = 1_000_000
+    shard_size: Annotated[int, Field(ge=1)] | None = None
     join_limit_gb: Annotated[float, Field(ge=0)] = 20.0
 
     @field_validator("record_headers", mode="before")

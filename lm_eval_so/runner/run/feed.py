@@ -42,7 +42,8 @@ class OwedFeed:
         begins_at: Place of the first question among those of the run.
 
     Attributes:
-        unasked: Lines of samples that are not selected, among those passed over so far.
+        unasked: Lines of samples that are not selected, among those passed over so far;
+            ``answers_unasked`` of them are answers.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class OwedFeed:
         self._answered_before = answered_before
         self._begins_at = begins_at
         self._ahead: RunRequest | None = None
-        self._passed = self._answers_unasked = self.unasked = 0
+        self._passed = self.answers_unasked = self.unasked = 0
 
     async def next(self) -> RunRequest | None:
         """See Feed."""
@@ -112,7 +113,7 @@ class OwedFeed:
                 answered += self._ledger.find(index, sample.id, key) is not None
             else:
                 self._keep(index, sample, repeat)
-        return answered + self._answers_unasked
+        return answered + self.answers_unasked
 
     def _is_selected(self, index: int) -> bool:
         return self._selection.includes(index // self._requests.repeats)
@@ -122,5 +123,5 @@ class OwedFeed:
         if not self._has_lines:
             return
         key = self._requests.key(sample, repeat)
-        self._answers_unasked += self._ledger.find(index, sample.id, key) is not None
+        self.answers_unasked += self._ledger.find(index, sample.id, key) is not None
         self.unasked += self._ledger.has_line(index)

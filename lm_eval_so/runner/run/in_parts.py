@@ -11,10 +11,10 @@ from lm_eval_so.runner.run.results import Added, Watch
 from lm_eval_so.runner.run.shard_feed import ShardFeed, ShardQuestions
 from lm_eval_so.runner.run.sharding import adopt, shard_of, shards_of
 from lm_eval_so.runner.store.line import read_line
-from lm_eval_so.runner.store.parts.board import Asked, Piece
+from lm_eval_so.runner.store.parts.board import Piece
 from lm_eval_so.runner.store.parts.directory import PartsDirectory
 from lm_eval_so.runner.store.parts.join import lines_of
-from lm_eval_so.runner.store.parts.lease import Lease, Range
+from lm_eval_so.runner.store.parts.lease import Asked, Lease, Range
 from lm_eval_so.runner.store.parts.part import Part
 
 if TYPE_CHECKING:
@@ -70,16 +70,18 @@ class InParts:
         self._watch = watch
         prepared = self._prepared
         rows = self._shards.shards
-        questions = ShardQuestions(
+        self._questions = ShardQuestions(
             prepared.source.reader,
             prepared.dataset.stamp,
             lambda position: shard_of(rows[self.directory.board.shard_of(position)]),
             prepared.requests,
             prepared.selection,
         )
-        owed = iter(list(self.directory.board.owed(self._asked)))  # before anything is sealed
+        owed = iter(
+            list(self.directory.board.owed(self._questions.asked))
+        )  # before anything is sealed
         leases = _LocalLeases(self.directory, owed)
-        self.feed = ShardFeed(questions, leases, self._recorder, watch)
+        self.feed = ShardFeed(self._questions, leases, self._recorder, watch)
 
     async def has_more(self) -> bool:
         """See Results."""
@@ -106,19 +108,15 @@ class InParts:
         if not self._prepared.selection.is_whole:
             for piece in self.directory.board.pieces():
                 if piece.range.first not in self.directory.sealed:
-                    unasked += piece.lines - self._asked(piece.range).questions
+                    unasked += piece.lines - self._questions.asked(piece.range).questions
         return Added(self._totals, unasked)
-
-    def _asked(self, each: Range) -> Asked:
-        selection = self._prepared.selection.part(each.first, each.count)
-        return Asked(selection.selected * self._shards.repeats, selection.digest)
 
     def _left_open(self) -> list[Range]:
         """Ranges whose lines are not in order, or not known to be those that are asked."""
         board = self.directory.board
         ranges = dict.fromkeys(board.unsealed())
         if not self._prepared.selection.is_whole:
-            ranges |= dict.fromkeys(board.owed(self._asked))
+            ranges |= dict.fromkeys(board.owed(self._questions.asked))
         return list(ranges)
 
     async def _tell_of_answers(self) -> None:
@@ -126,7 +124,7 @@ class InParts:
         board, repeats = self.directory.board, self._shards.repeats
         done: list[tuple[Piece, int]] = []
         for piece in board.pieces():
-            wanted = self._asked(piece.range)
+            wanted = self._questions.asked(piece.range)
             if wanted.questions and piece.answers(wanted, repeats):
                 done.append((piece, wanted.questions))
         if done:
@@ -163,6 +161,6 @@ class _LocalLeases:
         lease = self._directory.lease(each)
         return lease, self._directory.open_part(lease)
 
-    def seal(self, part: Part, asked: str | None) -> None:
+    def seal(self, part: Part, asked: Asked, unasked: int) -> None:
         """See Leases."""
-        self._directory.seal(part, asked)
+        self._directory.seal(part, asked, unasked)

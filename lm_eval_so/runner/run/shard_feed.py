@@ -18,7 +18,7 @@ from lm_eval_so.runner.request.build import RequestBuilder
 from lm_eval_so.runner.run.feed import OwedFeed, Questions
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.run.results import Watch
-from lm_eval_so.runner.store.parts.lease import Lease
+from lm_eval_so.runner.store.parts.lease import Asked, Lease, Range
 from lm_eval_so.runner.store.parts.part import Part
 
 _LOG = logging.getLogger(__name__)
@@ -32,12 +32,13 @@ class Leases(Protocol):
     async def next(self) -> tuple[Lease, Part] | None:
         """The next shard to ask; None where there is no more."""
 
-    def seal(self, part: Part, asked: str | None) -> None:
+    def seal(self, part: Part, asked: Asked, unasked: int) -> None:
         """Seals a part of which every question has an outcome.
 
         Args:
             part: It is closed then.
-            asked: Digest of the selection within its range.
+            asked: What is asked of its range.
+            unasked: Answers in it to what is not.
 
         Raises:
             LostLinesError: Its file has lost lines; it stays open.
@@ -59,6 +60,11 @@ class ShardQuestions(NamedTuple):
     shard_at: Callable[[int], Shard]
     requests: RequestBuilder
     selection: Selection
+
+    def asked(self, each: Range) -> Asked:
+        """What the selection asks of a range."""
+        selection = self.selection.part(each.first, each.count)
+        return Asked(selection.selected * self.requests.repeats, selection.digest)
 
     def of(self, lease: Lease) -> Questions:
         """Those of a lease, read lazily."""
@@ -85,7 +91,7 @@ class _OpenShard:
     lease: Lease
     part: Part
     feed: OwedFeed
-    asked: str | None
+    asked: Asked
     sent: int = 0
     passing: int = 0
     is_read: bool = False
@@ -195,7 +201,7 @@ class ShardFeed:
             return self._current
 
     def _opened(self, lease: Lease, part: Part) -> _OpenShard:
-        asked = self._questions.selection.part(lease.first, lease.count).digest
+        asked = self._questions.asked(lease.range)
         return _OpenShard(lease, part, self._feed_of(lease, part), asked)
 
     def _feed_of(self, lease: Lease, part: Part) -> OwedFeed:
@@ -232,7 +238,7 @@ class ShardFeed:
             self._again.append(shard)
 
     def _seal(self, shard: _OpenShard) -> None:
-        self._leases.seal(shard.part, shard.asked)
+        self._leases.seal(shard.part, shard.asked, shard.feed.answers_unasked)
         self._open.remove(shard)
         self.unasked += shard.feed.unasked
 

@@ -37,9 +37,7 @@ def is_in_parts(prepared: Prepared) -> bool:
     is_large = prepared.whole > plan.store.parts_above
     return (
         works_by_shards(plan.engine.kind)
-        or (
-            is_large and seekable(prepared.source.reader) is not None
-        )
+        or (is_large and seekable(prepared.source.reader) is not None)
         or _cut_before(prepared) is not None
     )
 
@@ -52,16 +50,16 @@ def shards_of(prepared: Prepared) -> ShardsFile:
         LmEvalError: As `is_in_parts`.
     """
     before = read_shards(prepared.directory) if _cut_before(prepared) else None
-    checked = prepared.dataset
+    plan, checked = prepared.plan, prepared.dataset
     stamp = repr(checked.stamp)
     if before is not None and before.stamp == stamp:
         return before
-    size = before.shards[0].count if before else _SIZE
+    size = before.shards[0].count if before else plan.store.shard_size or _SIZE
     return ShardsFile(
         dataset_sha256=checked.sha256,
         stamp=stamp,
         recipe=_recipe(prepared),
-        repeats=prepared.plan.repeats,
+        repeats=plan.repeats,
         samples=checked.count,
         shards=tuple(map(_row, cut(prepared.source.reader, checked.count, size, checked.sha256))),
     )
@@ -99,6 +97,7 @@ def adopt(prepared: Prepared, shards: ShardsFile) -> None:
         ranges = [
             (
                 Range(row.first, row.count),
+                row.count * repeats,
                 sum(map(has_line, range(row.first * repeats, (row.first + row.count) * repeats))),
             )
             for row in shards.shards

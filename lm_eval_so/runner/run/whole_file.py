@@ -28,7 +28,7 @@ class WholeFile:
         self.directory = RunDirectory(
             prepared.directory, placed.identity, prepared.whole, placed.redactor, placed.asked
         )
-        self.cluster: "Cluster | None" = None
+        self.cluster: Cluster | None = None
         self.resumed = self.delivered = 0
         self._prepared = prepared
         self._recorder = recorder

@@ -4,7 +4,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from lm_eval_so.runner.store.parts.layout import (
     PARTS,
@@ -15,21 +14,9 @@ from lm_eval_so.runner.store.parts.layout import (
     read_joined,
     read_marker,
 )
-from lm_eval_so.runner.store.parts.lease import Range
+from lm_eval_so.runner.store.parts.lease import Asked, Range
 from lm_eval_so.runner.store.parts.part import Source
 from lm_eval_so.runner.store.results import RESULTS
-
-
-class Asked(NamedTuple):
-    """What a selection asks of a range.
-
-    Attributes:
-        questions: So many; each repeat is one.
-        digest: Of the selection within the range; None if all is asked.
-    """
-
-    questions: int
-    digest: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +27,7 @@ class Piece:
         source: Where they are.
         lines: So many; ``ok`` of them have an answer.
         asked: Digest of the selection that was asked; None if all was.
+        owed: Questions of that selection without an answer.
         marker: Of a part; None of a slice of the results file.
     """
 
@@ -48,13 +36,14 @@ class Piece:
     lines: int
     ok: int
     asked: str | None = None
+    owed: int = 0
     marker: Marker | None = None
 
     def answers(self, wanted: Asked, repeats: int) -> bool:
         """Whether it has an answer to all that is wanted of its range."""
         if self.ok == self.range.count * repeats:
             return True
-        return self.asked == wanted.digest and self.ok == self.lines == wanted.questions
+        return self.asked == wanted.digest and not self.owed
 
 
 @dataclass
@@ -135,6 +124,7 @@ class Board:
             lines=marker.lines,
             ok=marker.ok,
             asked=marker.asked,
+            owed=marker.owed,
             marker=marker,
         )
         shard.unsealed = [each for each in shard.unsealed if each[1] != source.path]
@@ -194,6 +184,7 @@ class Board:
                 lines=row.lines,
                 ok=row.ok,
                 asked=row.asked,
+                owed=row.owed,
             )
             self._shard_at(row.first).slices.append(piece)
             begin = row.end

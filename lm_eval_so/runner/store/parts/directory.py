@@ -16,6 +16,7 @@ from lm_eval_so.runner.store.owner import Asked
 from lm_eval_so.runner.store.parts.board import Board
 from lm_eval_so.runner.store.parts.join import join, size_of, totals_of
 from lm_eval_so.runner.store.parts.layout import JOINED, SHARDS, ShardsFile
+from lm_eval_so.runner.store.parts.lease import Asked as WhatIsAsked
 from lm_eval_so.runner.store.parts.lease import Lease, Range
 from lm_eval_so.runner.store.parts.part import Part
 from lm_eval_so.runner.store.results import RESULTS
@@ -80,14 +81,14 @@ class PartsDirectory(HeldDirectory):
         part.take_over(self.board.sources(lease.range))
         return part
 
-    def seal(self, part: Part, asked: str | None) -> None:
+    def seal(self, part: Part, asked: WhatIsAsked, unasked: int) -> None:
         """Seals a part; see `Part.seal`. One without a line is removed."""
         self._lock.check()
         if part.is_empty:
             self._open_parts.pop(part.lease, None)
             part.discard()
             return
-        marker = part.seal(asked)
+        marker = part.seal(asked, unasked)
         self._open_parts.pop(part.lease, None)
         self.board.seal(marker)
         self.sealed.add(marker.first)

@@ -75,20 +75,20 @@ def join(run_dir: Path, pieces: Sequence[Piece], totals: Totals) -> None:
     rows, end = [], 0
     for piece in pieces:
         end += size_of([piece])
-        count, lines = piece.range.count, piece.lines
-        rows.append(JoinedRow(piece.range.first, count, end, lines, piece.ok, piece.asked))
+        first, count = piece.range.first, piece.range.count
+        rows.append(JoinedRow(first, count, end, piece.lines, piece.ok, piece.asked, piece.owed))
     replace_file(run_dir / JOINED_NEXT, [_record(joined, rows, totals)])
     put_in_place(joined, path)
     put_in_place(run_dir / JOINED_NEXT, run_dir / JOINED)
     remove_folder(run_dir)
 
 
-def note_joined(run_dir: Path, ranges: Iterable[tuple[Range, int]], totals: Totals) -> None:
+def note_joined(run_dir: Path, ranges: Iterable[tuple[Range, int, int]], totals: Totals) -> None:
     """Writes ``joined.json`` for a results file that is in dataset order.
 
     Args:
         run_dir: The run directory, which is held.
-        ranges: All of the dataset, in order, each with its number of lines.
+        ranges: All of the dataset, in order, each with its questions and its lines.
         totals: Of them.
 
     Raises:
@@ -96,12 +96,13 @@ def note_joined(run_dir: Path, ranges: Iterable[tuple[Range, int]], totals: Tota
     """
     path, rows, end = run_dir / RESULTS, [], 0
     with reading(path), path.open("rb", buffering=_BLOCK) as file:
-        for each, lines in ranges:
+        for each, questions, lines in ranges:
             ok = 0
             for line in islice(file, lines):
                 end += len(line)
                 ok += read_whole(line, path)["status"] == "ok"
-            rows.append(JoinedRow(each.first, each.count, end, lines, ok))
+            owed = questions - ok
+            rows.append(JoinedRow(each.first, each.count, end, lines, ok, owed=owed))
     replace_file(run_dir / JOINED, [_record(path, rows, totals)])
 
 

@@ -46,6 +46,7 @@ class JoinedRow(msgspec.Struct, frozen=True, array_like=True):
         end: Byte behind its last line.
         lines: Its lines; ``ok`` of them have an answer.
         asked: Digest of the selection within the range; None if all was asked.
+        owed: Questions of that selection without an answer.
     """
 
     first: int
@@ -54,6 +55,7 @@ class JoinedRow(msgspec.Struct, frozen=True, array_like=True):
     lines: int
     ok: int
     asked: str | None = None
+    owed: int = 0
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +102,7 @@ class Marker(_File, frozen=True, kw_only=True):
         bytes: Size of the part; ``sha256``: of these bytes, in hex.
         lines: In the part; ``ok`` of them have an answer.
         asked: Digest of the selection within the shard; None if all was asked.
+        owed: Questions of that selection without an answer.
         totals: `Totals.state` of its lines, as the JSON text that it is.
     """
 
@@ -111,6 +114,7 @@ class Marker(_File, frozen=True, kw_only=True):
     lines: int
     ok: int
     asked: str | None = None
+    owed: int = 0
     totals: msgspec.Raw = msgspec.Raw(b"null")
 
     @property

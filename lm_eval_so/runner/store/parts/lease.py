@@ -1,6 +1,7 @@
 """A range of the dataset in the hands of one writer."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,15 @@ class Lease:
     def range(self) -> Range:
         """What it covers."""
         return Range(self.first, self.count)
+
+
+class Asked(NamedTuple):
+    """What a selection asks of a range.
+
+    Attributes:
+        questions: So many; each repeat is one.
+        digest: Of the selection within the range; None if all is asked.
+    """
+
+    questions: int
+    digest: str | None

@@ -23,7 +23,7 @@ from lm_eval_so.runner.store.files import (
 from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.parts.layout import PARTS, Marker, marker_name, part_name
-from lm_eval_so.runner.store.parts.lease import Lease
+from lm_eval_so.runner.store.parts.lease import Asked, Lease
 from lm_eval_so.runner.store.results import ResultsFile
 from lm_eval_so.runner.store.stored_line import StoredLine, content, stored_line
 from lm_eval_so.runner.summary.summarise import Totals
@@ -118,13 +118,14 @@ class Part:
         """Makes the lines survive a power cut; raises a StoreError where the disk refuses."""
         self._results.sync()
 
-    def seal(self, asked: str | None) -> Marker:
+    def seal(self, asked: Asked, unasked: int) -> Marker:
         """Leaves one line for each question that has one, in order, and the marker that says so.
 
         The part is closed then. All of its questions must have been looked up in `ledger`.
 
         Args:
-            asked: Digest of the selection within the range.
+            asked: What is asked of the range.
+            unasked: Answers to what is not.
 
         Raises:
             LostLinesError: Lines that were written are missing; the part stays open.
@@ -140,7 +141,7 @@ class Part:
             ordered = write_beside(self._results.path, lines)
             self.close()
             put_in_place(ordered, self._results.path)
-        marker = sums.marker(self.lease, asked)
+        marker = sums.marker(self.lease, asked, unasked)
         replace_file(self._folder / marker_name(self.lease.first), [marker.to_json()])
         return marker
 
@@ -167,7 +168,7 @@ class _Sums:
             self._ok += fields["status"] == "ok"
             yield line
 
-    def marker(self, lease: Lease, asked: str | None) -> Marker:
+    def marker(self, lease: Lease, asked: Asked, unasked: int) -> Marker:
         return Marker(
             first=lease.first,
             count=lease.count,
@@ -176,7 +177,8 @@ class _Sums:
             sha256=self._digest.hexdigest(),
             lines=self._lines,
             ok=self._ok,
-            asked=asked,
+            asked=asked.digest,
+            owed=asked.questions - (self._ok - unasked),
             totals=msgspec.Raw(orjson.dumps(self._totals.state())),
         )
 

@@ -1,0 +1,275 @@
+"""Runs whose results are in parts: real processes against a real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from conftest import program, rows
+from lm_eval_so import RunConfig, stream
+from support.fake_openai import FakeOpenAI, Received, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Done = subprocess.CompletedProcess[str]
+SAMPLES = 40
+OPENAI = ["backend=openai", "model=m", "dataset=path"]
+IN_PARTS = ["store.parts_above=0", "store.shard_size=7"]
+CHANGES = {"trace_id", "started_at", "completed_at", "latency_ms"}
+
+
+@pytest.fixture
+def asked(
+    command: Callable[..., Done], make_dataset: Callable[..., Path], server: FakeOpenAI
+) -> Callable[..., Done]:
+    """Runs 40 samples with more overrides."""
+    dataset = make_dataset(SAMPLES)
+
+    def asked(*more: str, code: int = 0) -> Done:
+        done = command(*OPENAI, f"dataset.path={dataset}", *more, env=server.env)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return asked
+
+
+def lines(directory: Path) -> list[dict[str, Any]]:
+    """The results, without what differs from run to run."""
+    found = rows(directory / "run_results.jsonl")
+    for line in found:
+        for name in CHANGES:
+            line.pop(name)
+        for part in ("request_id", "raw"):
+            (line["response"] or {}).pop(part, None)
+    return found
+
+
+def ids(directory: Path) -> list[str]:
+    return [line["sample_id"] for line in rows(directory / "run_results.jsonl")]
+
+
+def summary(directory: Path) -> dict[str, Any]:
+    found = orjson.loads((directory / "run_metadata.json").read_bytes())["summary"]
+    assert isinstance(found, dict)
+    return found
+
+
+def times_asked(server: FakeOpenAI) -> set[int]:
+    return set(Counter(received.question for received in server.requests).values())
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_the_joined_file_is_that_of_a_run_in_one_file(
+    asked: Callable[..., Done], tmp_path: Path, repeats: int
+) -> None:
+    asked("output_dir=whole", f"repeats={repeats}")
+    asked("output_dir=parts", f"repeats={repeats}", *IN_PARTS)
+    assert lines(tmp_path / "parts") == lines(tmp_path / "whole")
+    assert len(lines(tmp_path / "parts")) == SAMPLES * repeats
+    ours, theirs = summary(tmp_path / "parts"), summary(tmp_path / "whole")
+    for name in ("status_counts", "tokens", "attempts", "models", "total", "resumed", "requests"):
+        if name == "models":
+            ours[name], theirs[name] = ([*found[name]] for found in (ours, theirs))
+        assert ours[name] == theirs[name], name
+    assert not (tmp_path / "parts" / "parts").exists()
+
+
+def test_a_finished_run_is_found_finished_from_its_parts(
+    asked: Callable[..., Done], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    asked("output_dir=parts", *IN_PARTS)
+    before = (tmp_path / "parts" / "run_results.jsonl").read_bytes()
+    again = asked("output_dir=parts")
+    assert (tmp_path / "parts" / "run_results.jsonl").read_bytes() == before
+    assert (len(server.requests), summary(tmp_path / "parts")["resumed"]) == (SAMPLES, SAMPLES)
+    assert "40 samples were already answered" in again.stderr
+
+
+@pytest.mark.parametrize("limit", ["20", "0"])
+def test_only_what_failed_is_asked_again(
+    asked: Callable[..., Done], server: FakeOpenAI, tmp_path: Path, limit: str
+) -> None:
+    def fails_at_first(received: Received, nth: int) -> Reply:
+        number = int(received.question.split()[-1])
+        return Reply(status=400, text="no") if nth == 1 and number % 9 == 3 else Reply()
+
+    server.behave = fails_at_first
+    more = ["output_dir=parts", f"store.join_limit_gb={limit}", *IN_PARTS]
+    asked(*more, code=1)
+    assert summary(tmp_path / "parts")["status_counts"] == {"ok": 35, "error": 5}
+    asked(*more)
+    assert len(server.requests) == SAMPLES + 5
+    found = summary(tmp_path / "parts")
+    assert (found["status_counts"], found["resumed"]) == ({"ok": SAMPLES}, 35)
+    asked(*[each for each in more if "limit" not in each], "store.join_limit_gb=1")
+    assert len(server.requests) == SAMPLES + 5
+    assert ids(tmp_path / "parts") == [f"s{n}" for n in range(SAMPLES)]
+
+
+def killed_after(answers: int, server: FakeOpenAI, overrides: list[str], cwd: Path) -> None:
+    process = subprocess.Popen(
+        [*program(), *OPENAI, *overrides],
+        env={**os.environ, **server.env},
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while len(server.requests) < answers and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+
+
+def test_after_kills_nothing_is_lost_and_only_what_was_in_flight_is_asked_twice(
+    asked: Callable[..., Done],
+    server: FakeOpenAI,
+    make_dataset: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    server.behave = lambda _received, _nth: Reply(latency=0.03)
+    overrides = [
+        f"dataset.path={make_dataset(SAMPLES)}",
+        "output_dir=parts",
+        "runner.max_concurrency=3",
+        *IN_PARTS,
+    ]
+    for answers in (9, 20, 33):
+        killed_after(answers, server, overrides, tmp_path)
+    asked("output_dir=parts", *IN_PARTS)
+    assert ids(tmp_path / "parts") == [f"s{n}" for n in range(SAMPLES)]
+    assert len(server.requests) <= SAMPLES + 3 * 3
+
+
+def test_a_stopped_run_leaves_its_results_in_order_and_goes_on(
+    asked: Callable[..., Done],
+    server: FakeOpenAI,
+    make_dataset: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    server.behave = lambda _received, _nth: Reply(latency=0.05)
+    process = subprocess.Popen(
+        [
+            *program(),
+            *OPENAI,
+            f"dataset.path={make_dataset(SAMPLES)}",
+            "output_dir=parts",
+            "runner.max_concurrency=2",
+            *IN_PARTS,
+        ],
+        env={**os.environ, **server.env},
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while len(server.requests) < 12 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    found = ids(tmp_path / "parts")
+    assert found == sorted(found, key=lambda name: int(name[1:]))
+    counts = summary(tmp_path / "parts")["status_counts"]
+    assert counts == {"ok": len(found), "owed": SAMPLES - len(found)}
+    asked("output_dir=parts", *IN_PARTS)
+    assert (len(server.requests), times_asked(server)) == (SAMPLES, {1})
+    assert ids(tmp_path / "parts") == [f"s{n}" for n in range(SAMPLES)]
+
+
+def test_a_selection_grows_and_a_smaller_one_loses_nothing(
+    asked: Callable[..., Done], server: FakeOpenAI, tmp_path: Path
+) -> None:
+    def told() -> tuple[int, int]:
+        found = summary(tmp_path / "parts")
+        return found["total"], found["resumed"]
+
+    asked("output_dir=parts", "select.limit=5", *IN_PARTS)
+    assert (ids(tmp_path / "parts"), told()) == ([f"s{n}" for n in range(5)], (5, 0))
+    asked("output_dir=parts", "select.ids=[s3,s11,s30]", *IN_PARTS)
+    assert [*map(int, (name[1:] for name in ids(tmp_path / "parts")))] == [0, 1, 2, 3, 4, 11, 30]
+    assert told() == (7, 5)
+    asked("output_dir=parts", *IN_PARTS)
+    assert told() == (SAMPLES, 7)
+    asked("output_dir=parts", "select.limit=6", *IN_PARTS)
+    assert told() == (SAMPLES, SAMPLES)
+    assert (len(server.requests), times_asked(server)) == (SAMPLES, {1})
+
+
+def test_a_directory_goes_from_one_file_to_parts_and_back(
+    asked: Callable[..., Done],
+    server: FakeOpenAI,
+    make_dataset: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    overrides = [f"dataset.path={make_dataset(SAMPLES)}", "output_dir=run"]
+    server.behave = lambda _received, _nth: Reply(latency=0.03)
+    killed_after(15, server, [*overrides, "runner.max_concurrency=3"], tmp_path)
+    asked("output_dir=run", *IN_PARTS)  # goes on in parts
+    assert ids(tmp_path / "run") == [f"s{n}" for n in range(SAMPLES)]
+    assert len(server.requests) <= SAMPLES + 3
+
+    sent = len(server.requests)
+    dataset = make_dataset(SAMPLES) / "test.jsonl"
+    text = dataset.read_text().replace("question 17", "question seventeen")
+    dataset.write_text(text)  # what parts were cut of is no more
+    asked("output_dir=run", "store.parts_above=1000")
+    assert [received.question for received in server.requests[sent:]] == ["question seventeen"]
+    assert not (tmp_path / "run" / "shards.json").exists()
+    kept = (tmp_path / "run" / "superseded_results.jsonl").read_bytes()
+    assert orjson.loads(kept)["sample_id"] == "s17"
+    asked("output_dir=run", *IN_PARTS)
+    assert len(server.requests) == sent + 1
+
+
+@pytest.mark.parametrize("damage", ["marker", "part", "torn", "joined", "parts beside a copy"])
+def test_what_is_damaged_is_asked_again_and_nothing_else(
+    asked: Callable[..., Done], server: FakeOpenAI, tmp_path: Path, damage: str
+) -> None:
+    """Each kind of file, as a disk or a person may leave it."""
+    asked("output_dir=run", "store.join_limit_gb=0", *IN_PARTS)
+    run, owed = tmp_path / "run", 0
+    parts = sorted((run / "parts").glob("*.jsonl"))
+    if damage == "marker":
+        sorted((run / "parts").glob("*.done.json"))[2].unlink()
+    elif damage == "part":
+        parts[2].unlink()
+        owed = 7
+    elif damage == "torn":
+        parts[2].write_bytes(parts[2].read_bytes()[:-30])
+        owed = 1
+    elif damage == "joined":
+        asked("output_dir=run", *IN_PARTS)
+        (run / "joined.json").unlink()
+    else:
+        asked("output_dir=run", *IN_PARTS)
+        shutil.copytree(run, tmp_path / "copy")
+        shutil.rmtree(run)
+        (tmp_path / "copy").rename(run)
+    asked("output_dir=run", *IN_PARTS)
+    assert len(server.requests) == SAMPLES + owed
+    assert ids(run) == [f"s{n}" for n in range(SAMPLES)]
+
+
+def test_python_gets_the_answers_of_earlier_commands_too(
+    asked: Callable[..., Done],
+    server: FakeOpenAI,
+    make_dataset: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked("output_dir=run", "select.limit=9", *IN_PARTS)
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
+    config = RunConfig(backend="openai", model="m")
+    got = [each.sample_id for each in stream(make_dataset(SAMPLES), config, output_dir="run")]
+    assert sorted(got) == sorted(f"s{n}" for n in range(SAMPLES))
+    assert len(server.requests) == SAMPLES
