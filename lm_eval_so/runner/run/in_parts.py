@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from lm_eval_so.runner.dataset.shards import ShardReader
 from lm_eval_so.runner.models import Outcome, RunRequest, RunResult
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.recorder import Recorder
@@ -36,6 +37,7 @@ class InParts:
         self._prepared = prepared
         self._recorder = recorder
         self._shards = shards_of(prepared)
+        self._reader = ShardReader(prepared.source.reader, prepared.dataset.stamp)
         placed = prepared.placed
         self.directory = PartsDirectory(
             prepared.directory, placed.identity, self._shards, placed.redactor, placed.asked
@@ -47,6 +49,7 @@ class InParts:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self._reader.close()
         self.directory.__exit__(*raised)
 
     @property
@@ -71,16 +74,13 @@ class InParts:
         prepared = self._prepared
         rows = self._shards.shards
         self._questions = ShardQuestions(
-            prepared.source.reader,
-            prepared.dataset.stamp,
+            self._reader,
             lambda position: shard_of(rows[self.directory.board.shard_of(position)]),
             prepared.requests,
             prepared.selection,
         )
-        owed = iter(
-            list(self.directory.board.owed(self._questions.asked))
-        )  # before anything is sealed
-        leases = _LocalLeases(self.directory, owed)
+        owed = list(self.directory.board.owed(self._questions.asked))  # before one is sealed
+        leases = _LocalLeases(self.directory, iter(owed))
         self.feed = ShardFeed(self._questions, leases, self._recorder, watch)
 
     async def has_more(self) -> bool:

@@ -9,9 +9,8 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from lm_eval_so.runner.dataset.base import Reader
 from lm_eval_so.runner.dataset.selection import Selection
-from lm_eval_so.runner.dataset.shards import Shard, read_shard
+from lm_eval_so.runner.dataset.shards import Shard, ShardReader
 from lm_eval_so.runner.errors import LostLinesError
 from lm_eval_so.runner.models import Outcome, RunRequest
 from lm_eval_so.runner.request.build import RequestBuilder
@@ -50,13 +49,11 @@ class ShardQuestions(NamedTuple):
     """What the dataset asks, shard by shard.
 
     Attributes:
-        stamp: Of the dataset when it was checked.
         shard_at: The shard that a position is in.
         selection: Of the whole dataset.
     """
 
-    reader: Reader
-    stamp: object
+    reader: ShardReader
     shard_at: Callable[[int], Shard]
     requests: RequestBuilder
     selection: Selection
@@ -69,7 +66,7 @@ class ShardQuestions(NamedTuple):
     def of(self, lease: Lease) -> Questions:
         """Those of a lease, read lazily."""
         shard = self.shard_at(lease.first)
-        samples = read_shard(self.reader, shard, lease.first - shard.first, self.stamp)
+        samples = self.reader.read(shard, lease.first - shard.first)
         ends_before = lease.range.end < shard.first + shard.count
         return Questions(
             islice(samples, lease.count) if ends_before else samples,

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from lm_eval_so.runner.config.identity import canonical_json
-from lm_eval_so.runner.dataset.base import Place, seekable
+from lm_eval_so.runner.dataset.base import Place
 from lm_eval_so.runner.dataset.shards import Shard, cut
 from lm_eval_so.runner.engine.registry import works_by_shards
 from lm_eval_so.runner.models import TestSample
@@ -34,10 +34,9 @@ def is_in_parts(prepared: Prepared) -> bool:
         StoreError: A file in it is damaged.
     """
     plan = prepared.plan
-    is_large = prepared.whole > plan.store.parts_above
     return (
         works_by_shards(plan.engine.kind)
-        or (is_large and seekable(prepared.source.reader) is not None)
+        or prepared.whole > plan.store.parts_above
         or _cut_before(prepared) is not None
     )
 
