@@ -9,6 +9,7 @@ from lm_eval_so.runner.strategy.breaker.away import LEAST_ROUND
 
 _QUIET_S = 3.0  # seconds without an answer anywhere, after which a few workers speak for all
 _FIRST_PROBE, _LONGEST_PROBE = 0.1, 2.0  # seconds between two probes; doubles each time
+_TURN_S = 3.0  # seconds in which one whose turn it is has asked; then anybody probes
 _PROBE_LASTS_S = 10.0  # seconds after which another one probes too
 
 
@@ -160,6 +161,7 @@ class Outages:
     def gone(self, worker: str) -> None:
         """A worker has left, and so has its word."""
         self._reports.pop(worker, None)
+        self._workers -= 1
         if self._shared is not None and self._shared.prober == worker:
             self._shared.prober = None
 
@@ -175,8 +177,9 @@ class Outages:
         if shared.prober is not None and now - shared.asked_at < _PROBE_LASTS_S + shared.pause:
             return Order(Away.HOLD)
         others = len(self._reports) if shared.failed_next else self._workers - len(self._reports)
-        if (worker in self._reports) != shared.failed_next and others > 0:
-            return Order(Away.HOLD)  # it is the turn of one of these
+        waits_for_them = others > 0 and now < shared.next_probe + _TURN_S
+        if (worker in self._reports) != shared.failed_next and waits_for_them:
+            return Order(Away.HOLD)
         shared.prober, shared.asked_at = worker, now
         shared.failed_next = worker not in self._reports
         return Order(Away.PROBE, max(0.0, max(earliest, shared.next_probe) - now))

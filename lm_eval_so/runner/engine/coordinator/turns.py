@@ -10,6 +10,7 @@ from lm_eval_so.runner.strategy.rate_limit.schedule import Amounts, Schedule, Sl
 
 _CALLS_A_SECOND = 1000  # that the coordinator can well answer; with more starts, more go in a call
 _SOONEST, _LATEST = 0.005, 2.0  # seconds until a waiting worker asks again
+_ROUND_TRIP_S = 0.05  # seconds by which a worker comes later than it was told, at the most
 _LOOKED_AT = 16  # workers in the queue, of which one that comes in time is served
 
 
@@ -113,7 +114,7 @@ class Turns:
     def _first_in_time(self, here: str, now: float) -> str | None:
         for worker, turn in islice(self._queue.items(), _LOOKED_AT):
             due = max(now, self.schedule.ready(turn.wanted[0]))
-            if worker == here or turn.comes_at <= due:
+            if worker == here or turn.comes_at + _ROUND_TRIP_S <= due:
                 return worker
         return here if here in self._queue else None
 
