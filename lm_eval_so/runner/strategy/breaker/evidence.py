@@ -6,7 +6,6 @@ answers, is its sample's result.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import inf
@@ -14,20 +13,10 @@ from math import inf
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import BackendError
 from lm_eval_so.runner.models import ChatResponse, RunRequest
+from lm_eval_so.runner.strategy.breaker.alike import ENOUGH, MOST_HELD, count_by_kind, of_few
 from lm_eval_so.runner.strategy.breaker.breaker import Breaker
 from lm_eval_so.runner.strategy.breaker.refusals import Kind, kind_of
 from lm_eval_so.runner.strategy.retry import StoppedError
-
-ENOUGH = 10
-"""Different samples refused alike that end a run.
-
-A dataset may begin with a handful of faulty or flagged samples, seldom with ten and no other. A
-refused setting has then cost ten requests and those in flight, which are usually not billed.
-"""
-MOST_HELD = 2 * ENOUGH
-"""Refusals that are held at once; so many that are not alike are the samples' own."""
-ENOUGH_OF_FEW = 3
-"""Where there are no more samples: fewer than this may all be faulty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,26 +149,14 @@ class Evidence:
     def _decide(self) -> None:
         if not self._watching or not self._held:
             return
-        counts = self._refusals_by_kind()
+        counts = count_by_kind((held.kind, held.sample_id) for held in self._held.values())
         commonest = max(counts, key=counts.__getitem__)
         if counts[commonest] >= ENOUGH:
             self._end(commonest)
         elif len(self._held) >= MOST_HELD:
             self._end(None)
         elif self._nothing_more_to_come():
-            self._end(_of_few(counts))
-
-    def _refusals_by_kind(self) -> dict[Kind, int]:
-        """How many are held; those that a sample can be the cause of count once a sample."""
-        samples: dict[Kind, set[str]] = {}
-        requests: Counter[Kind] = Counter()
-        for held in self._held.values():
-            samples.setdefault(held.kind, set()).add(held.sample_id)
-            requests[held.kind] += 1
-        return {
-            kind: requests[kind] if kind.of_the_setting else len(ids)
-            for kind, ids in samples.items()
-        }
+            self._end(of_few(counts))
 
     def _nothing_more_to_come(self) -> bool:
         if len(self._held) < self.under_way.count:
@@ -195,14 +172,3 @@ class Evidence:
         for verdict in self._held:
             if not verdict.done():
                 verdict.set_result(error)
-
-
-def _of_few(counts: dict[Kind, int]) -> Kind | None:
-    """The kind to end the run for, where no more refusals will come; None to go on.
-
-    A single refusal that no sample can cause is enough; of others there must be several, all alike.
-    """
-    commonest = max(counts, key=lambda kind: (kind.of_the_setting, counts[kind]))
-    if commonest.of_the_setting:
-        return commonest
-    return commonest if len(counts) == 1 and counts[commonest] >= ENOUGH_OF_FEW else None

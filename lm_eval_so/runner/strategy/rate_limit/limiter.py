@@ -7,12 +7,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from lm_eval_so.runner.backends.http.limit_headers import HeaderLimit, read_limits
-from lm_eval_so.runner.strategy.rate_limit.bucket import Bucket
+from lm_eval_so.runner.backends.http.limit_headers import read_limits
+from lm_eval_so.runner.strategy.rate_limit.changes import MINUTE, Started, configure, correct, learn
 from lm_eval_so.runner.strategy.rate_limit.limits import Limits, Want
-from lm_eval_so.runner.strategy.rate_limit.schedule import Schedule
 
-_MINUTE = 60
 _LONGEST_SLEEP = 1.0  # seconds after which one looks again, since what is waited for can change
 
 
@@ -59,13 +57,13 @@ class RateLimiter:
         self._turnstile = asyncio.Lock()
         self._waiting: deque[Want] = deque()
         for unit, limit in (per_minute or {}).items():
-            self._limits.change(partial(_configure, unit=unit, limit=limit, now=self._clock()))
+            self._limits.change(partial(configure, unit=unit, limit=limit, now=self._clock()))
 
     @property
     def per_minute(self) -> dict[str, float]:
         """The limits in force, by unit."""
         buckets = self._limits.schedule.buckets.items()
-        return {unit: round(bucket.per_second * _MINUTE, 1) for unit, bucket in buckets}
+        return {unit: round(bucket.per_second * MINUTE, 1) for unit, bucket in buckets}
 
     @property
     def counts_tokens(self) -> bool:
@@ -94,13 +92,14 @@ class RateLimiter:
         """Replaces the estimate by what the answer took; a learned limit counts that already."""
         if "tokens" not in grant.marks or tokens is None:
             return
-        self._limits.change(partial(_correct, tokens=grant.tokens - tokens))
+        self._limits.change(partial(correct, unused=grant.tokens - tokens))
 
     def learn(self, grant: Grant, headers: Mapping[str, str]) -> None:
         """Learns the limits that answer headers give, where none is configured."""
         found = read_limits(headers)
         if found:
-            self._limits.change(partial(_learn, found=found, grant=grant, now=self._clock()))
+            started = Started(grant.began, grant.marks)
+            self._limits.change(partial(learn, found=found, started=started, now=self._clock()))
 
     @property
     def paused_s(self) -> float:
@@ -134,34 +133,3 @@ class RateLimiter:
         now = self._clock()
         waited = now - want.since if slept else 0.0
         return Grant(now, waited, want.amounts["tokens"], slot.marks)
-
-
-def _configure(
-    schedule: Schedule, offset: float, *, unit: str, limit: float | None, now: float
-) -> None:
-    """Sets a run's limit for all that share it, or removes it; a learned limit stays."""
-    known = schedule.buckets.get(unit)
-    if limit is None:
-        if known and not known.learned:
-            del schedule.buckets[unit]
-    elif known is None or known.learned or known.per_second != limit / _MINUTE:
-        schedule.buckets[unit] = Bucket(limit / _MINUTE, now + offset)
-
-
-def _correct(schedule: Schedule, _offset: float, *, tokens: float) -> None:
-    bucket = schedule.buckets.get("tokens")
-    if bucket and not bucket.learned:
-        bucket.give_back(tokens)
-
-
-def _learn(
-    schedule: Schedule, offset: float, *, found: Mapping[str, HeaderLimit], grant: Grant, now: float
-) -> None:
-    for unit, limit in found.items():
-        bucket = schedule.buckets.get(unit)
-        if bucket is None:
-            bucket = Bucket(limit.per_second, now + offset, learned=True)
-            schedule.buckets[unit] = bucket
-        if bucket.learned:
-            mark = grant.marks.get(unit, 0.0)
-            bucket.learn(*limit, mark=mark, began=grant.began + offset, now=now + offset)

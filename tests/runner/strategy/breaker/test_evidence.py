@@ -36,7 +36,7 @@ from lm_eval_so.runner.models import (
     TestSample,
 )
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.strategy.breaker.evidence import ENOUGH, MOST_HELD
+from lm_eval_so.runner.strategy.breaker.alike import ENOUGH, MOST_HELD
 from lm_eval_so.runner.strategy.stack import Stack
 from support.backends import Sends
 from support.requests import FeedOf, request_of
