@@ -108,7 +108,7 @@ class Board:
         self._repeats = shards.repeats
         self._shards = [_Shard(Range(row.first, row.count)) for row in shards.shards]
         self._firsts = [row.first for row in shards.shards]
-        self.joined = read_joined(run_dir, run_dir / RESULTS)
+        self.joined = read_joined(run_dir)
         self._read_slices(run_dir / RESULTS)
         self.last_epoch = 0
         self._read_parts(run_dir)

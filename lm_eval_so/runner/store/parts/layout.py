@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import msgspec
 
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.version import check_version
 
 SHARDS = "shards.json"
@@ -204,10 +205,10 @@ def read_shards(run_dir: Path) -> ShardsFile | None:
     return _read(run_dir / SHARDS, ShardsFile)
 
 
-def read_joined(run_dir: Path, results: Path) -> JoinedFile | None:
+def read_joined(run_dir: Path) -> JoinedFile | None:
     """``joined.json``, as `read_shards`; None where it is not of the results file."""
     try:
-        found = results.stat()
+        found = (run_dir / RESULTS).stat()
     except OSError:
         return None
     for name in (JOINED, JOINED_NEXT):  # a kill may have come before the second got its name
