@@ -204,9 +204,7 @@ def test_a_dataset_that_was_moved_is_named_where_it_is(
     assert found is not None
     assert found.dataset.location == str(tmp_path / "moved/test.jsonl")
     assert found.dataset.config == {"path": "moved"}
-    assert found.command == (
-        "lm-eval-so dataset=path model=m dataset.path=moved output_dir=whole"
-    )
+    assert found.command == ("lm-eval-so dataset=path model=m dataset.path=moved output_dir=whole")
     assert f"3 of 4 results are missing; ask for them with: {found.command}" in (
         capsys.readouterr().err
     )
