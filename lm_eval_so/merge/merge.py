@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from lm_eval_so.merge.answers import Answers
 from lm_eval_so.merge.dataset import Dataset, read_dataset
 from lm_eval_so.merge.files import Files
 from lm_eval_so.merge.place import held, undisturbed
@@ -80,39 +79,53 @@ class _Merging:
     def write(self, began: float) -> None:
         """Writes all files of the directory; a kill at any moment costs another merge at most."""
         spent = TogetherSpent(self._sources, self._to)
-        results, aside = self._to / RESULTS, self._to / SUPERSEDED
-        with Files([path for path, _ in self._sources]) as files, ExitStack() as written:
-            answers = files.answers()
-            ordered = write_beside(results, self._ordered(answers, files))
-            written.callback(ordered.unlink, missing_ok=True)
-            # The results of a killed merge may be the old ones, which lack what is aside now.
-            own = files.paths.index(aside) if aside in files.paths else None
-            leftovers = files.lines(answers.leftovers(kept=own))
-            first = next(leftovers, None)
-            set_aside = None
-            if first is not None:
-                set_aside = write_beside(aside, (line for line, _ in chain([first], leftovers)))
-                written.callback(set_aside.unlink, missing_ok=True)
+        with ExitStack() as written:
+            with Files([path for path, _ in self._sources]) as files:
+                self._answers = files.answers()
+                ordered = write_beside(self._to / RESULTS, self._ordered(files))
+                written.callback(ordered.unlink, missing_ok=True)
+                set_aside = self._set_aside(files)
+                if set_aside is not None:
+                    written.callback(set_aside.unlink, missing_ok=True)
             whole = self._metadata(time.perf_counter() - began)
             with undisturbed():
-                running = {"state": "running", "summary": None, "verdict": None, "reason": None}
-                write_metadata(self._to, whole.model_copy(update={**running, "ended_at": None}))
-                spent.write()
-                if set_aside is not None:
-                    put_in_place(set_aside, aside)
-                put_in_place(ordered, results)
-                if set_aside is None:
-                    aside.unlink(missing_ok=True)
-                write_metadata(self._to, whole)
+                self._put_in_place(whole, spent, ordered, set_aside)
         self.way_on = self._way_on()
 
-    def _ordered(self, answers: Answers, files: Files) -> Iterator[bytes]:
+    def _set_aside(self, files: Files) -> Path | None:
+        """A file beside that of the answers that are not asked any more; None if there are none.
+
+        An answer that stands there already stays: until the new results are in their place, it is
+        nowhere else in this directory.
+        """
+        aside = self._to / SUPERSEDED
+        numbers = enumerate(path.resolve() for path in files.paths)
+        own = next((number for number, path in numbers if path == aside.resolve()), None)
+        lines = (line for line, _ in files.lines(self._answers.leftovers(kept=own)))
+        first = next(lines, None)
+        return None if first is None else write_beside(aside, chain([first], lines))
+
+    def _put_in_place(
+        self, whole: RunMetadata, spent: TogetherSpent, ordered: Path, set_aside: Path | None
+    ) -> None:
+        """Gives the files their names; between any two of them the directory is one of a run."""
+        begun = {"state": "running", "summary": None, "verdict": None, "ended_at": None}
+        write_metadata(self._to, whole.model_copy(update=begun))
+        spent.write()
+        if set_aside is not None:
+            put_in_place(set_aside, self._to / SUPERSEDED)
+        put_in_place(ordered, self._to / RESULTS)
+        if next(self._answers.leftovers(), None) is None:
+            (self._to / SUPERSEDED).unlink(missing_ok=True)
+        write_metadata(self._to, whole)
+
+    def _ordered(self, files: Files) -> Iterator[bytes]:
         """The lines of the whole, in dataset order; counts them."""
         counts, repeats = self._counts, range(self._repeats)
         reader, checked = self._dataset.source.reader, self._dataset.checked
         for position, sample in enumerate(read_lazily(reader, checked)):
             messages = messages_key(sample.messages)
-            found = [answers.take(sample.id, repeat, messages) for repeat in repeats]
+            found = [self._answers.take(sample.id, repeat, messages) for repeat in repeats]
             places = [place for place in found if place is not None]
             is_selected = self._asked.includes(position, has_line=bool(places))
             counts.selected += is_selected
@@ -136,7 +149,7 @@ class _Merging:
             return None
         missing = f"{owed:,} of {self._counts.total:,} results are missing"
         if self._command is None:
-            return f"{missing}; to ask for them, run the same config with output_dir={self._to}"
+            return f"{missing}; to ask for them, run what the parts ran with output_dir={self._to}"
         return f"{missing}; ask for them with: {self._command}"
 
 

@@ -137,6 +137,15 @@ def test_a_missing_shard_leaves_the_run_partial_and_the_command_at_the_end_finis
     assert found["state"] == "partial"
     assert found["reason"] == f"{12 - there} of 12 results are in none of the merged directories"
     assert found["selection"] == {"asked": {}, "selected": 12, "of": 12}
+    dataset = metadata(tmp_path / "one")["dataset"]
+    assert isinstance(dataset, dict)
+    assert dataset["config"] == {
+        "path": "fragen.csv",
+        "encoding": "utf-16",
+        "delimiter": ";",
+        "columns": {"id": "nr", "input": "Frage"},
+    }
+    assert found["dataset"] == dataset
     sentence = merged.stderr.strip().splitlines()[-1]
     missing, _, way_on = sentence.partition("; ask for them with: ")
     assert missing == f"{12 - there} of 12 results are missing"

@@ -43,9 +43,13 @@ def test_of_two_lines_an_answer_wins_over_a_failure_and_then_the_later_one(
     pair = [two, one] if turned else [one, two]
     assert merge(*pair, to=tmp_path / "whole") == 1
     assert texts(tmp_path / "whole") == {
-        **{"s0": "new", "s1": "old but there", "s2": None, "s3": "yes"},
+        "s0": "new",
+        "s1": "old but there",
+        "s2": None,
+        "s3": "yes",
     }
-    assert rows(tmp_path / "whole/run_results.jsonl")[2]["completed_at"] != NOW.isoformat()
+    failure = rows(tmp_path / "whole/run_results.jsonl")[2]
+    assert failure["completed_at"] == "2026-11-01T00:00:00.000001Z"
     assert not (tmp_path / "whole/superseded_results.jsonl").exists()
 
 
@@ -96,6 +100,17 @@ def test_answers_that_were_set_aside_are_kept_and_those_that_are_asked_again_cou
         assert {line["response"]["text"] for line in aside} == {"stale", "gone"}
 
 
+def test_an_answer_that_was_set_aside_in_the_place_itself_becomes_its_result(
+    left: Callable[..., Path], tmp_path: Path
+) -> None:
+    one, two = left("one", [ok(0), ok(1), ok(2)]), left("two", [])
+    (one / "superseded_results.jsonl").write_text(f"{ok(3).model_dump_json()}\n")
+    (tmp_path / "link").symlink_to(one)
+    assert merge(two, tmp_path / "link", to=one) == 0
+    assert list(texts(one)) == ["s0", "s1", "s2", "s3"]
+    assert not (one / "superseded_results.jsonl").exists()
+
+
 def test_of_two_keys_of_one_question_the_later_counts_and_the_other_answer_is_kept(
     left: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -126,7 +141,7 @@ def test_what_was_spent_counts_once_however_the_directories_are_merged(
 
 
 def test_a_merge_that_was_killed_between_the_two_files_of_what_was_spent_counts_it_once(
-    left: Callable[..., Path], tmp_path: Path
+    left: Callable[..., Path],
 ) -> None:
     a, b = left("a", [ok(0)]), left("b", [ok(1)])
     spend(a, Amount(10, 100))
@@ -145,6 +160,23 @@ def test_where_no_total_was_kept_the_lines_tell_what_was_spent(
     spend(b, Amount(5, 50))
     merge(a, b, to=tmp_path / "whole")
     assert total(tmp_path / "whole") == Amount(5 + 3, 50 + 7, 0, 3, 4)
+
+
+def test_more_directories_than_files_may_be_open_are_merged(
+    left: Callable[..., Path], tmp_path: Path
+) -> None:
+    count = 150
+    parts = [left(f"part{n}", [ok(n)], count) for n in reversed(range(count))]
+    assert merge(*parts, to=tmp_path / "whole") == 0
+    assert list(texts(tmp_path / "whole")) == [f"s{n}" for n in range(count)]
+
+
+def test_of_an_earlier_release_the_path_alone_tells_how_to_read_the_dataset(
+    left: Callable[..., Path], tmp_path: Path
+) -> None:
+    parts = [left(name, [ok(n)], 2, dataset={"config": {}}) for n, name in enumerate("ab")]
+    assert merge(*parts, to=tmp_path / "whole") == 0
+    assert list(texts(tmp_path / "whole")) == ["s0", "s1"]
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,10 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
+def _words(value: object) -> str:
+    return " ".join(value) if isinstance(value, list) else ""
+
+
 REFUSED = [
     (["a", "none"], "none does not exist; name run directories"),
     (["a", "empty"], "empty holds no run (no run_metadata.json); name run directories"),
@@ -65,15 +69,19 @@ REFUSED = [
     ),
     (
         ["a", "hidden"],
-        "hidden cannot be merged with a: another configuration, in a secret or an option that is "
-        "not written down",
+        (
+            "hidden cannot be merged with a: another configuration, in a secret or an option that "
+            "is not written down"
+        ),
     ),
     (["a", "repeats"], "repeats cannot be merged with a: repeats is 1 there and 3 here"),
     (["a", "prompt"], "prompt cannot be merged with a: the prompt of this name has another text"),
     (
         ["a", "newer"],
-        "newer/run_metadata.json has schema_version 99, and this release of lm-eval-so "
-        "understands up to 1; update lm-eval-so to resume",
+        (
+            "newer/run_metadata.json has schema_version 99, and this release of lm-eval-so "
+            "understands up to 1; update lm-eval-so to resume"
+        ),
     ),
     (["a", "--to", "file"], "--to file is a file; name a directory"),
     (
@@ -90,8 +98,10 @@ REFUSED = [
     ),
     (
         ["a", "--dataset", "none"],
-        "the dataset of the runs cannot be read: dataset none does not exist; say where it is with "
-        "--dataset PATH",
+        (
+            "the dataset of the runs cannot be read: dataset none does not exist; say where it is "
+            "with --dataset PATH"
+        ),
     ),
     (
         ["--to", "whole"],
@@ -100,7 +110,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), REFUSED, ids=lambda value: " ".join(value))
+@pytest.mark.parametrize(("arguments", "sentence"), REFUSED, ids=_words)
 def test_what_cannot_be_merged_is_one_sentence_and_changes_nothing(
     arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
