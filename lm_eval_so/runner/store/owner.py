@@ -108,7 +108,7 @@ def check_owner(
         return
     public = (redactor or Redactor()).data
     try:
-        differing = _differences(public(shown(owner.identity)), public(shown(identity)), "")
+        differing = differences(public(shown(owner.identity)), public(shown(identity)))
     except RecursionError as error:
         raise damaged(directory / METADATA, "its identity is nested too deep") from error
     if differing:
@@ -123,12 +123,13 @@ def _holds_results(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The keys that differ, a clause each: ``model is 'a' there and 'b' here``."""
     found: list[str] = []
     for key in sorted({*old, *new}):
         before, now = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
-            found += _differences(before, now, f"{prefix}{key}.")
+            found += differences(before, now, f"{prefix}{key}.")
         elif before != now:
             there, here = (one_line(repr(value), _LONGEST_VALUE) for value in (before, now))
             found.append(f"{prefix}{key} is {there} there and {here} here")
