@@ -229,6 +229,7 @@ def test_parts_that_a_link_leads_to_are_not_shown(runs: list[Path], tmp_path: Pa
 
 def test_the_report_of_a_run_in_parts_names_its_folder(runs: list[Path]) -> None:
     cut(runs)
-    assert RunReport.load(runs[0]).results_path == runs[0] / layout.PARTS
+    for path in (runs[0], runs[0] / RESULTS):
+        assert RunReport.load(path).results_path == runs[0] / layout.PARTS
     with pytest.raises(StoreError, match="the run is in parts; name its directory"):
         list(read_results(runs[0] / RESULTS))
