@@ -12,8 +12,11 @@ from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.masking.options import shown
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.store.metadata import METADATA, read_owner
-from lm_eval_so.runner.store.results import RESULTS, scan_lines
+from lm_eval_so.runner.store.parts.truth import is_in_parts
+from lm_eval_so.runner.store.read import scan_results
+from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import damaged
+from lm_eval_so.runner.store.segments import results_path
 from lm_eval_so.runner.text.one_line import one_line
 
 _LONGEST_VALUE = 200  # characters
@@ -54,7 +57,7 @@ def is_same_file(directory: Path, asked: Asked) -> bool:
 def is_edited(directory: Path, asked: Asked) -> bool:
     """Whether the results are of an earlier or later version of this dataset."""
     ids, questions = HashIndex(), HashIndex()
-    for line in scan_lines(directory / RESULTS):
+    for line in scan_results(directory):
         ids[line.sample_id] = 1
         questions[line.sample_id, line.request_key] = 1
     count = common_ids = common_questions = 0
@@ -72,7 +75,7 @@ def may_go_on(directory: Path, asked: Asked) -> bool:
     """Whether the dataset may use a directory: its own, or one without results."""
     return (
         is_same_file(directory, asked)
-        or next(scan_lines(directory / RESULTS), None) is None
+        or next(scan_results(directory), None) is None
         or is_edited(directory, asked)
     )
 
@@ -100,10 +103,10 @@ def check_owner(
     """
     owner = read_owner(directory)
     if owner is None:
-        if _holds_results(directory / RESULTS):
+        if _holds_results(directory):
             raise ForeignRunError(
-                f"{directory} holds a {RESULTS} but no {METADATA}, so whose it is cannot be told; "
-                "choose another output_dir"
+                f"{directory} holds a {results_path(directory).name} but no {METADATA}, so whose "
+                "it is cannot be told; choose another output_dir"
             )
         return
     public = (redactor or Redactor()).data
@@ -118,9 +121,10 @@ def check_owner(
         )
 
 
-def _holds_results(path: Path) -> bool:
+def _holds_results(directory: Path) -> bool:
     """Whether there is a line; an empty file is what a command left that went no further."""
-    return path.exists() and path.stat().st_size > 0
+    path = directory / RESULTS
+    return (path.exists() and path.stat().st_size > 0) or is_in_parts(directory)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
