@@ -148,13 +148,19 @@ class RunIndex:
         """Whether the file is the one that was read, and has at most grown since."""
         try:
             with open_results(self.run_dir) as file:
-                stamp = stamp_of(file)
                 self.segments, self.size = read_from(file), size_of(file)
-                return stamp == self.stamp or (
-                    stamp.size > self.position and self.has_only_grown(file)
-                )
+                return self.is_of(file)
         except (OSError, StoreError):
             return False
+
+    def is_of(self, file: BinaryIO) -> bool:
+        """Whether a file is just as it was read, or has grown.
+
+        The inode alone does not tell: of two files that replace each other in turn, the second may
+        get the inode that the first has left.
+        """
+        stamp = stamp_of(file)
+        return stamp == self.stamp or (stamp.size > self.position and self.has_only_grown(file))
 
     def _extend(self, file: BinaryIO) -> Change:
         replaced = not self.has_only_grown(file)
@@ -207,14 +213,14 @@ def is_replaced(index: RunIndex, inode: int | None = None) -> bool:
         index: Of a run.
         inode: Of the file that is meant; None means what was read last.
     """
-    if inode is None:
-        if index.stamp is None:
-            return False
-        inode = index.stamp.inode
+    if index.stamp is None:
+        return inode is not None
+    if inode not in (None, index.stamp.inode):
+        return True
     if index.segments:
-        is_meant = index.stamp is not None and index.stamp.inode == inode
-        return not is_meant or not are_there(index.segments)
+        return not are_there(index.segments)
     try:
-        return index.path.stat().st_ino != inode
+        with index.path.open("rb") as file:
+            return not index.is_of(file)
     except OSError:
         return True

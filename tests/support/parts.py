@@ -56,7 +56,7 @@ def write_shards(run_dir: Path, bounds: Sequence[tuple[int, int]]) -> None:
         recipe="r",
         repeats=1,
         samples=bounds[-1][1],
-        shards=tuple(layout.ShardRow(first, end - first) for first, end in bounds),
+        shards=tuple(layout.ShardRow(first, end - first, "") for first, end in bounds),
     )
     (run_dir / layout.SHARDS).write_bytes(shards.to_json())
     (run_dir / layout.PARTS).mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 from lm_eval_so.runner.store.owner import Asked
-from lm_eval_so.runner.store.parts.taken_in import is_in_parts, lines_in_parts, remove_parts
+from lm_eval_so.runner.store.parts.taken_in import has_shards, lines_in_parts, remove_parts
 from lm_eval_so.runner.store.results import RESULTS, ResultsFile, See, scan_lines
 from lm_eval_so.runner.store.stored_line import StoredLine, content, stored_line
 
@@ -160,7 +160,7 @@ class RunDirectory(HeldDirectory):
 
     def _taken_in(self) -> Iterator[StoredLine]:
         """The lines of parts, which become lines of the results file."""
-        if not is_in_parts(self.path):
+        if not has_shards(self.path):
             return
         for line, stored in lines_in_parts(self.path):
             yield stored._replace(offset=self._results.append(line))
