@@ -24,7 +24,7 @@ class Lease(NamedTuple):
     """
 
     first: int
-    count: int
+    count: int  # type: ignore[assignment] # of a tuple's own count, which nobody needs here
     epoch: int
 
     @property
