@@ -7,8 +7,8 @@ from typing import Any, Self
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
 from lm_eval_so.runner.store.files import reading
 from lm_eval_so.runner.store.segments import open_results
+from lm_eval_so.runner.strategy.breaker.alike import MOST_HELD
 from lm_eval_so.runner.strategy.breaker.away import LEAST_ROUND
-from lm_eval_so.runner.strategy.breaker.evidence import MOST_HELD
 from lm_eval_so.runner.strategy.deadline import Deadline
 from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
