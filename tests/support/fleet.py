@@ -15,8 +15,9 @@ from lm_eval_so.runner.engine.coordinator.coordinator import (
     Coordinator,
     CoordinatorSetup,
 )
-from lm_eval_so.runner.engine.coordinator.leases import Held, Lease, Sealing
-from lm_eval_so.runner.engine.coordinator.shards import Range, owed, shard_size
+from lm_eval_so.runner.engine.coordinator.leases import Held, Sealing
+from lm_eval_so.runner.engine.coordinator.shards import owed, shard_size
+from lm_eval_so.runner.store.parts.lease import Lease, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class Disk:
         assert not self.sealed_by.count(1, lease.first, lease.end), "a position is sealed twice"
         assert not self.left(lease.first, lease.end), "what is sealed is not all there"
         self.sealed_by[lease.first : lease.end] = b"\1" * lease.count
-        self.sealed[lease.first] = Range(lease.first, lease.end)
+        self.sealed[lease.first] = lease.range
         self.samples_sealed += lease.count
         self.epoch = max(self.epoch, lease.epoch)
 

@@ -19,6 +19,11 @@ _LEAST_WORKERS = MOST_HELD + LEAST_ROUND
 """With few slots too, refusals that are held back leave enough workers to tell an outage."""
 
 
+def workers_for(slots: int) -> int:
+    """Samples under way that keep so many slots in use."""
+    return max(slots * _WORKERS_PER_SLOT, _LEAST_WORKERS)
+
+
 class SyncEngine:
     """Sends each request through the strategies around the backend.
 
@@ -33,7 +38,7 @@ class SyncEngine:
     ) -> None:
         self._setup = setup
         self._stop = setup.stop
-        enough = max(setup.options.most_at_once * _WORKERS_PER_SLOT, _LEAST_WORKERS)
+        enough = workers_for(setup.options.most_at_once)
         self._workers = workers or min(enough, setup.samples)
         self._stack = stack or _stack(setup)
         self._exit = AsyncExitStack()

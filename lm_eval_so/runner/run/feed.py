@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
+from math import inf
 from typing import NamedTuple
 
 from lm_eval_so.runner.dataset.plain import PlainSample, whole
@@ -71,6 +72,22 @@ class OwedFeed:
         self._begins_at = begins_at
         self._ahead: RunRequest | None = None
         self._passed = self.answers_unasked = self.unasked = 0
+        self._taken, self._ends_before = 0, inf
+
+    @property
+    def begun(self) -> int:
+        """The first sample of which nothing was asked or passed over."""
+        return -(-self._taken // self._requests.repeats)
+
+    def end_at(self, sample: int) -> int:
+        """Ends before a sample, or before the first that is not begun if that is later.
+
+        Returns:
+            The sample that it ends before.
+        """
+        sample = max(sample, self.begun)
+        self._ends_before = sample * self._requests.repeats
+        return sample
 
     async def next(self) -> RunRequest | None:
         """See Feed."""
@@ -79,7 +96,7 @@ class OwedFeed:
         if self._ahead is not None:
             request, self._ahead = self._ahead, None
             return request
-        while not self._stopping() and (asked := next(self._questions, None)) is not None:
+        while not self._stopping() and (asked := self._take()) is not None:
             index, (sample, repeat) = asked
             if self._is_selected(index):
                 key = self._requests.key(sample, repeat)
@@ -107,13 +124,20 @@ class OwedFeed:
             not selected.
         """
         answered = 0
-        for index, (sample, repeat) in self._questions:
+        for index, (sample, repeat) in iter(self._take, None):
             if self._is_selected(index):
                 key = self._requests.key(sample, repeat)
                 answered += self._ledger.find(index, sample.id, key) is not None
             else:
                 self._keep(index, sample, repeat)
         return answered + self.answers_unasked
+
+    def _take(self) -> tuple[int, tuple[TestSample | PlainSample, int]] | None:
+        if self._taken >= self._ends_before:
+            return None
+        asked = next(self._questions, None)
+        self._taken += asked is not None
+        return asked
 
     def _is_selected(self, index: int) -> bool:
         return self._selection.includes(index // self._requests.repeats)

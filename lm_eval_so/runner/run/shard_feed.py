@@ -93,6 +93,11 @@ class _OpenShard:
     passing: int = 0
     is_read: bool = False
 
+    @property
+    def begun(self) -> int:
+        """The first position of which nothing was asked or passed over."""
+        return self.lease.end if self.is_read else self.lease.first + self.feed.begun
+
 
 class ShardFeed:
     """See Feed: requests of one shard after the other; each is sealed when it has all outcomes.
@@ -116,8 +121,9 @@ class ShardFeed:
         self._repeats = questions.requests.repeats
         self._turn = asyncio.Lock()
         self._current: _OpenShard | None = None
-        self._open: list[_OpenShard] = []
-        self._again: deque[_OpenShard] = deque()
+        self._open: dict[int, _OpenShard] = {}  # by epoch
+        self._sent: dict[int, _OpenShard] = {}  # by request
+        self._waiting: deque[_OpenShard] = deque()
         self._ahead: RunRequest | None = None
         self._losses = 0
         self.delivered = self.delivered_ok = self.unasked = 0
@@ -138,8 +144,11 @@ class ShardFeed:
                 request = await shard.feed.next()
             finally:
                 shard.passing -= 1
+            if shard.lease.epoch not in self._open:
+                continue  # it was lost meanwhile
             if request is not None:
                 shard.sent += 1
+                self._sent[id(request)] = shard
                 return request
             if not self._watch.stopping():
                 self._read_to_its_end(shard)
@@ -151,8 +160,10 @@ class ShardFeed:
         return self._ahead is not None
 
     async def deliver(self, request: RunRequest, outcome: Outcome) -> None:
-        """See `engine.base.Deliver`."""
-        shard = self._shard_of(request.index)
+        """See `engine.base.Deliver`. The outcome of a lease that was lost is dropped."""
+        shard = self._sent.pop(id(request))
+        if shard.lease.epoch not in self._open:
+            return
         index = request.index - shard.lease.first * self._repeats
         kept = shard.part.add(index, self._recorder.record(request, outcome))
         self.delivered += 1
@@ -168,7 +179,7 @@ class ShardFeed:
             StoreError: A part cannot be written.
         """
         while self._open:
-            shard = self._open[0]
+            shard = next(iter(self._open.values()))
             shard.feed.pass_over()
             try:
                 self._seal(shard)
@@ -180,21 +191,60 @@ class ShardFeed:
 
     def seal_as_it_is(self, lease: Lease, part: Part) -> None:
         """Seals a part that an earlier command has left open, with the lines that are in it."""
-        self._open.append(self._opened(lease, part))
+        self._open[lease.epoch] = self._opened(lease, part)
         self.finish()
+
+    @property
+    def begun(self) -> list[tuple[Lease, int]]:
+        """The open leases, each with the first position of which nothing was asked yet."""
+        return [(shard.lease, shard.begun) for shard in self._open.values()]
+
+    def end_at(self, epoch: int, position: int) -> int | None:
+        """Ends a lease at a position, or where it has got to if that is later.
+
+        Returns:
+            The position that it ends at; None where the lease is not open.
+        """
+        shard = self._open.get(epoch)
+        if shard is None:
+            return None
+        lease = shard.lease
+        end = max(min(position, lease.end), shard.begun)
+        if end < lease.end:
+            shard.feed.end_at(end - lease.first)
+            shard.lease = Lease(lease.first, end - lease.first, epoch)
+            shard.part.shorten(shard.lease.count)
+            shard.asked = self._questions.asked(shard.lease.range)
+        return end
+
+    def drop(self, epoch: int) -> Part | None:
+        """Gives up a lease; of its requests in flight the outcomes are dropped.
+
+        Returns:
+            Its part, for the caller to close; None where the lease is not open.
+        """
+        shard = self._open.pop(epoch, None)
+        if shard is None:
+            return None
+        if self._current is shard:
+            self._current = None
+        if shard in self._waiting:
+            self._waiting.remove(shard)
+        return shard.part
 
     async def _next_shard(self) -> _OpenShard | None:
         async with self._turn:
             if self._current is not None:
                 return self._current
-            if self._again:
-                self._current = self._again.popleft()
-                return self._current
-            found = await self._leases.next()
-            if found is None:
-                return None
-            self._current = self._opened(*found)
-            self._open.append(self._current)
+            if not self._waiting:
+                found = await self._leases.next()
+                if found is None:
+                    return self._current
+                shard = self._opened(*found)
+                self._open[shard.lease.epoch] = shard
+                self._waiting.append(shard)
+            if self._current is None:  # else one that lost lines goes on meanwhile
+                self._current = self._waiting.popleft()
             return self._current
 
     def _opened(self, lease: Lease, part: Part) -> _OpenShard:
@@ -221,7 +271,9 @@ class ShardFeed:
         self._seal_if_done(shard)
 
     def _seal_if_done(self, shard: _OpenShard) -> None:
-        if not shard.is_read or shard.sent or shard.passing or shard not in self._open:
+        if not shard.is_read or shard.sent or shard.passing:
+            return
+        if shard.lease.epoch not in self._open:
             return
         try:
             self._seal(shard)
@@ -232,16 +284,12 @@ class ShardFeed:
             _LOG.warning("%s; what is missing is owed again", lost)
             shard.part.believe_the_file()
             shard.feed, shard.is_read = self._feed_of(shard.lease, shard.part), False
-            self._again.append(shard)
+            if self._current is None:  # no lease may come before this one is sealed
+                self._current = shard
+            else:
+                self._waiting.append(shard)
 
     def _seal(self, shard: _OpenShard) -> None:
         self._leases.seal(shard.part, shard.asked, shard.feed.answers_unasked)
-        self._open.remove(shard)
+        del self._open[shard.lease.epoch]
         self.unasked += shard.feed.unasked
-
-    def _shard_of(self, index: int) -> _OpenShard:
-        position = index // self._repeats
-        for shard in self._open:
-            if shard.lease.first <= position < shard.lease.range.end:
-                return shard
-        raise LookupError(f"no shard is open at position {position}")

@@ -11,7 +11,7 @@ from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.summary.amount import Amount
 
-_UNITS = ("requests", "tokens", "usd")
+UNITS = ("requests", "tokens", "usd")
 
 
 class Budget:
@@ -33,7 +33,7 @@ class Budget:
         give_up: Callable[[BudgetSpentError], None],
     ) -> None:
         self._bounds = {
-            unit: bound for unit in _UNITS if (bound := getattr(options, unit)) is not None
+            unit: bound for unit in UNITS if (bound := getattr(options, unit)) is not None
         }
         self._spending = spending
         self._give_up = give_up

@@ -54,6 +54,11 @@ class Slots:
                 self.release()  # it got the slot at the same moment
             raise
 
+    def resize(self, limit: int) -> None:
+        """Sets how many there are; those in use stay in use."""
+        self.limit = limit
+        self._hand_out()
+
     def release(self) -> None:
         """Hands the slot to the next in the queue, or frees it."""
         self.taken -= 1

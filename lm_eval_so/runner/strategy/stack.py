@@ -11,7 +11,7 @@ Innermost first, with the reason why each stands where it stands:
 - ``outage.gate``: checks that the server did not go away while the request waited for its start.
 - ``start_rate``: spaces out what the other limits let through, so it is inside them.
 - ``RateLimit``: takes a start only for a request that has its budget and its slot.
-- ``Budget``: reserves before a start is taken; a request that does not fit must not use one up.
+- ``budget``: reserves before a start is taken; a request that does not fit must not use one up.
 - ``outage.gate``: again, so that a request whose server went away while it waited for its slot
   takes no budget and no start.
 - ``Concurrency``: a request has its slot before it takes a start, so that it leaves in time.
@@ -52,6 +52,7 @@ from lm_eval_so.runner.strategy.retry import Retry, as_outcome
 from lm_eval_so.runner.strategy.served_by import ServedBy
 from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.strategy.timeout import InFlight, Timeout
+from lm_eval_so.runner.strategy.together import Together
 
 _SAMPLES_A_SLOT = 16
 _LEAST_START, _MOST_START = 8, 32
@@ -70,12 +71,16 @@ class Stack:
         price: Of the model; a budget in US dollars needs one.
         spent: Keeps what the run has taken; None keeps nothing.
         share_limits_in: Folder through which processes share the limits; None for this one alone.
+        together: Decides for this stack and for those of other processes; None for this one alone.
         samples: Samples of the run; decides where ``auto`` starts.
         clock: Seconds; never goes back. Every strategy reads it.
         sleep: For so many seconds, on that clock. Every strategy sleeps with it.
 
     Attributes:
         settle: Makes a call with all strategies around it; returns an Outcome.
+        outage: Knows whether the server is away.
+        evidence: Knows what refusals come from.
+        breaker: How both of them end the run.
         strategies: Innermost first.
     """
 
@@ -89,14 +94,21 @@ class Stack:
         price: Price | None = None,
         spent: SpentFile | None = None,
         share_limits_in: Path | None = None,
+        together: Together | None = None,
         samples: int = 1,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._clock, self._sleep = clock, sleep
+        self._together = together
         self.in_flight = InFlight()
         self.limiter = limiter_for(
-            backend.limit_scope, options, share_limits_in, clock=clock, sleep=sleep
+            backend.limit_scope,
+            options,
+            share_limits_in,
+            limits=together.limits if together else None,
+            clock=clock,
+            sleep=sleep,
         )
         self.start_rate = StartRate(clock=clock, sleep=sleep)
         self.adaptive = Adaptive(
@@ -126,16 +138,24 @@ class Stack:
         stopping: Callable[[], bool],
         give_up: Callable[[BackendUnusableError | BudgetSpentError], None],
     ) -> None:
-        breaker = Breaker(give_up=give_up, remedy=backend.remedy)
-        outage = OutageGuard(
+        together = self._together
+        self.breaker = breaker = Breaker(give_up=give_up, remedy=backend.remedy)
+        self.outage = outage = OutageGuard(
             options.breaker.wait,
             breaker=breaker,
             in_flight=lambda: self.slots.taken,
+            probes=together.probes if together else None,
             stopping=stopping,
             clock=self._clock,
             sleep=self._sleep,
         )
-        self.evidence = Evidence(breaker, stopping=stopping)
+        judge = together.judge if together else None
+        self.evidence = Evidence(breaker, judge=judge, stopping=stopping)
+        budget: Strategy
+        if together is None:
+            budget = Budget(options.budget, self.spending, give_up)
+        else:
+            budget = together.budget(self.spending)
         pauses = Pauses(self.limiter, options.longest_pause, give_up, clock=self._clock)
         self.strategies: list[Strategy] = [
             FaultBoundary(),
@@ -147,7 +167,7 @@ class Stack:
             outage.gate,
             self.start_rate,
             RateLimit(self.limiter, pauses, self._estimate),
-            Budget(options.budget, self.spending, give_up),
+            budget,
             outage.gate,
             Concurrency(self.slots, self.adaptive, clock=self._clock),
             outage,

@@ -51,7 +51,7 @@ def test_each_place_of_the_list_has_one_strategy_of_the_one_shape() -> None:
         assert callable(strategy.wrap(answers))
 
 
-WAITS = ["start_rate", "RateLimit", "Budget", "Concurrency", "outage", "evidence", "Retry"]
+WAITS = ["start_rate", "RateLimit", "budget", "Concurrency", "outage", "evidence", "Retry"]
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ WAITS = ["start_rate", "RateLimit", "Budget", "Concurrency", "outage", "evidence
         pytest.param("FaultBoundary", "Timeout", id="faults-first"),
         pytest.param("outage.gate", "start_rate", id="gate-after-the-wait-for-a-start"),
         pytest.param("start_rate", "RateLimit", id="a-start-is-the-last-thing-to-wait-for"),
-        pytest.param("RateLimit", "Budget", id="no-start-without-budget"),
-        pytest.param("Budget", "Concurrency", id="the-slot-holds-for-all-waits"),
+        pytest.param("RateLimit", "budget", id="no-start-without-budget"),
+        pytest.param("budget", "Concurrency", id="the-slot-holds-for-all-waits"),
         pytest.param("Concurrency", "outage", id="no-slot-during-an-outage"),
         pytest.param("outage", "evidence", id="an-outage-is-no-evidence"),
         pytest.param("evidence", "Retry", id="evidence-before-retries"),

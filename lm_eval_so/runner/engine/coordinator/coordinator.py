@@ -13,7 +13,6 @@ from lm_eval_so.runner.engine.coordinator.concurrency import Bounds, SharedBound
 from lm_eval_so.runner.engine.coordinator.leases import (
     LEASE_S,
     Held,
-    Lease,
     Leases,
     Next,
     Renewal,
@@ -22,11 +21,11 @@ from lm_eval_so.runner.engine.coordinator.leases import (
 from lm_eval_so.runner.engine.coordinator.outage import Order, Outages
 from lm_eval_so.runner.engine.coordinator.progress import Counts, Progress
 from lm_eval_so.runner.engine.coordinator.refusals import Cause, Refusal, Refusals
-from lm_eval_so.runner.engine.coordinator.shards import Range
 from lm_eval_so.runner.engine.coordinator.starts import Asked, Given, RateLimits, Starts
 from lm_eval_so.runner.engine.coordinator.stop import StopOrder, Stopping, Why
 from lm_eval_so.runner.engine.coordinator.workers import Workers
 from lm_eval_so.runner.errors import BudgetSpentError
+from lm_eval_so.runner.store.parts.lease import Lease, Range
 from lm_eval_so.runner.summary.amount import Amount
 
 BEAT_S = 2.0

@@ -5,32 +5,13 @@ from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from lm_eval_so.runner.engine.coordinator.shards import Range
 from lm_eval_so.runner.engine.coordinator.splits import ASK_AGAIN_S, Holder, Holding, Splits
+from lm_eval_so.runner.store.parts.lease import Lease, Range
 
 LEASE_S = 30.0
 """Seconds that a lease lives beyond the last heartbeat that named it."""
 EPOCHS_LEFT_OUT = 10_000
 """A lease whose part was never begun left no epoch on disk, and its holder may still live."""
-
-
-class Lease(NamedTuple):
-    """A range that one worker may write.
-
-    Attributes:
-        first: Position of its first sample in the dataset.
-        count: Samples.
-        epoch: Grows with each lease of a run directory, over all its coordinators.
-    """
-
-    first: int
-    count: int  # type: ignore[assignment] # of a tuple's own count, which nobody needs here
-    epoch: int
-
-    @property
-    def end(self) -> int:
-        """The position behind its last sample."""
-        return self.first + self.count
 
 
 class Held(NamedTuple):
@@ -181,7 +162,7 @@ class Leases:
             return None
         holding.asked = None
         if holding.first <= position < holding.end:
-            self._back.append(Range(position, holding.end))
+            self._back.append(Range.between(position, holding.end))
             holding.shorten(position)
             if position == holding.first:
                 self._drop(epoch, holding)
@@ -200,7 +181,7 @@ class Leases:
         if lease.end > holding.end:
             return Sealing.NOT_YOURS
         if lease.end < holding.end:
-            self._back.append(Range(lease.end, holding.end))
+            self._back.append(Range.between(lease.end, holding.end))
             holding.shorten(lease.end)
         self._holders[worker].advance(holding, holding.end)
         self._drop(lease.epoch, holding)
@@ -245,7 +226,7 @@ class Leases:
 
     def _take_back(self, epoch: int, holding: Holding) -> None:
         self._drop(epoch, holding)
-        self._back.append(Range(holding.first, holding.end))
+        self._back.append(Range.between(holding.first, holding.end))
 
     def _drop(self, epoch: int, holding: Holding) -> None:
         del self._live[epoch]

@@ -1,18 +1,12 @@
 """Cuts what is owed of a dataset into ranges of positions."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
+from lm_eval_so.runner.store.parts.lease import Range
 
 _SHARDS_A_WORKER = 20
 _LEAST, _MOST = 50, 10_000
 """Samples. A smaller shard is more files than it is worth; a larger one is much to take over."""
-
-
-class Range(NamedTuple):
-    """Positions ``first`` up to, and without, ``end``."""
-
-    first: int
-    end: int
 
 
 def shard_size(samples: int, workers: int) -> int:
@@ -29,7 +23,8 @@ def owed(samples: int, size: int, sealed: Iterable[Range] = ()) -> Iterator[Rang
         sealed: Ranges that are finished; in any order, and they may overlap.
     """
     position = 0
-    for done in (*sorted(sealed), Range(samples, samples)):
+    in_order = sorted(sealed, key=lambda each: each.first)
+    for done in (*in_order, Range(samples, 0)):
         yield from _cut(position, min(done.first, samples), size)
         position = max(position, done.end)
 
@@ -37,5 +32,5 @@ def owed(samples: int, size: int, sealed: Iterable[Range] = ()) -> Iterator[Rang
 def _cut(first: int, end: int, size: int) -> Iterator[Range]:
     while first < end:
         border = min(first - first % size + size, end)
-        yield Range(first, border)
+        yield Range.between(first, border)
         first = border

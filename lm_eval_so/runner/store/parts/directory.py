@@ -48,7 +48,7 @@ class PartsDirectory(HeldDirectory):
         super().__init__(path, identity, redactor, asked)
         self._shards = shards
         self.sealed: set[int] = set()
-        self._open_parts: dict[Lease, Part] = {}
+        self._open_parts: dict[int, Part] = {}  # by epoch
 
     def _open(self, entered: ExitStack) -> None:
         for name in (RESULTS, METADATA, SHARDS, JOINED):
@@ -77,7 +77,7 @@ class PartsDirectory(HeldDirectory):
         """
         self._lock.check_if_due()
         part = Part(self.path, lease, self._shards.repeats, self._redactor)
-        self._open_parts[lease] = part
+        self._open_parts[lease.epoch] = part
         part.take_over(self.board.sources(lease.range))
         return part
 
@@ -85,12 +85,12 @@ class PartsDirectory(HeldDirectory):
         """Seals a part; see `Part.put_in_order`. One without a line is removed."""
         self._lock.check()
         if part.is_empty:
-            self._open_parts.pop(part.lease, None)
+            self._open_parts.pop(part.lease.epoch, None)
             part.discard()
             return
         marker = part.put_in_order(asked, unasked)
         seal(self.path, marker)
-        self._open_parts.pop(part.lease, None)
+        self._open_parts.pop(part.lease.epoch, None)
         self.board.seal(marker)
         self.sealed.add(marker.first)
 

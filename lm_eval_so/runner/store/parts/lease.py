@@ -11,6 +11,11 @@ class Range:
     first: int
     count: int
 
+    @classmethod
+    def between(cls, first: int, end: int) -> "Range":
+        """The positions from ``first`` up to, and without, ``end``."""
+        return cls(first, end - first)
+
     @property
     def end(self) -> int:
         """The position behind the last."""
@@ -26,12 +31,18 @@ class Lease:
     """The right to ask and write a range.
 
     Attributes:
-        epoch: Grows with every lease of a run directory, so that no two write to one file.
+        epoch: Grows with every lease of a run directory, over all its coordinators, so that no two
+            write to one file.
     """
 
     first: int
     count: int
     epoch: int
+
+    @property
+    def end(self) -> int:
+        """The position behind its last sample."""
+        return self.first + self.count
 
     @property
     def range(self) -> Range:

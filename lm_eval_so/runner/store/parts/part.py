@@ -57,7 +57,7 @@ class Part:
 
     def __init__(self, run_dir: Path, lease: Lease, repeats: int, redactor: Redactor) -> None:
         self.lease = lease
-        self._questions = lease.count * repeats
+        self._repeats = repeats
         self._redactor = redactor
         self._folder = run_dir / PARTS
         path = self._folder / part_name(lease.first, lease.epoch)
@@ -68,6 +68,14 @@ class Part:
             raise unwritable(path, error) from error
         self._results = ResultsFile(path)
         self.ledger = Ledger((), self._questions)
+
+    @property
+    def _questions(self) -> int:
+        return self.lease.count * self._repeats
+
+    def shorten(self, count: int) -> None:
+        """Ends the lease earlier; of what lies beyond, nothing was looked up or written."""
+        self.lease = Lease(self.lease.first, count, self.lease.epoch)
 
     def take_over(self, sources: Iterable[Source]) -> None:
         """Copies the whole lines of earlier writers; of each question an answer, or the last.

@@ -62,6 +62,7 @@ class Adaptive:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.least, self.most = options.min, options.max
+        self._bounds = options.min, options.max, start
         self.size = float(start)
         self.grow = _FAST
         self.wait, self.patience = 1, 2
@@ -93,6 +94,22 @@ class Adaptive:
     def known(self) -> float:
         """Slots just below those that a burst has shown there are, where few are refused."""
         return self.most if self.ceiling is None else max(self.least, round(_NEAR * self.ceiling))
+
+    def bound(self, least: int, most: int, start: int) -> None:
+        """Sets other bounds, as other processes take a share or leave one.
+
+        Args:
+            least: Requests at once.
+            most: Requests at once; 0 to rest.
+            start: Where to begin, and to begin again after a rest.
+        """
+        if (least, most, start) == self._bounds:
+            return
+        self._bounds = least, most, start
+        size = self.size if self.most and self.answers else start
+        self.least, self.most = least, most
+        self.size = float(min(max(size, least), most))
+        self._note("share")
 
     def sent(self) -> int:
         """Counts a request that got its slot; returns its number."""

@@ -39,11 +39,14 @@ class Breaker:
         if self._tripped:
             return
         self._tripped = True
-        parts = [sentence.rstrip("."), await self._remedy(error)]
-        message = ": ".join(part for part in parts if part)
-        unusable = BackendUnusableError(visible(message))
+        unusable = BackendUnusableError(await self.words(error, sentence))
         unusable.__cause__ = error
         self._give_up(unusable)
+
+    async def words(self, error: BackendError, sentence: str) -> str:
+        """The sentence and the remedy for the error."""
+        parts = [sentence.rstrip("."), await self._remedy(error)]
+        return visible(": ".join(part for part in parts if part))
 
     def _check(self, _: RunRequest) -> None:
         if self.open:

@@ -6,9 +6,10 @@ answers, is its sample's result.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Protocol
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import BackendError
@@ -20,10 +21,27 @@ from lm_eval_so.runner.strategy.retry import StoppedError
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class HeldRefusal:
+    """A refusal whose cause is not known yet."""
+
     sample_id: str
     kind: Kind
     error: BackendError
+
+
+class Judge(Protocol):
+    """Decides what refusals come from, where other processes hold some too.
+
+    It says so by `Evidence.of_samples` or `Evidence.of_the_setting`.
+    """
+
+    def weigh(self, held: Sequence[HeldRefusal], *, stuck: bool) -> None:
+        """Takes all that this process holds.
+
+        Args:
+            held: In the order in which they came.
+            stuck: All that is under way here is held, and nothing else can begin.
+        """
 
 
 class UnderWay:
@@ -67,20 +85,28 @@ class Evidence:
 
     Args:
         breaker: Ends the run.
+        judge: Decides, in the place of the rule.
         stopping: Whether the run is stopping, so that nothing is held back.
 
     Attributes:
         under_way: Counts the samples under way; for outside of the retries.
     """
 
-    def __init__(self, breaker: Breaker, *, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        breaker: Breaker,
+        *,
+        judge: Judge | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._breaker = breaker
+        self._judge = judge
         self._stopping = stopping
         self._watching = self._found = False
         self._answered_before = self._fed = False
         self._workers = inf
         self.under_way = UnderWay(active=lambda: self._watching, ended=self._decide)
-        self._held: dict[asyncio.Future[BackendError | None], _Held] = {}
+        self._held: dict[asyncio.Future[BackendError | None], HeldRefusal] = {}
 
     def watch(self, workers: float = inf) -> None:
         """Begins.
@@ -102,6 +128,24 @@ class Evidence:
         """Notes that every sample is under way or settled."""
         self._fed = True
         self._decide()
+
+    def more(self) -> None:
+        """Notes that there are more samples after all."""
+        self._fed = False
+
+    def of_samples(self) -> None:
+        """Notes that refusals are the samples' own: nothing is held back from now on."""
+        if self._watching:
+            self._end(None)
+
+    def of_the_setting(self) -> None:
+        """Notes that they are the setting's: nothing is sent any more."""
+        if self._watching:
+            self._watching = False
+            self._found = self._breaker.open = True
+            for verdict, held in self._held.items():
+                if not verdict.done():
+                    verdict.set_result(held.error)
 
     def wrap(self, send: Send) -> Send:
         """``send``, whose refusals are held back until their cause is known."""
@@ -136,7 +180,7 @@ class Evidence:
         if self._found or self._stopping():
             raise StoppedError from error
         verdict = asyncio.get_running_loop().create_future()
-        self._held[verdict] = _Held(request.sample_id, kind_of(error), error)
+        self._held[verdict] = HeldRefusal(request.sample_id, kind_of(error), error)
         self._decide()
         try:
             of_the_setting = await verdict
@@ -148,6 +192,9 @@ class Evidence:
 
     def _decide(self) -> None:
         if not self._watching or not self._held:
+            return
+        if self._judge is not None:
+            self._judge.weigh(list(self._held.values()), stuck=self._nothing_more_to_come())
             return
         counts = count_by_kind((held.kind, held.sample_id) for held in self._held.values())
         commonest = max(counts, key=counts.__getitem__)

@@ -80,9 +80,11 @@ class Outage:
     Attributes:
         probing: The journal of the sample that probes now.
         next_probe: When to probe next.
+        has_news: A failure was noted since the last look at this.
     """
 
     probing: Journal | None = None
+    has_news = False
 
     def __init__(self, error: BackendError, began: float, longest: float, declared: int) -> None:
         self.began = began
@@ -98,6 +100,7 @@ class Outage:
 
         A wait that the server asks for counts up to ``longest``.
         """
+        self.has_news = True
         if looks_away(error):
             self.error = error
             self._seen[describe(error)] = None

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from math import inf
 from random import Random
+from typing import Protocol
 
 from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import REFUSALS, APITimeoutError, BackendError
@@ -27,6 +28,24 @@ _LOG = logging.getLogger(__name__)
 _NO_LIMIT, _NO_HITCH = 1.0, 0.3  # seconds without a sign of life
 _SOON = (0.02, 0.1)  # seconds until a refused connection is tried again, while others are answered
 _ALONE = 0.05  # seconds between refused connections while no other request is under way
+
+
+class Probes(Protocol):
+    """Decides when this process probes, where several ask one server."""
+
+    async def turn(self, words: str, *, has_failed: bool) -> bool:
+        """Returns when it is time to probe, or when the server is found to be back.
+
+        Args:
+            words: What the server gave, in a sentence.
+            has_failed: This process got it itself, since the last call.
+
+        Returns:
+            Whether to probe.
+        """
+
+    def back(self) -> None:
+        """The server answers this process."""
 
 
 class _HeldBackError(StoppedError):
@@ -59,6 +78,7 @@ class OutageGuard:
         wait: Seconds that a server may be away.
         breaker: Ends the run.
         in_flight: Requests that hold a slot now.
+        probes: Decides when to probe, and for how long, in the place of ``wait``.
         stopping: Whether the run is stopping, so that nothing is waited for.
         clock: Seconds; never goes back.
         sleep: For so many seconds.
@@ -74,6 +94,7 @@ class OutageGuard:
         *,
         breaker: Breaker,
         in_flight: Callable[[], int],
+        probes: Probes | None = None,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -81,6 +102,7 @@ class OutageGuard:
         self._wait = wait
         self._breaker = breaker
         self._in_flight = in_flight
+        self._probes = probes
         self._stopping = stopping
         self._clock = clock
         self._sleep = sleep
@@ -91,7 +113,17 @@ class OutageGuard:
         self._round: Round | None = None
         self._outage: Outage | None = None
         self.gate = Gate(self._check)
-        self.watch = Watch(self._alive)
+        self.watch = Watch(self._alive, clock)
+
+    def hold(self, error: BackendError) -> None:
+        """Others found that the server is away."""
+        if self._outage is None:
+            self._declare(error).has_news = False
+
+    def resume(self) -> None:
+        """Others found that the server is back."""
+        if self._outage is not None:
+            self._over(self._outage)
 
     def wrap(self, send: Send) -> Send:
         """``send``, guarded: its answer, or the failure that its sample is charged for."""
@@ -185,16 +217,22 @@ class OutageGuard:
         self._pending.resolve(Verdict.OWN, before=number)
         outage = self._outage
         if outage is not None and number > outage.declared:
-            self._outage = None
-            outage.queue.close()
-            _LOG.warning("the server is back after %.1f s", self._clock() - outage.began)
+            self._over(outage)
+            if self._probes is not None:
+                self._probes.back()
 
-    def _declare(self, error: BackendError) -> None:
+    def _over(self, outage: Outage) -> None:
+        self._outage = None
+        outage.queue.close()
+        _LOG.warning("the server is back after %.1f s", self._clock() - outage.began)
+
+    def _declare(self, error: BackendError) -> Outage:
         outage = self._outage = Outage(error, self._clock(), self._wait, self.watch.left)
         if self._wait:
             _LOG.warning("%s; trying again for up to %g s", outage.sentence(0), self._wait)
         self._round = None
         self._pending.resolve(Verdict.OUTAGE)
+        return outage
 
     async def _wait_out(
         self, outage: Outage, send: Send, request: RunRequest, *, failed: bool
@@ -217,12 +255,7 @@ class OutageGuard:
         return None
 
     async def _probe(self, outage: Outage, send: Send, request: RunRequest) -> ChatResponse | None:
-        if self._stopping():
-            raise StoppedError
-        if self._clock() - outage.began >= self._wait:
-            await self._give_up(outage)
-            raise StoppedError from outage.error
-        await self._sleep(max(0.0, outage.next_probe - self._clock()))
+        await (self._turn(outage) if self._probes is None else self._told(outage, self._probes))
         if outage.queue.closed:
             return None
         outage.probing = request.journal
@@ -234,6 +267,22 @@ class OutageGuard:
                 raise
             outage.note(error, self._clock(), self._wait)
             return None
+
+    async def _turn(self, outage: Outage) -> None:
+        if self._stopping():
+            raise StoppedError
+        if self._clock() - outage.began >= self._wait:
+            await self._give_up(outage)
+            raise StoppedError from outage.error
+        await self._sleep(max(0.0, outage.next_probe - self._clock()))
+
+    async def _told(self, outage: Outage, probes: Probes) -> None:
+        has_news, outage.has_news = outage.has_news, False
+        probe = await probes.turn(outage.sentence(0), has_failed=has_news)
+        if self._stopping():
+            raise StoppedError
+        if not probe and not outage.queue.closed:
+            self._over(outage)
 
     async def _give_up(self, outage: Outage) -> None:
         await self._breaker.trip(outage.error, outage.sentence(self._wait))

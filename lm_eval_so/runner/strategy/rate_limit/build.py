@@ -21,6 +21,7 @@ def limiter_for(
     options: RunnerOptions,
     shared_in: Path | None = None,
     *,
+    limits: Limits | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> RateLimiter:
@@ -31,10 +32,13 @@ def limiter_for(
             their limits. None shares with nobody.
         options: The limits that are configured.
         shared_in: Folder through which other processes share them too.
+        limits: To be used in the place of all these.
         clock: Seconds; never goes back.
         sleep: For so many seconds.
     """
-    if scope is None:
+    if limits is not None:
+        pass
+    elif scope is None:
         limits = Limits(clock)
     elif shared_in is None:
         limits = _SHARED.setdefault((scope, clock), Limits(clock))

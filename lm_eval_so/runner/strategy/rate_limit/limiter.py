@@ -4,11 +4,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import partial
 from typing import NamedTuple
 
 from lm_eval_so.runner.backends.http.limit_headers import read_limits
-from lm_eval_so.runner.strategy.rate_limit.changes import MINUTE, Started, configure, correct, learn
+from lm_eval_so.runner.strategy.rate_limit.changes import Started
 from lm_eval_so.runner.strategy.rate_limit.limits import Limits, Want
 
 _LONGEST_SLEEP = 1.0  # seconds after which one looks again, since what is waited for can change
@@ -57,18 +56,17 @@ class RateLimiter:
         self._turnstile = asyncio.Lock()
         self._waiting: deque[Want] = deque()
         for unit, limit in (per_minute or {}).items():
-            self._limits.change(partial(configure, unit=unit, limit=limit, now=self._clock()))
+            self._limits.configure(unit, limit)
 
     @property
     def per_minute(self) -> dict[str, float]:
         """The limits in force, by unit."""
-        buckets = self._limits.schedule.buckets.items()
-        return {unit: round(bucket.per_second * MINUTE, 1) for unit, bucket in buckets}
+        return self._limits.per_minute
 
     @property
     def counts_tokens(self) -> bool:
         """Whether a limit on tokens is known."""
-        return "tokens" in self._limits.schedule.buckets
+        return self._limits.counts_tokens
 
     async def acquire(self, tokens: float = 0.0) -> Grant:
         """Waits until the caller may start.
@@ -92,14 +90,13 @@ class RateLimiter:
         """Replaces the estimate by what the answer took; a learned limit counts that already."""
         if "tokens" not in grant.marks or tokens is None:
             return
-        self._limits.change(partial(correct, unused=grant.tokens - tokens))
+        self._limits.correct(grant.tokens - tokens)
 
     def learn(self, grant: Grant, headers: Mapping[str, str]) -> None:
         """Learns the limits that answer headers give, where none is configured."""
         found = read_limits(headers)
         if found:
-            started = Started(grant.began, grant.marks)
-            self._limits.change(partial(learn, found=found, started=started, now=self._clock()))
+            self._limits.learn(found, Started(grant.began, grant.marks))
 
     @property
     def paused_s(self) -> float:

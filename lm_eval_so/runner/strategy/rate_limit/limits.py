@@ -1,9 +1,12 @@
 """The limits on one endpoint, model and key, shared by the runs of one process."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import NamedTuple
 
+from lm_eval_so.runner.backends.http.limit_headers import HeaderLimit
+from lm_eval_so.runner.strategy.rate_limit.changes import MINUTE, Started, configure, correct, learn
 from lm_eval_so.runner.strategy.rate_limit.schedule import Amounts, Schedule, Slot
 
 LATE = 0.1
@@ -43,12 +46,35 @@ class Limits:
         """When the pause that the server asked for ends; in the past where there is none."""
         return self.schedule.paused_until
 
+    @property
+    def per_minute(self) -> dict[str, float]:
+        """The limits in force, by unit."""
+        buckets = self.schedule.buckets.items()
+        return {unit: round(bucket.per_second * MINUTE, 1) for unit, bucket in buckets}
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether a limit on tokens is known."""
+        return "tokens" in self.schedule.buckets
+
     def pause(self, until: float) -> None:
         """Starts nothing before ``until``; the latest time counts."""
         self.schedule.paused_until = max(self.schedule.paused_until, until)
 
+    def configure(self, unit: str, limit: float | None) -> None:
+        """Sets a limit a minute; None removes it, unless it was learned."""
+        self.change(partial(configure, unit=unit, limit=limit, now=self.clock()))
+
+    def correct(self, unused: float) -> None:
+        """Returns tokens that an estimate had taken too much."""
+        self.change(partial(correct, unused=unused))
+
+    def learn(self, found: Mapping[str, HeaderLimit], started: Started) -> None:
+        """Follows the limits that the headers of an answer gave to a request."""
+        self.change(partial(learn, found=found, started=started, now=self.clock()))
+
     def change(self, change: Change) -> None:
-        """Applies a change: a limit that became known, or what a request really took."""
+        """Applies a change."""
         change(self.schedule, 0.0)
 
     async def prepare(self, _wants: Collection[Want], _interval: float) -> bool:

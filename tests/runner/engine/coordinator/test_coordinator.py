@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from lm_eval_so.runner.engine.coordinator.concurrency import Bounds, SharedBounds
 from lm_eval_so.runner.engine.coordinator.coordinator import Beat, Coordinator, CoordinatorSetup
-from lm_eval_so.runner.engine.coordinator.leases import Held, Lease, Sealing
+from lm_eval_so.runner.engine.coordinator.leases import Held, Sealing
 from lm_eval_so.runner.engine.coordinator.outage import Away
 from lm_eval_so.runner.engine.coordinator.progress import Counts
 from lm_eval_so.runner.engine.coordinator.refusals import Cause, Refusal
 from lm_eval_so.runner.engine.coordinator.shards import owed
 from lm_eval_so.runner.engine.coordinator.starts import Asked, RateLimits
 from lm_eval_so.runner.engine.coordinator.stop import StopOrder, Stopping, Why
+from lm_eval_so.runner.store.parts.lease import Lease
 from lm_eval_so.runner.strategy.breaker.refusals import Kind
 from lm_eval_so.runner.summary.amount import Amount
 

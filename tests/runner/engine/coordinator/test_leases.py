@@ -8,11 +8,11 @@ from lm_eval_so.runner.engine.coordinator.leases import (
     EPOCHS_LEFT_OUT,
     EndAt,
     Held,
-    Lease,
     Leases,
     Sealing,
 )
-from lm_eval_so.runner.engine.coordinator.shards import Range, owed
+from lm_eval_so.runner.engine.coordinator.shards import owed
+from lm_eval_so.runner.store.parts.lease import Lease, Range
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.engine.coordinator.leases import Renewal

@@ -8,8 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lm_eval_so.runner.engine.coordinator.leases import Held, Lease, Leases, Sealing
+from lm_eval_so.runner.engine.coordinator.leases import Held, Leases, Sealing
 from lm_eval_so.runner.engine.coordinator.shards import owed
+from lm_eval_so.runner.store.parts.lease import Lease
 
 SAMPLES, SIZE = 60, 17
 WORKERS = st.sampled_from("abcd")
@@ -99,7 +100,8 @@ class Orders(RuleBasedStateMachine):
     @rule(number=CHOICE, part=st.integers(0, SIZE))
     def is_done(self, number: int, part: int) -> None:
         worker, lease = self.pick(number)
-        lease = lease._replace(count=max(1, lease.count - part) if part % 3 == 0 else lease.count)
+        count = max(1, lease.count - part) if part % 3 == 0 else lease.count
+        lease = Lease(lease.first, count, lease.epoch)
         if self.table.done(worker, lease) is Sealing.ACCEPTED:
             self.sealed.update(range(lease.first, lease.end))
         del self.held[worker, lease.epoch]
@@ -133,7 +135,7 @@ class Orders(RuleBasedStateMachine):
     def each_position_has_one_owner(self) -> None:
         table = self.table
         ranges = [(one.first, one.end) for one in table._live.values()]
-        ranges += [*table._fresh, *table._back]
+        ranges += [(one.first, one.end) for one in (*table._fresh, *table._back)]
         owners = Counter(n for first, end in ranges for n in range(first, end))
         assert owners + self.sealed == Counter(range(SAMPLES))
         assert table.sealed == self.sealed.total()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.engine.coordinator.shards import Range, owed, shard_size
+from lm_eval_so.runner.engine.coordinator.shards import owed, shard_size
+from lm_eval_so.runner.store.parts.lease import Range
 
 
 @pytest.mark.parametrize(
@@ -27,15 +28,15 @@ RANGES = st.lists(st.tuples(st.integers(0, 90), st.integers(1, 30)), max_size=8)
 def test_owed_is_exactly_what_is_not_sealed(
     pairs: list[tuple[int, int]], samples: int, size: int
 ) -> None:
-    sealed = [Range(first, first + count) for first, count in pairs]
-    got = [n for first, end in owed(samples, size, sealed) for n in range(first, end)]
-    covered = {n for first, end in sealed for n in range(first, end)}
+    sealed = [Range(first, count) for first, count in pairs]
+    got = [n for each in owed(samples, size, sealed) for n in range(each.first, each.end)]
+    covered = {n for each in sealed for n in range(each.first, each.end)}
     assert got == [n for n in range(samples) if n not in covered]
 
 
 @given(RANGES, st.integers(1, 40))
 def test_each_range_lies_within_one_shard(pairs: list[tuple[int, int]], size: int) -> None:
-    sealed = [Range(first, first + count) for first, count in pairs]
-    for first, end in owed(100, size, sealed):
-        assert first < end
-        assert first // size == (end - 1) // size
+    sealed = [Range(first, count) for first, count in pairs]
+    for each in owed(100, size, sealed):
+        assert each.first < each.end
+        assert each.first // size == (each.end - 1) // size
