@@ -11,9 +11,9 @@ from typing import Unpack
 
 from lm_eval_so.runner.backends.function import backend_of
 from lm_eval_so.runner.errors import ConfigError, RunningLoopError
+from lm_eval_so.runner.host import event_loop
 from lm_eval_so.runner.models import RunConfig, RunResult
 from lm_eval_so.runner.progress.observed_run import ObservedRun, observed_run
-from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.keywords import Dataset, RunKeywords, plan_of, source_of
 from lm_eval_so.runner.run.observer import NullObserver

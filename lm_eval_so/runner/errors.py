@@ -14,6 +14,7 @@
     ├── BackendSetupError           a missing key, wheel or model: nothing could be sent
     ├── BackendUnusableError        a wrong key or model, a spent quota, a server that is away
     ├── BudgetSpentError            the run has taken what it may
+    ├── EngineError                 a cluster or its workers
     ├── TrackingError               MLflow refuses, or is asked for what it cannot do
     │   ├── TrackingUnreachableError    it is not there
     │   └── ArtifactNotFoundError   a file that was to be logged
@@ -48,7 +49,7 @@ names are those of the OpenAI SDK where it has one.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class LmEvalError(Exception):
@@ -115,6 +116,17 @@ class BudgetSpentError(LmEvalError):
             f"the budget is spent ({taken:,.12g} of {bound:,.12g} {unit}); the same command with a "
             f"larger runner.budget.{unit} resumes it"
         )
+
+    @classmethod
+    def told(cls, sentence: str) -> Self:
+        """The same as another process has told it."""
+        error = cls.__new__(cls)
+        Exception.__init__(error, sentence)
+        return error
+
+
+class EngineError(LmEvalError):
+    """A cluster or its workers cannot carry the run on; what is done is in the run directory."""
 
 
 class TrackingError(LmEvalError):

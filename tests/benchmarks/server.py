@@ -20,7 +20,7 @@ from admission import Admission
 from behaviour import Behaviour
 from books import GONE, RESET, Books
 from listener import Listener
-from lm_eval_so.runner.run import event_loop
+from lm_eval_so.runner.host import event_loop
 from service import service
 from timers import ExactTimers
 

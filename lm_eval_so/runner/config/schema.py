@@ -211,9 +211,23 @@ class RunnerOptions(Config):
 
 
 class EngineConfig(Config):
-    """Who drives the requests: ``sync``, or the name of an installed package's engine."""
+    """Who drives the requests.
+
+    Attributes:
+        kind: ``sync``, ``ray``, or the name of an installed package's engine.
+        address: Of a Ray cluster, or ``auto``; None begins one on this machine.
+        workers: Of a cluster; None for one on each CPU.
+    """
 
     kind: Annotated[str, Field(min_length=1)] = "sync"
+    address: Annotated[str, Field(min_length=1)] | None = None
+    workers: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _has_workers(self) -> Self:
+        if self.kind == "sync" and (self.address or self.workers):
+            raise ValueError("address and workers are of a cluster: engine=ray")
+        return self
 
 
 class ComposedConfig(Config):

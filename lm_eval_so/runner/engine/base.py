@@ -6,15 +6,18 @@ delivers what became of it. It decides nothing about a run's files or its report
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from lm_eval_so.runner.backends.base import ChatBackend
-from lm_eval_so.runner.config.schema import RunnerOptions
+from lm_eval_so.runner.config.schema import EngineConfig, RunnerOptions
 from lm_eval_so.runner.models import Outcome, RunRequest, Value
 from lm_eval_so.runner.store.spent import SpentFile
 from lm_eval_so.runner.strategy.price import Price
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.engine.cluster import Cluster
 
 Deliver = Callable[[RunRequest, Outcome], Awaitable[None]]
 """Takes the outcome of a request; when it returns, the result is safe in the file."""
@@ -87,6 +90,8 @@ class EngineSetup:
         spent: Keeps what all commands of the run have taken; None keeps nothing.
         results: The result lines; they tell what was taken where ``spent`` does not.
         share_limits_in: Folder through which processes share the provider's limits.
+        engine: The config of the engine.
+        cluster: For an engine that hands out shards; None for a run that is not in parts.
     """
 
     backend: ChatBackend
@@ -98,10 +103,8 @@ class EngineSetup:
     spent: SpentFile | None = None
     results: Path | None = None
     share_limits_in: Path | None = None
-
-
-class Cluster:
-    """Placeholder."""
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    cluster: "Cluster | None" = None
 
 
 class Engine(Protocol):

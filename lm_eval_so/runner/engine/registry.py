@@ -8,8 +8,8 @@ from lm_eval_so.runner.engine.base import Engine, EngineSetup
 from lm_eval_so.runner.errors import ConfigError
 
 ENTRY_POINT_GROUP = "lm_eval_so.engines"
-_BUILT_IN = {"sync": ("sync", "SyncEngine")}
-_BY_SHARDS: frozenset[str] = frozenset()
+_BUILT_IN = {"sync": ("sync", "SyncEngine"), "ray": ("ray.engine", "RayEngine")}
+_BY_SHARDS = frozenset({"ray"})
 
 
 def create_engine(kind: str, setup: EngineSetup) -> Engine:
@@ -21,7 +21,14 @@ def create_engine(kind: str, setup: EngineSetup) -> Engine:
     if kind not in _BUILT_IN:
         return _installed(kind, setup)
     module, name = _BUILT_IN[kind]
-    engine: Engine = getattr(import_module(f"lm_eval_so.runner.engine.{module}"), name)(setup)
+    try:
+        engine: Engine = getattr(import_module(f"lm_eval_so.runner.engine.{module}"), name)(setup)
+    except ModuleNotFoundError as error:
+        if error.name != kind:
+            raise
+        raise ConfigError(
+            f"engine={kind} needs an extra: pip install 'lm-eval-so[{kind}]'"
+        ) from error
     return engine
 
 

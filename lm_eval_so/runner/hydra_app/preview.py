@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lm_eval_so.runner.errors import LmEvalError
+from lm_eval_so.runner.host import event_loop
 from lm_eval_so.runner.host.output import show, tell
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment
-from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.check import checks
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.prepare import Prepared, prepare

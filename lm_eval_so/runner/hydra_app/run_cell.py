@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lm_eval_so.runner.config.compose import plan_from
 from lm_eval_so.runner.errors import LmEvalError
+from lm_eval_so.runner.host import event_loop
 from lm_eval_so.runner.host.output import show, tell
 from lm_eval_so.runner.hydra_app.cell_command import cell_command
 from lm_eval_so.runner.hydra_app.page import tell_page
@@ -20,7 +21,6 @@ from lm_eval_so.runner.progress.ending import explain
 from lm_eval_so.runner.progress.final_table import one_line, print_report
 from lm_eval_so.runner.progress.mode import progress_of
 from lm_eval_so.runner.progress.observed_run import SweepPlace, observed_run
-from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.log import show_log
 from lm_eval_so.runner.sweep.cell import CellOutcome, CellPlace

@@ -56,6 +56,10 @@ class BarProgress:
         """Counts."""
         self._tally.keep(count)
 
+    async def counted(self, delivered: int, failed: int) -> None:
+        """Counts."""
+        self._tally.count(delivered, failed)
+
     def ended(self) -> None:
         """Removes the line."""
         self._refreshing.cancel()

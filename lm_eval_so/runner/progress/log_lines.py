@@ -60,6 +60,11 @@ class LogProgress:
         self._tally.keep(count)
         self._log_if_due()
 
+    async def counted(self, delivered: int, failed: int) -> None:
+        """Counts."""
+        self._tally.count(delivered, failed)
+        self._log_if_due()
+
     def ended(self) -> None:
         """Logs how many samples were already answered."""
         self._logging.cancel()

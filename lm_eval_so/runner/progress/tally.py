@@ -32,11 +32,15 @@ class Tally:
 
     def add(self, result: RunResult) -> None:
         """Counts a result; a result that the disk lost is counted again."""
-        self.done = min(self.done + 1, self.total)
-        self._results += 1
-        self.failed += result.status != "ok"
         if result.response is not None and result.response.tokens is not None:
             self._tokens += result.response.tokens.total or 0
+        self.count(1, result.status != "ok")
+
+    def count(self, delivered: int, failed: int) -> None:
+        """Counts results of which no more is known."""
+        self.done = min(self.done + delivered, self.total)
+        self._results += delivered
+        self.failed += failed
         now = self._clock()
         if now - self._marks[-1][0] >= 1:
             self._marks.append((now, self._results, self._tokens))

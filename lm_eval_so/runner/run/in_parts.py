@@ -19,7 +19,7 @@ from lm_eval_so.runner.store.parts.lease import Asked, Lease, Range
 from lm_eval_so.runner.store.parts.part import Part
 
 if TYPE_CHECKING:
-    from lm_eval_so.runner.engine.base import Cluster
+    from lm_eval_so.runner.engine.cluster import Cluster
 
 _GB = 10**9
 
@@ -72,10 +72,9 @@ class InParts:
         """See Results."""
         self._watch = watch
         prepared = self._prepared
-        rows = self._shards.shards
         self._questions = ShardQuestions(
             self._reader,
-            lambda position: shard_of(rows[self.directory.board.shard_of(position)]),
+            lambda position: shard_of(self._shards.row_of(position)),
             prepared.requests,
             prepared.selection,
         )

@@ -40,6 +40,9 @@ class Observer(Protocol):
     ) -> None:
         """So many samples have theirs, in files that are not looked into; ``read`` gives them."""
 
+    async def counted(self, delivered: int, failed: int) -> None:
+        """So many results of workers are in their files; so many of them are errors."""
+
     def ended(self) -> None:
         """Nothing more comes."""
 
@@ -59,6 +62,9 @@ class NullObserver:
     async def answered_before_many(
         self, count: int, read: Callable[[], Iterator[RunResult]]
     ) -> None:
+        """See Observer."""
+
+    async def counted(self, delivered: int, failed: int) -> None:
         """See Observer."""
 
     def ended(self) -> None:

@@ -69,13 +69,11 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     Raises:
         LmEvalError: The backend or the dataset cannot be used.
     """
-    make_private(plan.options.private)
-    backend = backend or create_backend(plan.run_config)
-    backend.longest_answer = round(plan.options.max_response_mb * 1e6)
+    backend = _backend(plan, backend)
     source = locate(plan.dataset)
     prompt = planned_prompt(plan)
     examine = _examination(backend, prompt)
-    memory = CheckMemory(plan.output_root / _CHECKED, plan.dataset, source.files)
+    memory = _memory(plan, source)
     dataset, selection = select(source.reader, plan.select, examine, memory.check)
     backend.files_in = source.files_in or (None if prompt is None else prompt.files_in)
     placed = planned(plan, source, backend, prompt, dataset.sha256)
@@ -91,6 +89,44 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
         requests=_requests(placed, backend),
         price=_known_price(plan, backend.address),
     )
+
+
+def prepare_known(
+    plan: RunPlan, dataset: Checked, selection: Selection, directory: Path
+) -> Prepared:
+    """`prepare` in a worker, for which the driver has checked the dataset.
+
+    Raises:
+        LmEvalError: The backend or the dataset cannot be used here.
+    """
+    backend = _backend(plan)
+    source = locate(plan.dataset)
+    prompt = planned_prompt(plan)
+    backend.files_in = source.folder or (None if prompt is None else prompt.files_in)
+    placed = planned(plan, source, backend, prompt, dataset.sha256)
+    return Prepared(
+        plan=plan,
+        backend=backend,
+        source=source,
+        dataset=dataset,
+        memory=_memory(plan, source),
+        selection=selection,
+        placed=placed,
+        directory=directory,
+        requests=_requests(placed, backend),
+        price=_known_price(plan, backend.address),
+    )
+
+
+def _backend(plan: RunPlan, given: ChatBackend | None = None) -> ChatBackend:
+    make_private(plan.options.private)
+    backend = given or create_backend(plan.run_config)
+    backend.longest_answer = round(plan.options.max_response_mb * 1e6)
+    return backend
+
+
+def _memory(plan: RunPlan, source: DatasetSource) -> CheckMemory:
+    return CheckMemory(plan.output_root / _CHECKED, plan.dataset, source.files)
 
 
 def _examination(

@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lm_eval_so.runner.engine.base import Cluster, Feed
+from lm_eval_so.runner.engine.base import Feed
 from lm_eval_so.runner.models import Outcome, RunRequest, RunResult
 from lm_eval_so.runner.store.held import HeldDirectory
 from lm_eval_so.runner.summary.summarise import Totals
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.engine.cluster import Cluster
 
 ReadResult = Callable[[], RunResult]
 ReadResults = Callable[[], Iterator[RunResult]]
@@ -20,11 +23,13 @@ class Watch(NamedTuple):
         result: A result is in its file.
         answered_before: A question has its answer from an earlier command; reads it.
         answered_before_many: So many have; reads them, in dataset order.
+        counted: So many results of workers are in their files; so many of them are errors.
     """
 
     result: Callable[[RunResult], Awaitable[None]]
     answered_before: Callable[[ReadResult], Awaitable[None]]
     answered_before_many: Callable[[int, ReadResults], Awaitable[None]]
+    counted: Callable[[int, int], Awaitable[None]]
     stopping: Callable[[], bool]
 
 
@@ -47,7 +52,7 @@ class Results(AbstractContextManager["Results"], Protocol):
         cluster: What an engine needs that hands questions out itself; None where it cannot.
     """
 
-    cluster: Cluster | None
+    cluster: "Cluster | None"
 
     @property
     def directory(self) -> HeldDirectory:

@@ -19,17 +19,15 @@ from lm_eval_so.runner.errors import (
 )
 from lm_eval_so.runner.masking.visible import visible
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.run.in_parts import InParts
+from lm_eval_so.runner.run.kind_of_results import results_of
 from lm_eval_so.runner.run.log import run_log
 from lm_eval_so.runner.run.metadata import MetadataWriter
 from lm_eval_so.runner.run.observer import Observer, Started
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.run.report import RunReport, ending, public_fault
-from lm_eval_so.runner.run.results import ReadResult, ReadResults, Results, Watch
-from lm_eval_so.runner.run.sharding import is_in_parts
+from lm_eval_so.runner.run.results import ReadResult, ReadResults, Watch
 from lm_eval_so.runner.run.signals import InterruptedRunError, on_signal
-from lm_eval_so.runner.run.whole_file import WholeFile
 from lm_eval_so.runner.store.run_metadata import State
 from lm_eval_so.runner.store.segments import results_path
 from lm_eval_so.runner.summary.summarise import Summary
@@ -67,9 +65,7 @@ class Run:
             self.redactor,
             self.plan.store,
         )
-        self._results: Results = (
-            InParts(prepared, recorder) if is_in_parts(prepared) else WholeFile(prepared, recorder)
-        )
+        self._results = results_of(prepared, recorder)
         self.directory = self._results.directory
         self._engine = create_engine(
             self.plan.engine.kind,
@@ -83,6 +79,8 @@ class Run:
                 spent=self.directory.spent,
                 results=self.directory.results_path,
                 share_limits_in=share_limits_in,
+                engine=self.plan.engine,
+                cluster=self._results.cluster,
             ),
         )
         self._metadata = MetadataWriter(prepared)
@@ -118,6 +116,7 @@ class Run:
                 result=self._result,
                 answered_before=self._answered_before,
                 answered_before_many=self._answered_before_many,
+                counted=self._counted,
                 stopping=lambda: bool(self.stop),
             )
         )
@@ -163,6 +162,10 @@ class Run:
     async def _answered_before_many(self, count: int, read: ReadResults) -> None:
         for observer in self._observers:
             await observer.answered_before_many(count, read)
+
+    async def _counted(self, delivered: int, failed: int) -> None:
+        for observer in self._observers:
+            await observer.counted(delivered, failed)
 
     async def _result(self, kept: RunResult) -> None:
         for observer in self._observers:

@@ -6,7 +6,7 @@ from pathlib import Path
 from lm_eval_so.runner.config.identity import canonical_json
 from lm_eval_so.runner.dataset.base import Place
 from lm_eval_so.runner.dataset.shards import Shard, cut
-from lm_eval_so.runner.engine.registry import works_by_shards
+from lm_eval_so.runner.engine.coordinator.shards import shard_size
 from lm_eval_so.runner.models import TestSample
 from lm_eval_so.runner.request.build import RequestBuilder
 from lm_eval_so.runner.run.feed import OwedFeed, Questions
@@ -26,19 +26,14 @@ _ANY = TestSample.model_validate({"id": "-", "messages": [{"role": "user", "cont
 def is_in_parts(prepared: Prepared) -> bool:
     """Whether a run keeps its results in parts.
 
-    It does where the engine works by shards, where the dataset is large, and where an earlier
-    command has begun so.
+    It does where the dataset is large, and where an earlier command has begun so.
 
     Raises:
         NewerVersionError: A newer release wrote the directory.
         StoreError: A file in it is damaged.
     """
     plan = prepared.plan
-    return (
-        works_by_shards(plan.engine.kind)
-        or prepared.whole > plan.store.parts_above
-        or _cut_before(prepared) is not None
-    )
+    return prepared.whole > plan.store.parts_above or _cut_before(prepared) is not None
 
 
 def shards_of(prepared: Prepared) -> ShardsFile:
@@ -53,7 +48,7 @@ def shards_of(prepared: Prepared) -> ShardsFile:
     stamp = repr(checked.stamp)
     if before is not None and before.stamp == stamp:
         return before
-    size = before.shards[0].count if before else plan.store.shard_size or _SIZE
+    size = before.shards[0].count if before else plan.store.shard_size or _size(prepared)
     return ShardsFile(
         dataset_sha256=checked.sha256,
         stamp=stamp,
@@ -62,6 +57,11 @@ def shards_of(prepared: Prepared) -> ShardsFile:
         samples=checked.count,
         shards=tuple(map(_row, cut(prepared.source.reader, checked.count, size, checked.sha256))),
     )
+
+
+def _size(prepared: Prepared) -> int:
+    """Fewer where many workers share them, or slow ones would leave a long tail."""
+    return min(_SIZE, shard_size(prepared.dataset.count, prepared.plan.engine.workers or 1))
 
 
 def shard_of(row: ShardRow) -> Shard:

@@ -14,9 +14,9 @@ from lm_eval_so.runner.dataset.reader import Digest
 from lm_eval_so.runner.dataset.sample import parse_sample
 from lm_eval_so.runner.errors import ConfigError, DatasetError
 from lm_eval_so.runner.hash_index import HashIndex
+from lm_eval_so.runner.host import event_loop
 from lm_eval_so.runner.host.private import make_directory
 from lm_eval_so.runner.models import TestSample
-from lm_eval_so.runner.run import event_loop
 from lm_eval_so.runner.store.files import replace_file, unwritable
 
 Sample = Mapping[str, Any] | TestSample

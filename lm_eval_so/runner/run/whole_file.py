@@ -12,7 +12,7 @@ from lm_eval_so.runner.run.results import Added, Watch
 from lm_eval_so.runner.store.directory import RunDirectory
 
 if TYPE_CHECKING:
-    from lm_eval_so.runner.engine.base import Cluster
+    from lm_eval_so.runner.engine.cluster import Cluster
 
 
 class WholeFile:

@@ -112,7 +112,7 @@ class Stack:
         )
         self.start_rate = StartRate(clock=clock, sleep=sleep)
         self.adaptive = Adaptive(
-            *_bounds(options, backend, samples),
+            *bounds_of(options, backend, samples),
             rate_limited=self.start_rate.teach,
             clock=clock,
         )
@@ -178,10 +178,10 @@ class Stack:
         self.settle = as_outcome(fold(with_files(backend.send, backend.files_in), self.strategies))
 
 
-def _bounds(
+def bounds_of(
     options: RunnerOptions, backend: ChatBackend, samples: int
 ) -> tuple[AutoConcurrency, int]:
-    """Bounds of what is in flight, and where it starts."""
+    """Bounds of what a run has in flight, and where it starts."""
     auto, fixed = options.auto, options.max_concurrency
     if fixed == "auto" and backend.takes_at_once is not None:
         fixed = backend.takes_at_once

@@ -127,6 +127,10 @@ class RemoteWorker:
                 for task in tasks:
                     task.cancel()
 
+    def beat_soon(self) -> None:
+        """Makes the next heartbeat come at once."""
+        self._heart.soon()
+
     def _stack(self) -> Stack:
         setup, stop = self._setup, self._stop
         return Stack(

@@ -93,6 +93,7 @@ class Board:
     Args:
         run_dir: The run directory.
         shards: How its dataset is cut.
+        position: Looks at the shard of this position alone.
 
     Attributes:
         joined: Of the results file, where that was joined of parts.
@@ -103,11 +104,15 @@ class Board:
         StoreError: A file cannot be read, or is damaged.
     """
 
-    def __init__(self, run_dir: Path, shards: ShardsFile) -> None:
+    def __init__(self, run_dir: Path, shards: ShardsFile, position: int | None = None) -> None:
         self._folder = run_dir / PARTS
         self._repeats = shards.repeats
-        self._shards = [_Shard(Range(row.first, row.count)) for row in shards.shards]
-        self._firsts = [row.first for row in shards.shards]
+        rows = shards.shards
+        if position is not None:
+            rows = (shards.row_of(position),)
+        self._shards = [_Shard(Range(row.first, row.count)) for row in rows]
+        self._firsts = [row.first for row in rows]
+        self._all = Range.between(rows[0].first, rows[-1].first + rows[-1].count)
         self.joined = read_joined(run_dir)
         self._read_slices(run_dir / RESULTS)
         self.last_epoch = 0
@@ -171,12 +176,11 @@ class Board:
         """Where lines of a range may be, the oldest first."""
         return self._shard_at(wanted.first).sources(wanted)
 
-    def shard_of(self, position: int) -> int:
-        """The number of the shard that a position is in."""
-        return bisect_right(self._firsts, position) - 1
-
     def _shard_at(self, position: int) -> _Shard:
-        return self._shards[self.shard_of(position)]
+        return self._shards[bisect_right(self._firsts, position) - 1]
+
+    def _is_mine(self, position: int) -> bool:
+        return self._all.first <= position < self._all.end
 
     def _read_slices(self, results: Path) -> None:
         begin = 0
@@ -189,7 +193,8 @@ class Board:
                 asked=row.asked,
                 owed=row.owed,
             )
-            self._shard_at(row.first).slices.append(piece)
+            if self._is_mine(row.first):
+                self._shard_at(row.first).slices.append(piece)
             begin = row.end
 
     def _read_parts(self, run_dir: Path) -> None:
@@ -197,10 +202,12 @@ class Board:
         if found is None:
             return
         for first, epochs in found.epochs.items():
+            if not self._is_mine(first):
+                continue
             self.last_epoch = max(self.last_epoch, *epochs)
             files = [(epoch, self._folder / part_name(first, epoch)) for epoch in epochs]
             self._shard_at(first).unsealed += files
-        markers = (read_marker(run_dir, first) for first in found.sealed)
+        markers = (read_marker(run_dir, first) for first in found.sealed if self._is_mine(first))
         whole = [marker for marker in markers if marker is not None and self._is_whole(marker)]
         for marker in sorted(whole, key=lambda each: each.epoch):
             self.seal(marker)

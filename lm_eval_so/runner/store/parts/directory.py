@@ -60,6 +60,11 @@ class PartsDirectory(HeldDirectory):
             replace_file(path, [text])
         entered.callback(self._close_parts)
 
+    def look_again(self) -> None:
+        """Sees what others have sealed meanwhile."""
+        self.board = Board(self.path, self._shards)
+        self._epoch = max(self._epoch, self.board.last_epoch)
+
     def _sync_results(self) -> None:
         for part in list(self._open_parts.values()):
             part.sync()

@@ -5,6 +5,7 @@ for each one that is sealed, and ``joined.json`` says where the parts are in ``r
 """
 
 import os
+from bisect import bisect_right
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -92,6 +93,10 @@ class ShardsFile(_File, frozen=True, kw_only=True):
     repeats: int
     samples: int
     shards: tuple[ShardRow, ...]
+
+    def row_of(self, position: int) -> ShardRow:
+        """The shard that a position is in."""
+        return self.shards[bisect_right(self.shards, position, key=lambda row: row.first) - 1]
 
 
 class Marker(_File, frozen=True, kw_only=True):

@@ -1,0 +1,97 @@
+"""What runs in Ray's processes: the coordinator, and the workers."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lm_eval_so.runner.engine.base import Stop
+from lm_eval_so.runner.engine.cluster import Ended, Job, Working
+from lm_eval_so.runner.engine.coordinator.coordinator import Coordinator, CoordinatorSetup
+from lm_eval_so.runner.engine.coordinator.progress import Counts
+from lm_eval_so.runner.engine.coordinator.stop import StopOrder, Why
+from lm_eval_so.runner.engine.ray.port import RayPort
+from lm_eval_so.runner.host.event_loop import run
+from lm_eval_so.runner.summary.amount import Amount
+
+_TIMELESS = {"stop", "gone"}
+"""Calls of the coordinator that need no time."""
+
+
+class Standing(NamedTuple):
+    """How the run stands."""
+
+    counts: Counts
+    spent: Amount
+    stop: StopOrder | None
+    per_minute: Mapping[str, float]
+    finished: bool
+
+
+class CoordinatorActor:
+    """The coordinator of a run; its calls come one at a time.
+
+    Args:
+        setup: What it is made of.
+    """
+
+    def __init__(self, setup: CoordinatorSetup) -> None:
+        self._coordinator = Coordinator(setup, time.monotonic())
+
+    def call(self, name: str, worker: str, *values: object, **named: object) -> Any:  # noqa: ANN401 - any of them
+        """A call of a worker; see `Port`."""
+        if name == "stop":
+            return self._coordinator.stop(*values, **named)  # type: ignore[arg-type]
+        return getattr(self._coordinator, name)(worker, *values, now=time.monotonic(), **named)
+
+    def stop(self, why: Why, reason: str, *, at_once: bool) -> None:
+        """Ends the run."""
+        self._coordinator.stop(why, reason, at_once=at_once)
+
+    def gone(self, worker: str) -> None:
+        """A worker has died."""
+        self._coordinator.gone(worker)
+
+    def standing(self) -> Standing:
+        """How the run stands."""
+        coordinator = self._coordinator
+        return Standing(
+            coordinator.progress(),
+            coordinator.spent(),
+            coordinator.stopped,
+            coordinator.per_minute(),
+            coordinator.finished,
+        )
+
+
+class WorkerActor:
+    """A worker: one thread works, in an event loop of ours; the other one answers the driver.
+
+    Args:
+        name: Of this process alone.
+        coordinator: Handle of the coordinator.
+        job: What it does.
+    """
+
+    def __init__(self, name: str, coordinator: Any, job: Job) -> None:  # noqa: ANN401 - Ray's handles have no type
+        self._port = RayPort(coordinator, name)
+        self._job = job
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._working: Working | None = None
+
+    def work(self) -> Ended:
+        """Works until everything is sealed, or the run ends."""
+        return run(self._work())
+
+    def beat_soon(self) -> None:
+        """There is news from the coordinator."""
+        loop, working = self._loop, self._working
+        if loop is not None and working is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(working.beat_soon)
+
+    async def _work(self) -> Ended:
+        self._loop = asyncio.get_running_loop()
+        return await self._job(self._port, Stop(), self._started)
+
+    def _started(self, working: Working) -> None:
+        self._working = working
