@@ -64,9 +64,7 @@ class Sharded:
         self.told: list[str] = []
         self.opened: list[Lease] = []
 
-    def feed(
-        self, leases: Leases, stopping: Callable[[], bool] = lambda: False
-    ) -> ShardFeed:
+    def feed(self, leases: Leases, stopping: Callable[[], bool] = lambda: False) -> ShardFeed:
         """A feed of its own reader, as another process has it."""
         questions = ShardQuestions(
             ShardReader(self._reader),
@@ -96,7 +94,9 @@ class Sharded:
 
     def results(self) -> list[str]:
         """Ids of the sealed results, in the order in which they stand."""
-        return [json.loads(line)["sample_id"] for one in self.board().pieces() for line in lines_of(one)]
+        return [
+            json.loads(line)["sample_id"] for one in self.board().pieces() for line in lines_of(one)
+        ]
 
     def open_part(self, lease: Lease) -> Part:
         """See `engine.remote.leases.Parts`."""

@@ -56,7 +56,12 @@ class Cluster:
     """
 
     def __init__(
-        self, sharded: Sharded, size: int, *, options: dict[str, Any] | None = None, **setup: Any  # noqa: ANN401
+        self,
+        sharded: Sharded,
+        size: int,
+        *,
+        options: dict[str, Any] | None = None,
+        **setup: Any,  # noqa: ANN401
     ) -> None:
         self.sharded = sharded
         self.options = RunnerOptions.model_validate(options or {})
@@ -113,7 +118,10 @@ def play(tmp_path: Path) -> Callable[..., Cluster]:
     """Runs a script over a cluster in virtual time."""
 
     def play(
-        script: Callable[[Cluster], Awaitable[None]], samples: int, size: int, **setup: Any  # noqa: ANN401
+        script: Callable[[Cluster], Awaitable[None]],
+        samples: int,
+        size: int,
+        **setup: Any,  # noqa: ANN401
     ) -> Cluster:
         async def main() -> Cluster:
             cluster = Cluster(Sharded(tmp_path, samples, size), size, **setup)
@@ -159,7 +167,11 @@ def test_a_rate_limit_holds_over_all_workers(play: Callable[..., Cluster]) -> No
         await cluster.ends()
 
     cluster = play(
-        script, 1500, 50, limits=RateLimits(per_second=100), bounds=Bounds(64, 64, 64),
+        script,
+        1500,
+        50,
+        limits=RateLimits(per_second=100),
+        bounds=Bounds(64, 64, 64),
         options={"rate_limit": 100},
     )
     times = [at for at, _ in cluster.sent]
@@ -327,7 +339,9 @@ def test_a_budget_holds_over_all_workers_and_is_used(
     assert len(cluster.sharded.told) == len(cluster.sent)
 
 
-def test_a_worker_with_no_share_of_what_may_be_in_flight_rests(play: Callable[..., Cluster]) -> None:
+def test_a_worker_with_no_share_of_what_may_be_in_flight_rests(
+    play: Callable[..., Cluster],
+) -> None:
     async def script(cluster: Cluster) -> None:
         first = cluster.join("a")
         await asyncio.sleep(1.0)
