@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         TokenUsage,
     )
     from lm_eval_so.runner.run.report import RunReport
-    from lm_eval_so.runner.store.results import read_results
+    from lm_eval_so.runner.store.read import read_results
 
 _HOMES = {
     "BackendError": "errors",
@@ -49,7 +49,7 @@ _HOMES = {
     "TestSample": "models",
     "TokenUsage": "models",
     "TrackingConfig": "config.schema",
-    "read_results": "store.results",
+    "read_results": "store.read",
     "run": "api",
     "run_async": "api",
     "stream": "api",

@@ -60,7 +60,7 @@ def _lines_of(
 
 def _opened(index: RunIndex, opened: ExitStack) -> BinaryIO | None:
     try:
-        return opened.enter_context(index.path.open("rb", buffering=1 << 16))
+        return opened.enter_context(index.opened(1 << 16))
     except FileNotFoundError:
         return None
     except OSError as error:

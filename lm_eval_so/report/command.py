@@ -9,6 +9,7 @@ from lm_eval_so.runner.errors import ConfigError, LmEvalError
 from lm_eval_so.runner.host.output import tell
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.store.metadata import METADATA
+from lm_eval_so.runner.store.parts.layout import JOINED, PARTS, SHARDS
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.sweep.record import RECORD
 
@@ -58,7 +59,10 @@ def check_output(
     Raises:
         ConfigError: It is one of them.
     """
-    of_runs = (path / name for path in directories for name in (RESULTS, METADATA))
+    runs = list(directories)
+    of_runs = (path / name for path in runs for name in (RESULTS, METADATA, SHARDS, JOINED))
     sweeps = (path / RECORD if path.is_dir() else path for path in named)
-    if output.resolve() in {path.resolve() for path in (*of_runs, *sweeps, *scores)}:
+    read = {path.resolve() for path in (*of_runs, *sweeps, *scores)}
+    parts = {(path / PARTS).resolve() for path in runs}
+    if output.resolve() in read or output.resolve().parent in parts:
         raise ConfigError(f"-o {output} is a file that is read; choose another one")

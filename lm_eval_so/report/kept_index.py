@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lm_eval_so.report.result_columns import COLUMNS, MOST_FINISH_REASONS
-from lm_eval_so.report.run_index import RunIndex, Stamp
+from lm_eval_so.report.run_index import RunIndex
 from lm_eval_so.report.vocabulary import Field, Fields, TagSets, Words
+from lm_eval_so.runner.store.parts.truth import ResultsStamp
 
 _FORMAT = 2
 _SIGN = {"format": _FORMAT, "columns": COLUMNS, "byteorder": sys.byteorder}
@@ -68,7 +69,7 @@ def _restored(run_dir: Path, header: dict[str, Any], file: BinaryIO) -> RunIndex
     if file.readinto(index.ids) != len(index.ids):  # type: ignore[attr-defined]
         raise EOFError
     index.epoch, index.damaged = header["epoch"], header["damaged"]
-    index.position, index.stamp = header["position"], Stamp(*header["stamp"])
+    index.position, index.stamp = header["position"], ResultsStamp(*header["stamp"])
     index.tail = bytes.fromhex(header["tail"])
     words = index.vocabulary
     words.errors = Words(header["errors"])

@@ -1,16 +1,27 @@
 """The results file of a run as columns: where each line is, and what tables show of it."""
 
-import os
 from array import array
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from lm_eval_so.report.json_text import json_bytes, loads
 from lm_eval_so.report.result_columns import COLUMNS, Vocabulary, seconds, values_of
 from lm_eval_so.report.result_line import ResultLine, read_result_line
 from lm_eval_so.report.vocabulary import Fields
+from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.store.files import reading
 from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.segments import (
+    are_there,
+    open_results,
+    read_from,
+    reopen,
+    size_of,
+    stamp_of,
+)
+
+if TYPE_CHECKING:
+    from lm_eval_so.runner.store.parts.truth import ResultsStamp, Segment
 
 _BUFFER = 1 << 20
 _TAIL = 4096  # bytes before the end of what was read, by which the file is known again
@@ -31,16 +42,8 @@ class Change(NamedTuple):
         return bool(self.added) or self.replaced
 
 
-class Stamp(NamedTuple):
-    """The state of a file when it was read last."""
-
-    inode: int
-    mtime_ns: int
-    size: int
-
-
 class RunIndex:
-    """Columns over the whole lines of ``run_results.jsonl``, in the order of the file.
+    """Columns over the whole lines of a run, in the order of its results file or of its parts.
 
     `columns` has an array of the module `array` for each of these, with one entry a line; together
     they take some 110 bytes a line:
@@ -70,22 +73,27 @@ class RunIndex:
         position: Bytes of the file that were read.
         stamp: State of the file when it was read last; None before.
         tail: The last bytes before `position`.
+        segments: Of a run in parts: where the lines are that were read. When the parts change, all
+            of them are read anew.
+        size: Bytes of the file when it was read last.
     """
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self.path = run_dir / RESULTS
         self._clear()
 
     def _clear(self) -> None:
+        self.path = self.run_dir / RESULTS
         self.columns: dict[str, array[Any]] = {name: array(code) for name, code in COLUMNS.items()}
         self.ids = bytearray()
         self.vocabulary = Vocabulary()
         self.fields = Fields()
         self.epoch: float | None = None
         self.damaged = self.position = 0
-        self.stamp: Stamp | None = None
+        self.stamp: ResultsStamp | None = None
         self.tail = b""
+        self.segments: list[Segment] = []
+        self.size = 0
 
     def __len__(self) -> int:
         return len(self.columns["offset"])
@@ -101,7 +109,7 @@ class RunIndex:
         """
         with reading(self.path):
             try:
-                file = self.path.open("rb", buffering=_BUFFER)
+                file = open_results(self.run_dir, _BUFFER)
             except FileNotFoundError:
                 replaced = self.stamp is not None
                 self._clear()
@@ -116,11 +124,21 @@ class RunIndex:
         found: str = loads(bytes(self.ids[begin : ends[line] - 1]))
         return found
 
+    def opened(self, buffering: int) -> BinaryIO:
+        """The file that was read, for what stands at an ``offset``.
+
+        Raises:
+            OSError: It is not there any more, or cannot be read.
+        """
+        if self.segments:
+            return reopen(self.segments, buffering)
+        return self.path.open("rb", buffering=buffering)
+
     def has_only_grown(self, file: BinaryIO) -> bool:
         """Whether what was read is still in the file, or nothing was read."""
         if self.stamp is None:
             return True
-        stamp = _stamp(file)
+        stamp = stamp_of(file)
         if stamp.inode != self.stamp.inode or stamp.size < self.position:
             return False
         file.seek(self.position - len(self.tail))
@@ -129,19 +147,28 @@ class RunIndex:
     def is_as_read(self) -> bool:
         """Whether the file is the one that was read, and has at most grown since."""
         try:
-            with self.path.open("rb") as file:
-                stamp = _stamp(file)
-                return stamp == self.stamp or (
-                    stamp.size > self.position and self.has_only_grown(file)
-                )
-        except OSError:
+            with open_results(self.run_dir) as file:
+                self.segments, self.size = read_from(file), size_of(file)
+                return self.is_of(file)
+        except (OSError, StoreError):
             return False
+
+    def is_of(self, file: BinaryIO) -> bool:
+        """Whether a file is just as it was read, or has grown.
+
+        The inode alone does not tell: of two files that replace each other in turn, the second may
+        get the inode that the first has left.
+        """
+        stamp = stamp_of(file)
+        return stamp == self.stamp or (stamp.size > self.position and self.has_only_grown(file))
 
     def _extend(self, file: BinaryIO) -> Change:
         replaced = not self.has_only_grown(file)
         if replaced:
             self._clear()
-        before, self.stamp = len(self), _stamp(file)
+        before, self.stamp = len(self), stamp_of(file)
+        self.path, self.segments = Path(file.name), read_from(file)
+        self.size = size_of(file)
         file.seek(self.position)
         for line in file:
             if not self._take(line):
@@ -186,16 +213,14 @@ def is_replaced(index: RunIndex, inode: int | None = None) -> bool:
         index: Of a run.
         inode: Of the file that is meant; None means what was read last.
     """
-    if inode is None:
-        if index.stamp is None:
-            return False
-        inode = index.stamp.inode
+    if index.stamp is None:
+        return inode is not None
+    if inode not in (None, index.stamp.inode):
+        return True
+    if index.segments:
+        return not are_there(index.segments)
     try:
-        return index.path.stat().st_ino != inode
+        with index.path.open("rb") as file:
+            return not index.is_of(file)
     except OSError:
         return True
-
-
-def _stamp(file: BinaryIO) -> Stamp:
-    found = os.fstat(file.fileno())
-    return Stamp(found.st_ino, found.st_mtime_ns, found.st_size)

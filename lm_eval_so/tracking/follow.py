@@ -6,7 +6,6 @@ from contextlib import suppress
 from functools import partial
 
 from lm_eval_so.runner.errors import LmEvalError, TrackingError
-from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.tracking.base import (
     ALL,
     Entry,
@@ -35,7 +34,7 @@ class Follower:
         self._metadata = metadata_of(run.directory)
         self._tracker = tracker_of(run)
         self._outbox = Outbox(self._make_ready)
-        self._live = LiveMetrics(run.directory / RESULTS, self._metadata.started_at)
+        self._live = LiveMetrics(run.directory, self._metadata.started_at)
         self._due = time.monotonic() + run.tracking.live_interval
         self._is_there = False
         self._outbox.put("the run", lambda: None)  # also where nothing else is to be sent

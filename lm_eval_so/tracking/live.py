@@ -1,14 +1,21 @@
 """How a run stands, by the lines of its results file."""
 
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.store.line import Whole
+from lm_eval_so.runner.store.parts.truth import Segment
+from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.segments import segments
 from lm_eval_so.runner.summary.summarise import Summary, Totals
 
 DONE = "live/done"
@@ -16,29 +23,59 @@ _SHOWN = ("p50", "p90", "p99")
 
 
 class Lines:
-    """The results in a file that grows, each of them once."""
+    """The results of a run that goes on, each of them once.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    A part is read when it grows, and once more when it is sealed, if that put its lines into
+    another order; what was there before is told by 16 bytes a line.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
         self.restart()
 
     def restart(self) -> None:
-        """From here on the file is read from its start, whichever it is by then."""
-        self._offset, self._file = 0, 0
+        """From here on the lines are read from their start, whatever they are in by then."""
+        self._file = 0  # the inode of ``run_results.jsonl``
+        self._offsets: dict[tuple[Path, int, int], int] = {}
+        self._seen: HashIndex | None = None  # of a run in parts
 
     def new(self) -> Iterator[dict[str, Any]]:
         """Those that have come; none of a file that has taken the first one's place."""
-        if not self._path.exists():
+        try:
+            found = segments(self._run_dir)
+        except (OSError, StoreError):  # it is being replaced
             return
-        with self._path.open("rb") as file:
-            self._file = self._file or self._path.stat().st_ino
-            if self._file != self._path.stat().st_ino:
+        if [one.path for one in found] == [self._run_dir / RESULTS]:
+            self._file = self._file or found[0].inode
+            if self._seen is None and self._file == found[0].inode:
+                yield from self._added(found[0])
+        elif found:
+            self._seen = HashIndex() if self._seen is None else self._seen
+            for segment in found:
+                yield from filter(self._is_new, self._added(segment))
+
+    def _is_new(self, result: dict[str, Any]) -> bool:
+        """Whether it is not a copy in another part."""
+        assert self._seen is not None  # noqa: S101 - in parts
+        line = tuple(map(result.get, ("sample_id", "repeat", "request_key", "completed_at")))
+        is_new = self._seen.get(line) is None
+        self._seen[line] = 1
+        return is_new
+
+    def _added(self, segment: Segment) -> Iterator[dict[str, Any]]:
+        place = segment.path, segment.inode, segment.start
+        offset = self._offsets.get(place, segment.start)
+        if offset >= segment.end:
+            return
+        with suppress(FileNotFoundError), segment.path.open("rb") as file:
+            if segment.inode not in {0, os.fstat(file.fileno()).st_ino}:
                 return
-            file.seek(self._offset)
+            file.seek(offset)
             for line in file:
-                if not line.endswith(b"\n"):
+                offset += len(line)
+                if not line.endswith(b"\n") or offset > segment.end:
                     return
-                self._offset += len(line)
+                self._offsets[place] = offset
                 try:
                     result = orjson.loads(line)
                 except orjson.JSONDecodeError:
@@ -50,8 +87,8 @@ class Lines:
 class LiveMetrics:
     """Adds up the results of one command, which began at ``started_at``."""
 
-    def __init__(self, results: Path, started_at: datetime) -> None:
-        self._lines = Lines(results)
+    def __init__(self, run_dir: Path, started_at: datetime) -> None:
+        self._lines = Lines(run_dir)
         self._started_at = started_at
         self._totals = Totals()
         self._answered_before = 0

@@ -5,8 +5,9 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.parts.layout import PARTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
+from lm_eval_so.runner.store.segments import results_stamp
 from lm_eval_so.tracking import record
 from lm_eval_so.tracking.address import link_to, tracking_uri
 from lm_eval_so.tracking.base import Entry, TrackedRun, Tracker
@@ -54,7 +55,7 @@ class MlflowTracker(Tracker):
             client.reopen(self._run_id)
         self.link = link_to(client.uri, experiment_id, self._run_id)
         if config.traces:
-            lines = Lines(directory / RESULTS)
+            lines = Lines(directory)
             self.samples = Traces(
                 client, experiment_id, self._run_id, lines, config.trace_share, resumed=resumed
             )
@@ -71,10 +72,10 @@ class MlflowTracker(Tracker):
         yield Entry("live metrics", lambda: log(self._run_id, metrics, step=step, at=at))
 
     def ended(self, metadata: RunMetadata) -> Iterator[Entry]:
-        status, results = record.status_of(metadata), self.run.directory / RESULTS
+        status = record.status_of(metadata)
         ended_at = _milliseconds(metadata.ended_at)
-        if ended_at is None and results.exists():
-            ended_at = int(results.stat().st_mtime * 1000)
+        if ended_at is None and (written := results_stamp(self.run.directory)) is not None:
+            ended_at = written.modified_ns // 1_000_000
         is_killed = metadata.state == "running"  # and nobody is there any more
         if not is_killed:
             yield Entry("summary", lambda: self._summary(metadata))
@@ -112,16 +113,18 @@ class MlflowTracker(Tracker):
 
     def _files(self) -> Iterator[Entry]:
         limit = self.run.tracking.results_limit_mb * 1e6
-        for path in record.artifacts_of(self.run.directory, limit):
+        paths = record.artifacts_of(self.run.directory, limit)
+        for path in paths:
             yield Entry(path.name, partial(self._file, path))
-            if path.name == RESULTS:
-                yield Entry(record.TABLE, partial(self._table, path))
+        if len(paths) > 1:  # the results are among them
+            yield Entry(record.TABLE, self._table)
 
     def _file(self, path: Path) -> None:
-        self._client.artifact(self._run_id, path)
+        folder = PARTS if path.parent.name == PARTS else None
+        self._client.artifact(self._run_id, path, folder)
 
-    def _table(self, results: Path) -> None:
-        text = record.results_table(results).decode()
+    def _table(self) -> None:
+        text = record.results_table(self.run.directory).decode()
         self._client.table(self._run_id, text, record.TABLE)
 
 

@@ -10,8 +10,10 @@ import yaml
 
 from lm_eval_so.runner.store.line import Whole, check_line
 from lm_eval_so.runner.store.metadata import METADATA
+from lm_eval_so.runner.store.parts.layout import JOINED, PARTS, SHARDS, marker_name, part_of
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import PromptRecord, RunMetadata
+from lm_eval_so.runner.store.segments import open_results, segments
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.tracking.base import Status
 from lm_eval_so.tracking.names import flat, numbers
@@ -153,29 +155,36 @@ def _shortened(summary: Summary) -> Summary:
 
 
 def artifacts_of(directory: Path, limit: float) -> list[Path]:
-    """The files to log: the results only up to ``limit`` bytes."""
-    results = directory / RESULTS
-    fits = results.is_file() and results.stat().st_size <= limit
-    return [directory / METADATA, *([results] if fits else [])]
+    """The files to log: the results only up to ``limit`` bytes; the parts of a run in parts."""
+    found = segments(directory)
+    paths = list(dict.fromkeys(one.path for one in found))
+    if not paths or sum(one.end - one.start for one in found) > limit:
+        return [directory / METADATA]
+    if paths == [directory / RESULTS]:
+        return [directory / METADATA, *paths]
+    firsts = (part_of(path.name) for path in paths)
+    markers = [directory / PARTS / marker_name(part[0]) for part in firsts if part is not None]
+    around = [directory / SHARDS, directory / JOINED, *markers]
+    return [directory / METADATA, *paths, *(path for path in around if path.is_file())]
 
 
-def results_table(results: Path) -> bytes:
+def results_table(directory: Path) -> bytes:
     """The results as a table that MLflow's UI shows row by row (pandas' ``split`` layout)."""
-    rows = list(_rows(results))
+    rows = list(_rows(directory))
     never = {name for name in _SELDOM if not any(row[name] for row in rows)}
     columns = [name for name in rows[0] if name not in never] if rows else []
     data = [[row[name] for name in columns] for row in rows]
     return orjson.dumps({"columns": columns, "data": data})
 
 
-def _rows(results: Path) -> Iterator[dict[str, Any]]:
-    with results.open("rb") as lines:
+def _rows(directory: Path) -> Iterator[dict[str, Any]]:
+    with open_results(directory) as lines:
         for line in lines:
             try:
                 result = orjson.loads(line)
             except orjson.JSONDecodeError:
                 continue  # torn by a full disk or a kill
-            check_line(result, results)
+            check_line(result, directory / RESULTS)
             if isinstance(result, dict) and result.keys() >= Whole.__required_keys__:
                 yield _row(result)
 

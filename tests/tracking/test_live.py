@@ -27,14 +27,14 @@ def report(make_dataset: Callable[..., Path]) -> RunReport:
 def test_they_add_up_to_the_summary(report: RunReport) -> None:
     metadata = read_metadata(report.run_dir)
     assert metadata is not None
-    live = LiveMetrics(report.results_path, metadata.started_at).read()
+    live = LiveMetrics(report.run_dir, metadata.started_at).read()
     assert live["live/done"] == 10
     assert metadata.summary is not None
     assert live.items() >= live_metrics(metadata.summary).items()
 
 
 def test_answers_of_an_earlier_command_are_done_and_nothing_else(report: RunReport) -> None:
-    metrics = LiveMetrics(report.results_path, datetime.now(UTC))
+    metrics = LiveMetrics(report.run_dir, datetime.now(UTC))
     live = metrics.read()
     assert (live["live/done"], live["live/tokens"], live["live/failed"]) == (10, 0, 0)
     assert metrics.read()["live/done"] == 10
@@ -44,7 +44,7 @@ def test_each_line_comes_once_and_only_when_it_is_whole(report: RunReport) -> No
     whole = report.results_path.read_bytes()
     first, rest = whole[: len(whole) // 2], whole[len(whole) // 2 :]
     report.results_path.write_bytes(first)
-    lines = Lines(report.results_path)
+    lines = Lines(report.run_dir)
     found = [line["sample_id"] for line in lines.new()]
     assert 0 < len(found) < 10
     assert list(lines.new()) == []
@@ -55,7 +55,7 @@ def test_each_line_comes_once_and_only_when_it_is_whole(report: RunReport) -> No
 
 
 def test_a_file_that_takes_its_place_is_read_when_that_is_asked_for(report: RunReport) -> None:
-    lines = Lines(report.results_path)
+    lines = Lines(report.run_dir)
     assert len(list(lines.new())) == 10
     other = report.results_path.with_suffix(".other")
     other.write_bytes(report.results_path.read_bytes() * 2)

@@ -127,7 +127,7 @@ class TestTable:
     def table(path: Path, *lines: dict[str, Any]) -> dict[str, list[Any]]:
         """By column."""
         path.write_text("".join(json.dumps(each) + "\n" for each in lines))
-        table = json.loads(results_table(path))
+        table = json.loads(results_table(path.parent))
         return dict(zip(table["columns"], zip(*table["data"], strict=True), strict=True))
 
     def test_has_reasons_and_what_some_answer_has(self, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ class TestTable:
 
 def test_a_table_of_no_results_is_empty(tmp_path: Path) -> None:
     (tmp_path / "run_results.jsonl").touch()
-    table = json.loads(results_table(tmp_path / "run_results.jsonl"))
+    table = json.loads(results_table(tmp_path))
     assert table == {"columns": [], "data": []}
 
 
@@ -159,7 +159,7 @@ def test_lines_of_schema_version_1_are_rows(tmp_path: Path, missing: str) -> Non
     old = line(result("a"), finish_reason="stop")
     old["response"].pop(missing, None)
     (tmp_path / "run_results.jsonl").write_text(json.dumps(old) + "\n")
-    table = json.loads(results_table(tmp_path / "run_results.jsonl"))
+    table = json.loads(results_table(tmp_path))
     assert len(table["data"]) == 1
 
 

@@ -177,7 +177,7 @@ class TestTraces:
         client = TrackingClient(database)
         experiment_id = client.experiment("e")
         run_id = client.create_run(experiment_id, "r", {})
-        lines = Lines(report.results_path)
+        lines = Lines(report.run_dir)
         made = Traces(client, experiment_id, run_id, lines, 1.0, resumed=False)
         made.finish(time.monotonic())
         assert made.missing() == ["traces (9)"]
@@ -191,7 +191,7 @@ class TestTraces:
         client = TrackingClient(database)
         experiment_id = client.experiment("e")
         run_id = client.create_run(experiment_id, "r", {})
-        made = Traces(client, experiment_id, run_id, Lines(report.results_path), 0.0, resumed=False)
+        made = Traces(client, experiment_id, run_id, Lines(report.run_dir), 0.0, resumed=False)
         made.follow(time.monotonic() + 60)
         text = report.results_path.read_bytes()
         report.results_path.write_bytes(b"{" + text + text)

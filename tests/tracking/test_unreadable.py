@@ -43,7 +43,7 @@ def test_lines_of_a_newer_release_are_no_table(report: RunReport) -> None:
     path = report.results_path
     path.write_text(path.read_text().replace('"schema_version":2', '"schema_version":3', 1))
     with pytest.raises(NewerVersionError, match=r"run_results\.jsonl has schema_version 3"):
-        results_table(path)
+        results_table(report.run_dir)
 
 
 def test_a_pipeline_says_it_and_goes_on(report: RunReport, database: str, tmp_path: Path) -> None:

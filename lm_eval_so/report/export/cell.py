@@ -1,6 +1,7 @@
 """The run directories of an export, and their results."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -10,8 +11,8 @@ from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import reading
 from lm_eval_so.runner.store.line import read_line
-from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
+from lm_eval_so.runner.store.segments import open_results, results_path
 from lm_eval_so.runner.store.stored_line import contents
 from lm_eval_so.runner.sweep.rows import Settings
 
@@ -36,10 +37,13 @@ class Cell(NamedTuple):
             NewerVersionError: A newer release wrote a line.
             StoreError: The file cannot be read.
         """
-        path = self.directory / RESULTS
-        if not path.exists():  # the run has not got so far
-            return
-        with reading(path), path.open("rb", buffering=1 << 18) as file:
+        path = results_path(self.directory)
+        with ExitStack() as opened:
+            opened.enter_context(reading(path))
+            try:
+                file = opened.enter_context(open_results(self.directory))
+            except FileNotFoundError:  # the run has not got so far
+                return
             kept = None if self.metadata.state == "complete" else _kept(file, path)
             offset = 0
             for line in file:

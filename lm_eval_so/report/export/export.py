@@ -8,7 +8,7 @@ from lm_eval_so.report.export.cell import Cell
 from lm_eval_so.report.result_columns import request_of
 from lm_eval_so.report.scores import Scores
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.segments import results_path
 from lm_eval_so.runner.summary.result_row import COLUMNS, ColumnType, row_of
 
 Row = dict[str, Any]
@@ -61,7 +61,7 @@ class Export:
             count += 1
             yield result
         if damaged:
-            self._note(f"left out {damaged:,} damaged lines of {cell.directory / RESULTS}")
+            self._note(f"left out {damaged:,} damaged lines of {results_path(cell.directory)}")
         owed = cell.metadata.asked - count
         if owed > 0:
             self._note(

@@ -12,6 +12,7 @@ from lm_eval_so.report.view.walk import Walked, is_within, walk
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.store.lock import is_held
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
+from lm_eval_so.runner.store.parts.layout import PARTS
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 
@@ -110,10 +111,9 @@ class Folder:
         if summary is not None and run.metadata.state != "running":
             owed = summary.status_counts.get("owed", 0)
             return Counts(summary.settled - summary.failed, summary.failed, owed)
-        path = run.path / RESULTS
-        if not is_within(path, self.root):
+        if not all(is_within(run.path / name, self.root) for name in (RESULTS, PARTS)):
             return None
-        counter = self._counters.setdefault(run.path, LineCounter(path))
+        counter = self._counters.setdefault(run.path, LineCounter(run.path))
         return counter.look(run.metadata.asked, may_read=may_read)
 
     def run_in(self, path: Path) -> FoundRun | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lm_eval_so.report.board import Board
@@ -17,7 +16,9 @@ from lm_eval_so.report.view.sidecar import Sidecar
 from lm_eval_so.report.view.walk import is_within
 from lm_eval_so.runner.errors import LmEvalError, StoreError
 from lm_eval_so.runner.store.metadata import METADATA
+from lm_eval_so.runner.store.parts.layout import PARTS
 from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.segments import results_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +95,7 @@ class OpenBoard:
         """
         began = self._clock()
         key = [
-            (run.id, stamp_of(run.path / RESULTS), stamp_of(run.path / METADATA), run.is_running)
+            (run.id, _lines_stamp(run), stamp_of(run.path / METADATA), run.is_running)
             for run in runs
         ]
         if key != self._key:
@@ -153,8 +154,8 @@ class OpenBoard:
         self._keep(board, is_final=not is_live)
 
     def _may_read(self, run: FoundRun) -> bool:
-        path = run.path / RESULTS
-        return not path.is_symlink() or is_within(path, self._root)
+        paths = run.path / RESULTS, run.path / PARTS
+        return all(not path.is_symlink() or is_within(path, self._root) for path in paths)
 
     def _known(self, run_dir: Path) -> RunIndex:
         """What is known of a run whose file was not replaced; else an empty index."""
@@ -214,6 +215,13 @@ def _is_over(source: Source, paths: Sequence[Path]) -> bool:
 
 
 def _size(index: RunIndex) -> int:
-    with suppress(OSError):
-        return index.path.stat().st_size
-    return 0
+    if index.segments:
+        return index.size
+    found = results_stamp(index.run_dir)
+    return found.size if found is not None else 0
+
+
+def _lines_stamp(run: FoundRun) -> Stamp | None:
+    """As `stamp_of`, of the run's lines."""
+    found = results_stamp(run.path)
+    return found and (found.modified_ns, found.size, found.inode)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lm_eval_so.runner.store.metadata import METADATA
+from lm_eval_so.runner.store.parts.layout import PARTS, SHARDS
 from lm_eval_so.runner.sweep.record import RECORD
 
 _COPIES = "artifacts"  # where MLflow keeps a run's files, among them copies of ours
@@ -43,13 +44,17 @@ def walk(root: Path) -> Walked:
             return found._replace(is_whole=False)
         looked += 1
         folder = owed.pop()
-        for entry in _entries(folder):
+        entries = list(_entries(folder))
+        is_in_parts = any(entry.name == SHARDS for entry in entries)
+        for entry in entries:
             if entry.is_symlink() and not is_within(Path(entry.path), root):
                 found.links_out.append(Path(entry.path))
             elif entry.name == METADATA:
                 found.runs.append(folder)
             elif entry.name == RECORD:
                 found.sweeps.append(folder)
+            elif is_in_parts and entry.name == PARTS:
+                continue  # very many files, and no run
             elif _is_folder(entry) and not entry.name.startswith(".") and entry.name != _COPIES:
                 owed.append(Path(entry.path))
     return found

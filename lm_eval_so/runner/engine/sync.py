@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
 from lm_eval_so.runner.store.files import reading
+from lm_eval_so.runner.store.segments import open_results
 from lm_eval_so.runner.strategy.breaker.alike import MOST_HELD
 from lm_eval_so.runner.strategy.breaker.away import LEAST_ROUND
 from lm_eval_so.runner.strategy.deadline import Deadline
@@ -86,8 +87,8 @@ class SyncEngine:
         spent, results = self._setup.spent, self._setup.results
         if spent is not None and (earlier := spent.read()) is not None:
             self._stack.spending.begin(earlier)
-        elif results is not None and results.exists():
-            with reading(results), results.open("rb") as lines:
+        elif results is not None:
+            with reading(results), open_results(results.parent) as lines:
                 self._stack.spending.begin_from_lines(lines)
         self._stack.evidence.watch(self._workers)
 

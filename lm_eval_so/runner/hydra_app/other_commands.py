@@ -1,4 +1,4 @@
-"""``lm-eval-so report``, ``view`` and ``export``: what stands beside running."""
+"""``lm-eval-so report``, ``view``, ``export`` and ``merge``: what stands beside running."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lm_eval_so.runner.hydra_app.public_output import fail
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_COMMANDS = ("report", "view", "export")
+_COMMANDS = ("report", "view", "export", "merge")
 _SIMILAR = 0.75  # share of letters; ``preview``, a key of the config, is no ``view``
 
 
@@ -19,6 +19,10 @@ def other_command(word: str) -> Callable[[Sequence[str]], int] | None:
 
     A word that is nearly one is told so.
     """
+    if word == "merge":
+        from lm_eval_so.merge.cli import main as merge
+
+        return lambda arguments: merge(arguments[1:])
     if word in _COMMANDS:
         from lm_eval_so.report.cli import main
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from lm_eval_so._version import __version__
 from lm_eval_so.runner.config.identity import fingerprint
-from lm_eval_so.runner.config.schema import SelectConfig
+from lm_eval_so.runner.config.schema import DatasetConfig, SelectConfig
 from lm_eval_so.runner.dataset.reader import Checked
 from lm_eval_so.runner.dataset.selection import Selection
 from lm_eval_so.runner.dataset.source import DatasetSource
@@ -57,7 +57,7 @@ class MetadataWriter:
         self._begun = RunMetadata(
             state="running",
             started_at=datetime.now(UTC),
-            dataset=_dataset(prepared.source, prepared.dataset),
+            dataset=_dataset(prepared.source, prepared.dataset, plan.dataset),
             selection=self.selection,
             prompt=placed.prompt and placed.prompt.record,
             run_config=_config(plan.run_config),
@@ -124,7 +124,7 @@ def environment() -> Environment:
     )
 
 
-def _dataset(source: DatasetSource, dataset: Checked) -> DatasetRecord:
+def _dataset(source: DatasetSource, dataset: Checked, config: DatasetConfig) -> DatasetRecord:
     return DatasetRecord(
         id=source.id,
         name=source.name,
@@ -134,6 +134,7 @@ def _dataset(source: DatasetSource, dataset: Checked) -> DatasetRecord:
         sha256=dataset.sha256,
         sample_count=dataset.count,
         metadata=source.metadata,
+        config=config.model_dump(mode="json", exclude_defaults=True),
     )
 
 

@@ -19,8 +19,10 @@ from lm_eval_so.runner.run.data_frame import data_frame
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.run.signals import InterruptedRunError
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
-from lm_eval_so.runner.store.results import RESULTS, read_results
+from lm_eval_so.runner.store.read import read_results
+from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata, SelectionRecord, State
+from lm_eval_so.runner.store.segments import results_path
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.summary.verdict import Verdict
 
@@ -61,20 +63,22 @@ class RunReport(Value):
         """The report of a run that any command or program has left in a directory.
 
         Args:
-            path: The run directory, or a file in it.
+            path: The run directory, or a file in it; its ``run_results.jsonl`` also where the run
+                is in parts.
 
         Raises:
             NewerVersionError: A newer release wrote it.
             StoreError: There is no run, or its ``run_metadata.json`` is damaged.
         """
-        directory = Path(path).parent if Path(path).is_file() else Path(path)
+        given = Path(path)
+        directory = given.parent if given.is_file() or given.name == RESULTS else given
         metadata = read_metadata(directory)
         if metadata is None:
             raise StoreError(f"no run directory: there is no {METADATA} in {directory}")
         return cls(
             state=metadata.state,
             run_dir=directory,
-            results_path=directory / RESULTS,
+            results_path=results_path(directory),
             metadata_path=directory / METADATA,
             summary=metadata.summary,
             verdict=metadata.verdict,
@@ -85,7 +89,7 @@ class RunReport(Value):
 
     def results(self) -> Iterator[RunResult]:
         """The results, read one at a time."""
-        return read_results(self.results_path)
+        return read_results(self.run_dir)
 
     def to_pandas(self) -> "DataFrame":
         """The results as a DataFrame: one row per sample and repeat, failed ones included.

@@ -31,6 +31,7 @@ from lm_eval_so.runner.run.sharding import is_in_parts
 from lm_eval_so.runner.run.signals import InterruptedRunError, on_signal
 from lm_eval_so.runner.run.whole_file import WholeFile
 from lm_eval_so.runner.store.run_metadata import State
+from lm_eval_so.runner.store.segments import results_path
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.summary.verdict import Verdict, judge
 
@@ -210,7 +211,7 @@ class Run:
         return RunReport(
             state=state,
             run_dir=self.directory.path,
-            results_path=self.directory.results_path,
+            results_path=results_path(self.directory.path),
             metadata_path=self.directory.metadata_path,
             summary=summary,
             verdict=verdict,

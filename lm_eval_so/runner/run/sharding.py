@@ -135,7 +135,7 @@ def _is_known(run_dir: Path) -> bool:
     results = run_dir / RESULTS
     if not results.exists() or not results.stat().st_size:
         return True
-    return read_joined(run_dir, results) is not None
+    return read_joined(run_dir) is not None
 
 
 def _recipe(prepared: Prepared) -> str:

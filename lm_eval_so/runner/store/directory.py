@@ -23,11 +23,11 @@ from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 from lm_eval_so.runner.store.owner import Asked
-from lm_eval_so.runner.store.parts.taken_in import is_in_parts, lines_in_parts, remove_parts
+from lm_eval_so.runner.store.parts.taken_in import has_shards, lines_in_parts, remove_parts
 from lm_eval_so.runner.store.results import RESULTS, ResultsFile, See, scan_lines
 from lm_eval_so.runner.store.stored_line import StoredLine, content, stored_line
 
-_SUPERSEDED = "superseded_results.jsonl"
+SUPERSEDED = "superseded_results.jsonl"
 
 
 class RunDirectory(HeldDirectory):
@@ -139,19 +139,19 @@ class RunDirectory(HeldDirectory):
         lines = self._results.lines_at(self.ledger.leftovers())
         first = next(lines, None)
         if first is not None:
-            replace_file(self.path / _SUPERSEDED, (line for line, _ in chain([first], lines)))
+            replace_file(self.path / SUPERSEDED, (line for line, _ in chain([first], lines)))
 
     def _all_stored(self) -> Iterator[StoredLine]:
         """The lines that are there, and those set aside, which it takes back.
 
         Nothing is changed before it is known that this release can read all of them.
         """
-        aside = self.path / _SUPERSEDED
+        aside = self.path / SUPERSEDED
         is_aside = aside.is_file()
         if is_aside:
             deque(scan_lines(aside), maxlen=0)
         yield from self._results.scan(self.first_look if self._is_complete() else None)
-        for name in (RESULTS, METADATA, _SUPERSEDED):
+        for name in (RESULTS, METADATA, SUPERSEDED):
             remove_abandoned(self.path / name)
         self._results.mend()
         yield from self._taken_in()
@@ -160,7 +160,7 @@ class RunDirectory(HeldDirectory):
 
     def _taken_in(self) -> Iterator[StoredLine]:
         """The lines of parts, which become lines of the results file."""
-        if not is_in_parts(self.path):
+        if not has_shards(self.path):
             return
         for line, stored in lines_in_parts(self.path):
             yield stored._replace(offset=self._results.append(line))

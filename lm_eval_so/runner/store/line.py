@@ -77,6 +77,7 @@ class _Error(TypedDict):
 
 class _Context(TypedDict):
     sample_tags: list[str]
+    sample_key: NotRequired[str | None]
 
 
 class _Attempt(TypedDict):

@@ -7,7 +7,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from lm_eval_so.runner.host.private import file_mode, make_directory
-from lm_eval_so.runner.store.claim import is_gone
+from lm_eval_so.runner.store.claim import is_gone, named
 from lm_eval_so.runner.store.files import unwritable
 from lm_eval_so.runner.store.holder import Holder, busy, holder_of
 
@@ -71,3 +71,8 @@ def is_held(directory: Path) -> bool:
         return time.time() - path.stat().st_mtime < _QUIET
     except OSError:
         return False
+
+
+def holder_in(directory: Path) -> str:
+    """Which process that is, in brackets; empty where it is not known."""
+    return named(holder_of(directory / _HOLDER))

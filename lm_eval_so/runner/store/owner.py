@@ -12,8 +12,11 @@ from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.masking.options import shown
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.store.metadata import METADATA, read_owner
-from lm_eval_so.runner.store.results import RESULTS, scan_lines
+from lm_eval_so.runner.store.parts.truth import is_in_parts
+from lm_eval_so.runner.store.read import scan_results
+from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import damaged
+from lm_eval_so.runner.store.segments import results_path
 from lm_eval_so.runner.text.one_line import one_line
 
 _LONGEST_VALUE = 200  # characters
@@ -54,7 +57,7 @@ def is_same_file(directory: Path, asked: Asked) -> bool:
 def is_edited(directory: Path, asked: Asked) -> bool:
     """Whether the results are of an earlier or later version of this dataset."""
     ids, questions = HashIndex(), HashIndex()
-    for line in scan_lines(directory / RESULTS):
+    for line in scan_results(directory):
         ids[line.sample_id] = 1
         questions[line.sample_id, line.request_key] = 1
     count = common_ids = common_questions = 0
@@ -72,7 +75,7 @@ def may_go_on(directory: Path, asked: Asked) -> bool:
     """Whether the dataset may use a directory: its own, or one without results."""
     return (
         is_same_file(directory, asked)
-        or next(scan_lines(directory / RESULTS), None) is None
+        or next(scan_results(directory), None) is None
         or is_edited(directory, asked)
     )
 
@@ -100,15 +103,15 @@ def check_owner(
     """
     owner = read_owner(directory)
     if owner is None:
-        if _holds_results(directory / RESULTS):
+        if _holds_results(directory):
             raise ForeignRunError(
-                f"{directory} holds a {RESULTS} but no {METADATA}, so whose it is cannot be told; "
-                "choose another output_dir"
+                f"{directory} holds a {results_path(directory).name} but no {METADATA}, so whose "
+                "it is cannot be told; choose another output_dir"
             )
         return
     public = (redactor or Redactor()).data
     try:
-        differing = _differences(public(shown(owner.identity)), public(shown(identity)), "")
+        differing = differences(public(shown(owner.identity)), public(shown(identity)))
     except RecursionError as error:
         raise damaged(directory / METADATA, "its identity is nested too deep") from error
     if differing:
@@ -118,17 +121,19 @@ def check_owner(
         )
 
 
-def _holds_results(path: Path) -> bool:
+def _holds_results(directory: Path) -> bool:
     """Whether there is a line; an empty file is what a command left that went no further."""
-    return path.exists() and path.stat().st_size > 0
+    path = directory / RESULTS
+    return (path.exists() and path.stat().st_size > 0) or is_in_parts(directory)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The keys that differ, a clause each: ``model is 'a' there and 'b' here``."""
     found: list[str] = []
     for key in sorted({*old, *new}):
         before, now = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
-            found += _differences(before, now, f"{prefix}{key}.")
+            found += differences(before, now, f"{prefix}{key}.")
         elif before != now:
             there, here = (one_line(repr(value), _LONGEST_VALUE) for value in (before, now))
             found.append(f"{prefix}{key} is {there} there and {here} here")

@@ -9,9 +9,8 @@ from typing import BinaryIO, NamedTuple
 
 from lm_eval_so.runner.errors import LostLinesError, StoreError
 from lm_eval_so.runner.host.private import file_mode
-from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.store.files import reading, unsynced, unwritable
-from lm_eval_so.runner.store.line import Whole, read_line
+from lm_eval_so.runner.store.line import Whole
 from lm_eval_so.runner.store.stored_line import (
     LinePlace,
     StoredLine,
@@ -252,32 +251,6 @@ def scan_lines(path: Path) -> Iterator[StoredLine]:
         for offset, found in contents(file, path):
             if found is not None:
                 yield stored_line(offset, found)
-
-
-def read_results(path: Path | str) -> Iterator[RunResult]:
-    """The results of a run, one at a time.
-
-    Args:
-        path: ``run_results.jsonl``, or the run directory that holds it.
-
-    Raises:
-        NewerVersionError: A newer release wrote a line.
-        StoreError: The file cannot be read, or a line is not a RunResult.
-    """
-    file_path = Path(path) / RESULTS if Path(path).is_dir() else Path(path)
-    try:
-        with file_path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                yield _parse(file_path, number, line)
-    except OSError as error:
-        raise StoreError(f"results {file_path} cannot be read: {error.strerror}") from error
-
-
-def _parse(path: Path, number: int, line: bytes) -> RunResult:
-    try:
-        return read_line(line, path)
-    except ValueError as error:
-        raise StoreError(f"{path}:{number}: not a RunResult") from error
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:

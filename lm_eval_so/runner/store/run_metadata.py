@@ -32,6 +32,8 @@ class DatasetRecord(Value):
         sha256: Of the samples, in hex.
         sample_count: Samples in it, each counted once whatever the repeats.
         metadata: The dataset's own ``metadata.json``.
+        config: How its files became samples: the DatasetConfig, without its defaults; empty in
+            files of earlier releases.
     """
 
     id: str
@@ -42,13 +44,15 @@ class DatasetRecord(Value):
     sha256: str
     sample_count: int
     metadata: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
 
 
 class SelectionRecord(Value):
     """Which samples of the dataset the last command asked for.
 
     Attributes:
-        asked: The keys of ``select`` that were set; of many ids only how many.
+        asked: The keys of ``select`` that were set; of many ids only how many. Of several runs that
+            were merged, ``any_of`` has what each of them asked, if that was not the same.
         selected: Samples, each counted once whatever the repeats.
         of: Samples in the dataset.
     """

@@ -8,7 +8,7 @@ from lm_eval_so.runner.errors import NewerVersionError, StoreError
 from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.store.metadata import read_metadata
-from lm_eval_so.runner.store.results import RESULTS, scan_lines
+from lm_eval_so.runner.store.read import scan_results
 from lm_eval_so.runner.store.run_metadata import PromptRecord, RunMetadata
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.text.one_line import one_line
@@ -97,7 +97,7 @@ def _numbers(directory: Path, metadata: RunMetadata) -> dict[str, Any]:
 def _counted(directory: Path, metadata: RunMetadata) -> dict[str, Any]:
     """The counts of a run that was killed before it wrote its summary."""
     outcomes = HashIndex()
-    for line in scan_lines(directory / RESULTS):
+    for line in scan_results(directory):
         outcomes[line.sample_id, line.request_key] = int(line.ok)
     ok = sum(outcomes.values())
     owed = max(metadata.asked - len(outcomes), 0)

@@ -10,7 +10,7 @@ from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.request.key import messages_key
 from lm_eval_so.runner.store.line import check_line
-from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.segments import open_results
 
 _FIELDS = {
     "sample_id",
@@ -40,7 +40,7 @@ def side_by_side(cells: Sequence[tuple[str, Path]]) -> Iterator[bytes]:
         StoreError: Results cannot be read.
     """
     try:
-        files = [(path / RESULTS).open("rb", buffering=1 << 18) for _, path in cells]
+        files = [open_results(path) for _, path in cells]
     except OSError as error:
         raise StoreError(f"{error.filename} cannot be read: {error.strerror}") from error
     labels = [label for label, _ in cells]

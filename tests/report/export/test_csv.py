@@ -11,7 +11,7 @@ import pytest
 
 from lm_eval_so.report.export.cli import main
 from lm_eval_so.runner.run.data_frame import data_frame
-from lm_eval_so.runner.store.results import read_results
+from lm_eval_so.runner.store.read import read_results
 from support.run_directories import answered, failed, write_run
 
 if TYPE_CHECKING:

@@ -214,7 +214,7 @@ def test_counts_of_a_run_without_a_summary_are_those_of_its_lines(answered: Answ
     lines = results.read_text().splitlines()
     failed = json.loads(lines[0]) | {"status": "error"}
     results.write_text("\n".join([json.dumps(failed), lines[1], "{", lines[2], ""]))
-    counter = LineCounter(results)
+    counter = LineCounter(directory)
     assert counter.look(5, may_read=False)[:] == (0, 0, 5, False)
     assert counter.look(5, may_read=True)[:] == (2, 1, 2, True)
     with results.open("a") as file:

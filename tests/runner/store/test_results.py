@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lm_eval_so.runner.errors import LostLinesError, StoreError
 from lm_eval_so.runner.models import RunResult
-from lm_eval_so.runner.store.results import ResultsFile, read_results
+from lm_eval_so.runner.store.read import read_results
+from lm_eval_so.runner.store.results import ResultsFile
 from lm_eval_so.runner.store.stored_line import LinePlace, mark_of
 from support.results import result
 
@@ -169,6 +170,7 @@ APPEND_UNTIL_FULL = """
 import resource, sys
 from pathlib import Path
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.read import read_results
 from lm_eval_so.runner.store.results import ResultsFile
 
 line = sys.argv[2].encode()

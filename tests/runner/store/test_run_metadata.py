@@ -71,6 +71,7 @@ FULL: dict[str, Any] = {
         "sha256": "8b" * 32,
         "sample_count": 2,
         "metadata": {"id": "colours", "more": [1, None, {"a": 0.5}]},
+        "config": {"path": "colours", "encoding": "cp949"},
     },
     "selection": {"asked": {"limit": 2}, "selected": 2, "of": 2},
     "prompt": {

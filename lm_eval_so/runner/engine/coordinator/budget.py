@@ -1,5 +1,6 @@
 """A run's budget in chunks: what a worker may take before it has to ask again."""
 
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -119,12 +120,12 @@ class Budget:
             getattr(self._total_out, unit) > _HAIR * bound for unit, bound in self._bounds.items()
         )
 
-    def _fits(self, unit: str, each: Amount, workers: int) -> float:
+    def _fits(self, unit: str, each: Amount, workers: int) -> int:
         """Requests that a worker may send at once, as far as one unit goes."""
         bound, one = self._bounds[unit], getattr(each, unit)
         settled, out = getattr(self.settled, unit), getattr(self._total_out, unit)
         if one <= 0:
-            return 0 if settled > bound else float("inf")
+            return 0 if settled > bound else sys.maxsize
         most_out = bound - settled
         if unit not in _EXACT:
             learned_from = settled - getattr(self._earlier, unit)

@@ -176,8 +176,8 @@ class Starts:
             if slot.start > now - _REMEMBERED_S:
                 break
             del self._given[number]
-        returned = [slot for n in asked.unused if (slot := self._given.pop(n, None)) is not None]
-        self._schedule.give_back(returned)
+        known = (n for n in dict.fromkeys(asked.unused) if n in self._given)
+        self._schedule.give_back([self._given.pop(n) for n in known])
         if math.isfinite(asked.unused_tokens):
             correct(self._schedule, 0.0, unused=asked.unused_tokens)
         for found, marks, age_s in asked.learned:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.host.output import tell
-from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.segments import segments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,7 @@ _FIRST, _LONGEST = 5.0, 60.0
 _BLOCK = 1 << 20
 
 
-class _Lines:
+class _File:
     """Counts the lines of a file that grows, each of them once."""
 
     def __init__(self, path: Path) -> None:
@@ -41,6 +43,25 @@ class _Lines:
         return self.count
 
 
+class _Lines:
+    """Counts the lines of a run: of what is sealed it is known how many there are."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._files: dict[Path, _File] = {}
+        self._count = 0
+
+    def look(self) -> int:
+        """The lines that are there now."""
+        with suppress(OSError, StoreError):  # it is being replaced
+            found = segments(self._directory)
+            owed = [one.path for one in found if one.lines is None]
+            self._files = {path: self._files.get(path) or _File(path) for path in owed}
+            self._count = sum(one.lines or 0 for one in found)
+            self._count += sum(file.look() for file in self._files.values())
+        return self._count
+
+
 class Watch:
     """Tells now and then how many results the running cells have.
 
@@ -50,7 +71,7 @@ class Watch:
     """
 
     def __init__(self, directories: Sequence[Path | None], fleet: Fleet) -> None:
-        self._lines = [_Lines(path / RESULTS) if path else None for path in directories]
+        self._lines = [_Lines(path) if path else None for path in directories]
         self._fleet = fleet
         self._pause = _FIRST
         self._next = time.monotonic() + _FIRST

@@ -108,15 +108,18 @@ class Board:
         self._repeats = shards.repeats
         self._shards = [_Shard(Range(row.first, row.count)) for row in shards.shards]
         self._firsts = [row.first for row in shards.shards]
-        self.joined = read_joined(run_dir, run_dir / RESULTS)
+        self.joined = read_joined(run_dir)
         self._read_slices(run_dir / RESULTS)
         self.last_epoch = 0
         self._read_parts(run_dir)
 
     def seal(self, marker: Marker) -> None:
-        """Notes that a part is sealed; older ones of the same range are done with."""
+        """Notes that a part is sealed, in the place of older ones that it meets."""
         shard = self._shard_at(marker.first)
         covered = Range(marker.first, marker.count)
+        for first, older in list(shard.parts.items()):
+            if older.range.meets(covered):
+                del shard.parts[first]
         source = Source(self._folder / marker.part, 0, marker.bytes)
         shard.parts[marker.first] = Piece(
             range=covered,
@@ -197,10 +200,10 @@ class Board:
             self.last_epoch = max(self.last_epoch, *epochs)
             files = [(epoch, self._folder / part_name(first, epoch)) for epoch in epochs]
             self._shard_at(first).unsealed += files
-        for first in sorted(found.sealed):
-            marker = read_marker(run_dir, first)
-            if marker is not None and self._is_whole(marker):
-                self.seal(marker)
+        markers = (read_marker(run_dir, first) for first in found.sealed)
+        whole = [marker for marker in markers if marker is not None and self._is_whole(marker)]
+        for marker in sorted(whole, key=lambda each: each.epoch):
+            self.seal(marker)
 
     def _is_whole(self, marker: Marker) -> bool:
         """Whether its part is there, in its size."""

@@ -18,7 +18,7 @@ from lm_eval_so.runner.store.parts.join import join, size_of, totals_of
 from lm_eval_so.runner.store.parts.layout import JOINED, SHARDS, ShardsFile
 from lm_eval_so.runner.store.parts.lease import Asked as WhatIsAsked
 from lm_eval_so.runner.store.parts.lease import Lease, Range
-from lm_eval_so.runner.store.parts.part import Part
+from lm_eval_so.runner.store.parts.part import Part, seal
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.summary.summarise import Totals
 
@@ -82,13 +82,14 @@ class PartsDirectory(HeldDirectory):
         return part
 
     def seal(self, part: Part, asked: WhatIsAsked, unasked: int) -> None:
-        """Seals a part; see `Part.seal`. One without a line is removed."""
+        """Seals a part; see `Part.put_in_order`. One without a line is removed."""
         self._lock.check()
         if part.is_empty:
             self._open_parts.pop(part.lease.epoch, None)
             part.discard()
             return
-        marker = part.seal(asked, unasked)
+        marker = part.put_in_order(asked, unasked)
+        seal(self.path, marker)
         self._open_parts.pop(part.lease.epoch, None)
         self.board.seal(marker)
         self.sealed.add(marker.first)

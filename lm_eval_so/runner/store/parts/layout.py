@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import msgspec
 
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.version import check_version
 
 SHARDS = "shards.json"
@@ -166,6 +167,19 @@ def marker_name(first: int) -> str:
     return f"{first:0{_FIRST_DIGITS}d}{_MARKER}"
 
 
+def part_of(name: str) -> tuple[int, int] | None:
+    """First position and epoch of the part with this name; None of another name."""
+    first, _, epoch = name.removesuffix(_PART).partition("-")
+    is_part = name.endswith(_PART) and first.isdecimal() and epoch.isdecimal()
+    return (int(first), int(epoch)) if is_part else None
+
+
+def marker_of(name: str) -> int | None:
+    """First position of what the marker with this name is of; None of another name."""
+    first = name.removesuffix(_MARKER)
+    return int(first) if name.endswith(_MARKER) and first.isdecimal() else None
+
+
 def find_parts(run_dir: Path) -> PartsFound | None:
     """What ``parts/`` holds; None where there is no such folder. Other names are passed over.
 
@@ -181,14 +195,10 @@ def find_parts(run_dir: Path) -> PartsFound | None:
     except OSError as error:
         raise StoreError(f"{run_dir / PARTS} cannot be read: {error.strerror}") from error
     for name in names:
-        if name.endswith(_MARKER):
-            first = name.removesuffix(_MARKER)
-            if first.isdecimal():
-                sealed.add(int(first))
-        elif name.endswith(_PART):
-            first, _, epoch = name.removesuffix(_PART).partition("-")
-            if first.isdecimal() and epoch.isdecimal():
-                epochs.setdefault(int(first), []).append(int(epoch))
+        if (part := part_of(name)) is not None:
+            epochs.setdefault(part[0], []).append(part[1])
+        elif (first := marker_of(name)) is not None:
+            sealed.add(first)
     for found in epochs.values():
         found.sort()
     return PartsFound(epochs, sealed)
@@ -204,10 +214,10 @@ def read_shards(run_dir: Path) -> ShardsFile | None:
     return _read(run_dir / SHARDS, ShardsFile)
 
 
-def read_joined(run_dir: Path, results: Path) -> JoinedFile | None:
+def read_joined(run_dir: Path) -> JoinedFile | None:
     """``joined.json``, as `read_shards`; None where it is not of the results file."""
     try:
-        found = results.stat()
+        found = (run_dir / RESULTS).stat()
     except OSError:
         return None
     for name in (JOINED, JOINED_NEXT):  # a kill may have come before the second got its name

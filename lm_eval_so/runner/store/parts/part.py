@@ -126,14 +126,17 @@ class Part:
         """Makes the lines survive a power cut; raises a StoreError where the disk refuses."""
         self._results.sync()
 
-    def seal(self, asked: Asked, unasked: int) -> Marker:
-        """Leaves one line for each question that has one, in order, and the marker that says so.
+    def put_in_order(self, asked: Asked, unasked: int) -> Marker:
+        """Leaves one line for each question that has one, in order, and closes the part.
 
-        The part is closed then. All of its questions must have been looked up in `ledger`.
+        All of its questions must have been looked up in `ledger`.
 
         Args:
             asked: What is asked of the range.
             unasked: Answers to what is not.
+
+        Returns:
+            What seals it, once `seal` has written it.
 
         Raises:
             LostLinesError: Lines that were written are missing; the part stays open.
@@ -149,13 +152,20 @@ class Part:
             ordered = write_beside(self._results.path, lines)
             self.close()
             put_in_place(ordered, self._results.path)
-        marker = sums.marker(self.lease, asked, unasked)
-        replace_file(self._folder / marker_name(self.lease.first), [marker.to_json()])
-        return marker
+        return sums.marker(self.lease, asked, unasked)
 
     def close(self) -> None:
         """Closes the file; what was written stays for the next holder of the range."""
         self._results.close()
+
+
+def seal(run_dir: Path, marker: Marker) -> None:
+    """Writes the marker of a part that is in order; only who holds its lease may do so.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    replace_file(run_dir / PARTS / marker_name(marker.first), [marker.to_json()])
 
 
 class _Sums:

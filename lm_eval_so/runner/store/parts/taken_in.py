@@ -17,7 +17,7 @@ from lm_eval_so.runner.store.parts.part import Source, whole_lines
 from lm_eval_so.runner.store.stored_line import StoredLine
 
 
-def is_in_parts(run_dir: Path) -> bool:
+def has_shards(run_dir: Path) -> bool:
     """Whether a command that worked by shards has left anything of its own.
 
     Raises:

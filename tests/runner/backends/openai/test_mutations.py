@@ -17,7 +17,8 @@ from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest, TestSample
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.store.line import as_line
-from lm_eval_so.runner.store.results import ResultsFile, read_results
+from lm_eval_so.runner.store.read import read_results
+from lm_eval_so.runner.store.results import ResultsFile
 from lm_eval_so.runner.strategy.retry import Retry, as_outcome
 from support.completions import as_response, read_answer
 from support.mutate import Answer, change_bytes, change_part, cut, in_pieces, valid

@@ -72,6 +72,22 @@ class Orders(RuleBasedStateMachine):
         worker, lease = self.pick(number)
         self.ends(worker, lease.epoch, max(at, self.begun[lease.epoch]))
 
+    @precondition(lambda self: self.held)
+    @rule(number=CHOICE, at=st.integers(0, SAMPLES))
+    def ends_and_the_answer_is_lost(self, number: int, at: int) -> None:
+        """The worker goes on with all of it."""
+        worker, lease = self.pick(number)
+        self.table.ended(worker, lease.epoch, at)
+
+    @precondition(lambda self: self.held)
+    @rule(worker=WORKERS, number=CHOICE)
+    def names_the_lease_of_another(self, worker: str, number: int) -> None:
+        owner, lease = self.pick(number)
+        if worker != owner:
+            assert self.table.done(worker, lease) is Sealing.NOT_YOURS
+            assert not self.table.release(worker, lease.epoch)
+            assert self.table.ended(worker, lease.epoch, lease.first) is None
+
     def ends(self, worker: str, epoch: int, position: int) -> None:
         known = self.table.ended(worker, epoch, position)
         if known is not None and known.count:

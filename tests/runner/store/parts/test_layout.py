@@ -14,7 +14,7 @@ SHARDS = layout.ShardsFile(
     recipe="cd",
     repeats=2,
     samples=30,
-    shards=(layout.ShardRow(0, 20, 0, 0, 1), layout.ShardRow(20, 10)),
+    shards=(layout.ShardRow(0, 20, "ab", 0, 0, 1), layout.ShardRow(20, 10, "cd")),
 )
 MARKER = layout.Marker(
     first=20,
@@ -26,23 +26,47 @@ MARKER = layout.Marker(
     ok=19,
     totals=msgspec.Raw(b'{"version":1}'),
 )
-JOINED = layout.JoinedFile(
-    size=99, modified_ns=1, inode=2, shards=(layout.JoinedRow(0, 20, 99, 40, 40),), asked="gh"
-)
+
+
+def joined(results: Path) -> layout.JoinedFile:
+    found = results.stat()
+    return layout.JoinedFile(
+        size=found.st_size,
+        modified_ns=found.st_mtime_ns,
+        inode=found.st_ino,
+        shards=(layout.JoinedRow(0, 20, 99, 40, 39, "gh", owed=1),),
+    )
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     (tmp_path / layout.PARTS).mkdir()
     (tmp_path / layout.SHARDS).write_bytes(SHARDS.to_json())
-    (tmp_path / layout.JOINED).write_bytes(JOINED.to_json())
     (tmp_path / layout.PARTS / layout.marker_name(20)).write_bytes(MARKER.to_json())
     assert layout.read_shards(tmp_path) == SHARDS
-    assert layout.read_joined(tmp_path) == JOINED
     found = layout.read_marker(tmp_path, 20)
     assert found is not None
     assert msgspec.structs.replace(found, totals=MARKER.totals) == MARKER
     assert bytes(found.totals) == b'{"version":1}'
     assert found.part == "000000000020-000007.jsonl"
+
+
+def test_where_parts_are_in_the_results_file_is_known_while_it_is_the_one_that_was_joined(
+    tmp_path: Path,
+) -> None:
+    results = tmp_path / "run_results.jsonl"
+    results.write_bytes(b"x" * 99)
+    (tmp_path / layout.JOINED).write_bytes(joined(results).to_json())
+    assert layout.read_joined(tmp_path) == joined(results)
+
+    (tmp_path / "next").write_bytes(b"y" * 99)
+    later = joined(tmp_path / "next")
+    (tmp_path / layout.JOINED_NEXT).write_bytes(later.to_json())
+    assert layout.read_joined(tmp_path) == joined(results), "a kill before the new file came"
+    (tmp_path / "next").replace(results)
+    assert layout.read_joined(tmp_path) == later, "a kill behind it"
+
+    results.write_bytes(b"z" * 98)
+    assert layout.read_joined(tmp_path) is None
 
 
 def test_a_directory_without_the_files_has_none_of_them(tmp_path: Path) -> None:
@@ -73,6 +97,7 @@ def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path, text: bytes) -
 
 
 def test_a_newer_release_may_have_written_other_fields(tmp_path: Path) -> None:
+    (tmp_path / "run_results.jsonl").touch()
     (tmp_path / layout.JOINED).write_bytes(b'{"schema_version":2,"shards":"elsewhere"}')
     with pytest.raises(NewerVersionError, match=r"joined.json has schema_version 2"):
         layout.read_joined(tmp_path)
