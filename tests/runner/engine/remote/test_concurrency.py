@@ -68,11 +68,11 @@ def test_a_share_shrinks_and_grows_while_requests_are_under_way(concurrency: obj
 def test_auto_goes_on_where_it_was_when_only_its_bounds_change() -> None:
     async def main() -> None:
         scene = Scene()
-        follow(scene.stack, Bounds(8, 1, 64))
+        follow(scene.stack, Bounds(8, 1, 256))
         await asyncio.gather(*map(scene.stack.settle, requests(100)))
         grown = scene.stack.slots.limit
         assert grown > 8
-        follow(scene.stack, Bounds(4, 1, 63))
+        follow(scene.stack, Bounds(4, 1, 128))
         assert scene.stack.slots.limit == grown
         follow(scene.stack, Bounds(4, 1, 12))
         assert scene.stack.slots.limit == 12
