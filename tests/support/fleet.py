@@ -17,10 +17,11 @@ from lm_eval_so.runner.engine.coordinator.coordinator import (
 )
 from lm_eval_so.runner.engine.coordinator.leases import Held, Sealing
 from lm_eval_so.runner.engine.coordinator.shards import owed, shard_size
-from lm_eval_so.runner.store.parts.lease import Lease, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lm_eval_so.runner.store.parts.lease import Lease, Range
 
 WIRE_S = 0.005  # seconds, one way
 PAUSE_S = 30.0  # seconds from the death of the head to new workers

@@ -1,4 +1,4 @@
-"""A dataset in shards and a run directory in parts, on disk, for feeds without a run around them."""
+"""A dataset in shards and a run directory in parts, on disk, for feeds without a run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from lm_eval_so.runner.run.shard_feed import Leases, ShardFeed, ShardQuestions
 from lm_eval_so.runner.store.parts.board import Board
 from lm_eval_so.runner.store.parts.join import lines_of
 from lm_eval_so.runner.store.parts.layout import ShardRow, ShardsFile
-from lm_eval_so.runner.store.parts.lease import Asked, Lease
-from lm_eval_so.runner.store.parts.part import Part
+from lm_eval_so.runner.store.parts.part import Part, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from lm_eval_so.runner.store.parts.layout import Marker
+    from lm_eval_so.runner.store.parts.lease import Asked, Lease
 
 CONFIG = RunConfig(backend="b", model="m")
 
@@ -64,9 +66,7 @@ class Sharded:
         self.told: list[str] = []
         self.opened: list[Lease] = []
 
-    def feed(
-        self, leases: Leases, stopping: Callable[[], bool] = lambda: False
-    ) -> ShardFeed:
+    def feed(self, leases: Leases, stopping: Callable[[], bool] = lambda: False) -> ShardFeed:
         """A feed of its own reader, as another process has it."""
         questions = ShardQuestions(
             ShardReader(self._reader),
@@ -96,7 +96,9 @@ class Sharded:
 
     def results(self) -> list[str]:
         """Ids of the sealed results, in the order in which they stand."""
-        return [json.loads(line)["sample_id"] for one in self.board().pieces() for line in lines_of(one)]
+        return [
+            json.loads(line)["sample_id"] for one in self.board().pieces() for line in lines_of(one)
+        ]
 
     def open_part(self, lease: Lease) -> Part:
         """See `engine.remote.leases.Parts`."""
@@ -105,9 +107,16 @@ class Sharded:
         part.take_over(self.board().sources(lease.range))
         return part
 
-    def seal(self, part: Part, asked: Asked, unasked: int) -> None:
+    def put_in_order(self, part: Part, asked: Asked, unasked: int) -> Marker | None:
         """See `engine.remote.leases.Parts`."""
-        part.seal(asked, unasked)
+        if part.is_empty:
+            part.discard()
+            return None
+        return part.put_in_order(asked, unasked)
+
+    def seal(self, marker: Marker) -> None:
+        """See `engine.remote.leases.Parts`."""
+        seal(self.run_dir, marker)
 
     def close_part(self, part: Part) -> None:
         """See `engine.remote.leases.Parts`."""
@@ -127,5 +136,7 @@ class LeasesOf:
         return None if lease is None else (lease, self._sharded.open_part(lease))
 
     def seal(self, part: Part, asked: Asked, unasked: int) -> None:
-        self._sharded.seal(part, asked, unasked)
+        marker = self._sharded.put_in_order(part, asked, unasked)
+        if marker is not None:
+            self._sharded.seal(marker)
         self.sealed.append(part.lease)

@@ -215,7 +215,8 @@ def test_lines_that_were_lost_are_asked_again_while_no_other_lease_comes(tmp_pat
         await answer(feed, [again])
         last = asyncio.create_task(feed.next())
         await asyncio.sleep(0.01)
-        assert not (waiting.done() or last.done())
+        assert not waiting.done()
+        assert not last.done()
         waiting.cancel()
         last.cancel()
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed
@@ -20,7 +21,7 @@ from lm_eval_so.runner.engine.remote.limits import RemoteLimits
 from lm_eval_so.runner.engine.remote.outage import RemoteProbes
 from lm_eval_so.runner.engine.remote.port import Port, UnreachableError, surely
 from lm_eval_so.runner.engine.sync import SyncEngine
-from lm_eval_so.runner.errors import BackendUnusableError, LmEvalError
+from lm_eval_so.runner.errors import BackendUnusableError, LmEvalError, StoreError
 from lm_eval_so.runner.models import Outcome, RunRequest
 from lm_eval_so.runner.store.parts.lease import Lease
 from lm_eval_so.runner.store.parts.part import Part
@@ -95,9 +96,8 @@ class RemoteWorker:
         self.stack = self._stack()
         self._probes.guard = self.stack.outage
         self._judge.evidence, self._judge.breaker = self.stack.evidence, self.stack.breaker
-        self.leases = RemoteLeases(
-            port, parts, left=self._left, idle=self._idle, clock=clock, lease_s=lease_s
-        )
+        self.leases = RemoteLeases(port, parts, self)
+        self._lease_s = lease_s
         self._beats = self._delivered = self._ok = 0
         self._failed: Counter[str] = Counter()
 
@@ -122,6 +122,9 @@ class RemoteWorker:
                 async with SyncEngine(self._setup, stack=self.stack) as engine:
                     await engine.run(self._under_way, self._under_way.deliver)
                 await self._give_back()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._lease_s):
+                        await self.leases.all_told()
                 await self._heart.now()
             finally:
                 for task in tasks:
@@ -131,13 +134,25 @@ class RemoteWorker:
         """Makes the next heartbeat come at once."""
         self._heart.soon()
 
+    def left(self) -> int:
+        """See Needs."""
+        return sum(lease.end - begun for lease, begun in self._feed.begun)
+
+    def idle(self) -> None:
+        """See Needs."""
+        self.stack.evidence.no_more()
+
+    def busy(self) -> None:
+        """See Needs."""
+        self.stack.evidence.more()
+
     def _stack(self) -> Stack:
         setup, stop = self._setup, self._stop
         return Stack(
             setup.backend,
             setup.options,
             stopping=lambda: bool(stop),
-            give_up=self._give_up,
+            give_up=self.fail,
             price=setup.price,
             together=Together(
                 limits=self._limits, budget=self._budget, probes=self._probes, judge=self._judge
@@ -176,14 +191,11 @@ class RemoteWorker:
         """
         if self._stop and not self._told_stop:
             await self._tell_of_stop()
-        left_at, reports = self._clock(), self._probes.reports
-        beat = self._said()
+        reports = self._probes.reports
         try:
-            reply = await self._port.beat(beat)
+            reply = await self._port.beat(self._said())
         finally:
             self._own_budget.given_back()
-        lost = set(reply.renewal.lost)
-        self.leases.named((one.epoch for one in beat.held if one.epoch not in lost), left_at)
         self._probes.told(reply.order, reports)
         await self._obey(reply)
 
@@ -230,7 +242,10 @@ class RemoteWorker:
     def _lose(self, epoch: int) -> None:
         part = self._feed.drop(epoch)
         if part is not None:
-            self._parts.close_part(part)
+            try:
+                self._parts.close_part(part)
+            except StoreError as fault:
+                self.fail(fault)
         self.leases.lose(epoch)
 
     async def _give_back(self) -> None:
@@ -245,21 +260,13 @@ class RemoteWorker:
             except UnreachableError:
                 return  # they run out
 
-    def _left(self) -> int:
-        return sum(lease.end - begun for lease, begun in self._feed.begun)
-
-    def _idle(self, idle: bool) -> None:  # noqa: FBT001 - it is the news
-        if idle:
-            self.stack.evidence.no_more()
-        else:
-            self.stack.evidence.more()
-
     def _leave(self) -> None:
         self._told_stop = True
         self._stop.request(WorkerLeftError("this worker leaves the run"))
 
-    def _give_up(self, reason: LmEvalError) -> None:
-        self._stop.request(reason)
+    def fail(self, fault: LmEvalError) -> None:
+        """Ends the run, here and for all."""
+        self._stop.request(fault)
         self._heart.soon()
 
     async def _tell_of_stop(self) -> None:

@@ -16,7 +16,7 @@ from lm_eval_so.runner.strategy.rate_limit.shared import SharedLimits
 _SHARED: dict[tuple[str, Callable[[], float]], Limits] = {}
 
 
-def limiter_for(
+def limiter_for(  # noqa: PLR0913 - clock and sleep are the tests'
     scope: str | None,
     options: RunnerOptions,
     shared_in: Path | None = None,

@@ -56,7 +56,12 @@ class Cluster:
     """
 
     def __init__(
-        self, sharded: Sharded, size: int, *, options: dict[str, Any] | None = None, **setup: Any  # noqa: ANN401
+        self,
+        sharded: Sharded,
+        size: int,
+        *,
+        options: dict[str, Any] | None = None,
+        **setup: Any,  # noqa: ANN401
     ) -> None:
         self.sharded = sharded
         self.options = RunnerOptions.model_validate(options or {})
@@ -64,7 +69,8 @@ class Cluster:
         self.coordinator = Coordinator(CoordinatorSetup(ranges, **setup), now())
         self.members: list[Member] = []
         self.fault: Callable[[Member, RunRequest], BackendError | None] = lambda *_: None
-        self.latency = LATENCY
+        self.latency: Callable[[Member], float] = lambda _: LATENCY
+        self.samples = sharded.samples
         self.most_at_once = self.at_once = 0
 
     def join(self, name: str) -> Member:
@@ -76,7 +82,7 @@ class Cluster:
             self.most_at_once = max(self.most_at_once, self.at_once)
             try:
                 error = self.fault(member, request)
-                await asyncio.sleep(0.001 if error else self.latency)
+                await asyncio.sleep(0.001 if error else self.latency(member))
                 if error is not None:
                     raise error
             finally:
@@ -84,7 +90,7 @@ class Cluster:
             return ANSWER
 
         setup = EngineSetup(
-            backend=Sends(send), options=self.options, stop=stop, samples=self.sharded.samples
+            backend=Sends(send), options=self.options, stop=stop, samples=self.samples
         )
         worker = RemoteWorker(setup, port, self.sharded, clock=now)
         member = Member(name, port, worker, stop)
@@ -113,7 +119,10 @@ def play(tmp_path: Path) -> Callable[..., Cluster]:
     """Runs a script over a cluster in virtual time."""
 
     def play(
-        script: Callable[[Cluster], Awaitable[None]], samples: int, size: int, **setup: Any  # noqa: ANN401
+        script: Callable[[Cluster], Awaitable[None]],
+        samples: int,
+        size: int,
+        **setup: Any,  # noqa: ANN401
     ) -> Cluster:
         async def main() -> Cluster:
             cluster = Cluster(Sharded(tmp_path, samples, size), size, **setup)
@@ -159,7 +168,11 @@ def test_a_rate_limit_holds_over_all_workers(play: Callable[..., Cluster]) -> No
         await cluster.ends()
 
     cluster = play(
-        script, 1500, 50, limits=RateLimits(per_second=100), bounds=Bounds(64, 64, 64),
+        script,
+        1500,
+        50,
+        limits=RateLimits(per_second=100),
+        bounds=Bounds(64, 64, 64),
         options={"rate_limit": 100},
     )
     times = [at for at, _ in cluster.sent]
@@ -272,11 +285,53 @@ def test_one_worker_without_a_way_to_the_server_leaves_and_the_others_go_on(
     assert cluster.coordinator.stopped is None
 
 
+def test_who_is_not_answered_meanwhile_holds_with_the_others(play: Callable[..., Cluster]) -> None:
+    async def script(cluster: Cluster) -> None:
+        cluster.latency = lambda _: 10.0
+        for name in "ab":
+            cluster.join(name)
+        await asyncio.sleep(5.0)
+        for name in "xyz":  # workers of which nothing else is seen here
+            cluster.coordinator.away(name, "no server takes connections", now())
+        await cluster.ends()
+
+    cluster = play(script, 100, 20, bounds=Bounds(8, 8, 8))
+    assert cluster.sharded.results() == ids(100)
+    sent = [at for at, _ in cluster.sent]
+    assert len([at for at in sent if at < 1.0]) >= 8
+    # One of those that are not here is asked to probe first, and given ten seconds.
+    assert 1 <= len([at for at in sent if 5.0 <= at < 20.0]) <= 2
+
+
+def test_an_answer_of_one_lets_go_another_whose_probe_hangs(play: Callable[..., Cluster]) -> None:
+    hung: list[Member] = []
+
+    async def script(cluster: Cluster) -> None:
+        def away(member: Member, _: RunRequest) -> BackendError | None:
+            if 8.0 <= now() < 25.0 and hung in ([], [member]):
+                hung[:] = [member]  # this probe and the next ones of this worker get nothing
+                return None
+            refused = EndpointUnreachableError("no server takes connections")
+            return refused if 5.0 <= now() < 25.0 else None
+
+        cluster.fault = away
+        cluster.latency = lambda one: 50.0 if [one] == hung and now() < 25.0 else LATENCY
+        for name in "abc":
+            cluster.join(name)
+        await cluster.ends()
+
+    cluster = play(script, 4000, 50, bounds=Bounds(12, 12, 12))
+    assert cluster.sharded.results() == ids(4000)
+    (member,) = hung
+    assert min(at for at, _ in member.sent if at >= 25.0) < 32.0
+
+
 @pytest.mark.parametrize("samples", [5, 500])
 def test_a_wrong_key_ends_the_run_before_much_was_sent(
     play: Callable[..., Cluster], samples: int
 ) -> None:
     async def script(cluster: Cluster) -> None:
+        cluster.samples = 500  # of which all but a few may have been answered before
         cluster.fault = lambda *_: AuthenticationError("no such key", status_code=401)
         for name in "abc":
             cluster.join(name)
@@ -327,7 +382,9 @@ def test_a_budget_holds_over_all_workers_and_is_used(
     assert len(cluster.sharded.told) == len(cluster.sent)
 
 
-def test_a_worker_with_no_share_of_what_may_be_in_flight_rests(play: Callable[..., Cluster]) -> None:
+def test_a_worker_with_no_share_of_what_may_be_in_flight_rests(
+    play: Callable[..., Cluster],
+) -> None:
     async def script(cluster: Cluster) -> None:
         first = cluster.join("a")
         await asyncio.sleep(1.0)
