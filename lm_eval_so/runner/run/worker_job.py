@@ -25,7 +25,7 @@ from lm_eval_so.runner.run.results import ReadResult, ReadResults, Watch
 from lm_eval_so.runner.run.shard_feed import ShardFeed, ShardQuestions
 from lm_eval_so.runner.run.sharding import shard_of
 from lm_eval_so.runner.store.parts.board import Board
-from lm_eval_so.runner.store.parts.layout import ShardsFile
+from lm_eval_so.runner.store.parts.layout import Marker, ShardsFile
 from lm_eval_so.runner.store.parts.lease import Asked, Lease
 from lm_eval_so.runner.store.parts.part import Part, seal
 
@@ -126,9 +126,16 @@ class _Parts:
         part.take_over(Board(job.directory, job.shards, lease.first).sources(lease.range))
         return part
 
-    def seal(self, part: Part, asked: Asked, unasked: int) -> None:
+    def put_in_order(self, part: Part, asked: Asked, unasked: int) -> Marker | None:
         """See Parts."""
-        seal(self._job.directory, part.put_in_order(asked, unasked))
+        if part.is_empty:
+            part.discard()
+            return None
+        return part.put_in_order(asked, unasked)
+
+    def seal(self, marker: Marker) -> None:
+        """See Parts."""
+        seal(self._job.directory, marker)
 
     def close_part(self, part: Part) -> None:
         """See Parts."""

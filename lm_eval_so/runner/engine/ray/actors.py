@@ -11,6 +11,7 @@ from lm_eval_so.runner.engine.coordinator.coordinator import Coordinator, Coordi
 from lm_eval_so.runner.engine.coordinator.progress import Counts
 from lm_eval_so.runner.engine.coordinator.stop import StopOrder, Why
 from lm_eval_so.runner.engine.ray.port import RayPort
+from lm_eval_so.runner.engine.remote.port import Port
 from lm_eval_so.runner.host.event_loop import run
 from lm_eval_so.runner.summary.amount import Amount
 
@@ -67,6 +68,8 @@ class CoordinatorActor:
 class WorkerActor:
     """A worker: one thread works, in an event loop of ours; the other one answers the driver.
 
+    It has no coroutine of its own, or Ray would run it in its event loop.
+
     Args:
         name: Of this process alone.
         coordinator: Handle of the coordinator.
@@ -74,24 +77,31 @@ class WorkerActor:
     """
 
     def __init__(self, name: str, coordinator: Any, job: Job) -> None:  # noqa: ANN401 - Ray's handles have no type
-        self._port = RayPort(coordinator, name)
-        self._job = job
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._working: Working | None = None
+        self._work = _Work(RayPort(coordinator, name), job)
 
     def work(self) -> Ended:
         """Works until everything is sealed, or the run ends."""
-        return run(self._work())
+        return run(self._work.carry_out())
 
     def beat_soon(self) -> None:
         """There is news from the coordinator."""
+        self._work.beat_soon()
+
+
+class _Work:
+    def __init__(self, port: Port, job: Job) -> None:
+        self._port, self._job = port, job
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._working: Working | None = None
+
+    async def carry_out(self) -> Ended:
+        self._loop = asyncio.get_running_loop()
+        return await self._job(self._port, Stop(), self._started)
+
+    def beat_soon(self) -> None:
         loop, working = self._loop, self._working
         if loop is not None and working is not None and not loop.is_closed():
             loop.call_soon_threadsafe(working.beat_soon)
-
-    async def _work(self) -> Ended:
-        self._loop = asyncio.get_running_loop()
-        return await self._job(self._port, Stop(), self._started)
 
     def _started(self, working: Working) -> None:
         self._working = working

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
@@ -22,7 +22,12 @@ from lm_eval_so.runner.engine.coordinator.starts import RateLimits
 from lm_eval_so.runner.engine.coordinator.stop import StopOrder, Why
 from lm_eval_so.runner.engine.ray.actors import CoordinatorActor, Standing, WorkerActor
 from lm_eval_so.runner.engine.ray.connection import connect, disconnect, worker_count
-from lm_eval_so.runner.errors import BackendUnusableError, BudgetSpentError, EngineError
+from lm_eval_so.runner.errors import (
+    BackendUnusableError,
+    BudgetSpentError,
+    EngineError,
+    LmEvalError,
+)
 from lm_eval_so.runner.strategy.stack import bounds_of
 from lm_eval_so.runner.summary.amount import Amount
 
@@ -129,6 +134,9 @@ class RayEngine:
         self._live[name] = worker
         try:
             ended: Ended = await worker.work.remote()
+        except RayTaskError as error:
+            self._stop.request(_fault(error))
+            return None
         except RayError as error:
             if not self._stop.at_once:
                 _LOG.warning("a worker has died: %s", _first_line(error))
@@ -198,6 +206,15 @@ def _reason(order: StopOrder) -> Exception:
             return BudgetSpentError.told(order.reason)
         case _:
             return EngineError(order.reason)
+
+
+def _fault(error: RayTaskError) -> Exception:
+    """What has stopped a worker; another one would come no further."""
+    cause = error.cause
+    if isinstance(cause, LmEvalError):
+        return cause
+    _LOG.error("a worker has failed", exc_info=error)
+    return EngineError(f"a worker has failed: {type(cause).__name__}: {cause}")
 
 
 def _first_line(error: Exception) -> str:
