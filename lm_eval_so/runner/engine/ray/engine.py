@@ -139,7 +139,8 @@ class RayEngine:
             return None
         except RayError as error:
             if not self._stop.at_once:
-                _LOG.warning("a worker has died: %s", _first_line(error))
+                _LOG.warning("a worker has died; another one goes on where it was")
+                _LOG.debug("%s", error)
             with suppress(RayError):
                 await self._coordinator.gone.remote(name)
             return None
