@@ -10,12 +10,13 @@ from functools import partial
 from typing import Unpack
 
 from lm_eval_so.runner.backends.function import backend_of
+from lm_eval_so.runner.engine.registry import works_by_shards
 from lm_eval_so.runner.errors import ConfigError, RunningLoopError
 from lm_eval_so.runner.host import event_loop
 from lm_eval_so.runner.models import RunConfig, RunResult
 from lm_eval_so.runner.progress.observed_run import ObservedRun, observed_run
 from lm_eval_so.runner.run.exit_code import ExitCode
-from lm_eval_so.runner.run.keywords import Dataset, RunKeywords, plan_of, source_of
+from lm_eval_so.runner.run.keywords import Dataset, RunKeywords, engine_of, plan_of, source_of
 from lm_eval_so.runner.run.observer import NullObserver
 from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.run.signals import InterruptedRunError
@@ -83,7 +84,15 @@ async def stream_async(
     """`run`, yielding each result as soon as it is in the file, earlier ones included.
 
     A reader that falls behind slows the run; one that leaves ends it, keeping what was received.
+
+    Raises:
+        ConfigError: The results are written by the workers of a cluster, and do not come by here.
     """
+    if works_by_shards(kind := engine_of(how).kind):
+        raise ConfigError(
+            f"engine={kind!r}: results are written by workers and cannot be streamed; use run(...), "
+            "and read report.results()"
+        )
     ahead: asyncio.Queue[RunResult | None] = asyncio.Queue(_AHEAD)
     path = await _path_async(dataset, how)
     with _opened(path, config, how, _Forward(ahead)) as opened:

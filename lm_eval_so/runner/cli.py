@@ -62,7 +62,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "send N samples once, print what was sent and found, and write nothing",
     },
-    "--engine": {"metavar": "KIND", "default": "sync", "help": "sync (default)"},
+    "--engine": {"metavar": "KIND", "default": "sync", "help": "sync (default) or ray"},
 }
 _SELECT_FLAGS = {
     "limit": ("limit", "ask the first N samples"),

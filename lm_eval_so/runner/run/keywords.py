@@ -43,7 +43,7 @@ class RunKeywords(TypedDict, total=False):
         metadata: ``metadata.json``, where it does not stand beside the samples.
         variant: Sets the run apart from others of the same config.
         repeats: Times that each sample is asked; 1 if not given.
-        engine: Kind of the engine that drives the requests; ``sync`` if not given.
+        engine: What drives the requests, or its kind; ``sync`` if not given.
         output_root: Run directories are made in it; ``outputs`` if not given.
         output_dir: Names the run directory itself.
         tracking: ``TrackingConfig(kind="mlflow")`` tells MLflow of the run.
@@ -62,7 +62,7 @@ class RunKeywords(TypedDict, total=False):
     metadata: DatasetPath
     variant: str
     repeats: int
-    engine: str
+    engine: str | EngineConfig
     output_root: DatasetPath
     output_dir: DatasetPath
     tracking: TrackingConfig
@@ -105,7 +105,7 @@ def plan_of(dataset: Dataset, config: RunConfig, how: RunKeywords) -> RunPlan:
         repeats=how.get("repeats", 1),
         options=how.get("options", RunnerOptions()),
         store=how.get("store", StoreOptions()),
-        engine=EngineConfig(kind=how.get("engine", "sync")),
+        engine=engine_of(how),
         output_root=Path(how.get("output_root", _OUTPUT_ROOT)),
         output_dir=None if output_dir is None else Path(output_dir),
         tracking=how.get("tracking", TrackingConfig()),
@@ -123,3 +123,9 @@ def _check_keywords(how: RunKeywords) -> None:
     for name in how.keys() - RunKeywords.__annotations__.keys():
         hint = nearest(name, RunKeywords.__annotations__)
         raise TypeError(f"unexpected keyword argument {name!r}{hint}")
+
+
+def engine_of(how: RunKeywords) -> EngineConfig:
+    """What drives the requests."""
+    given = how.get("engine", "sync")
+    return EngineConfig(kind=given) if isinstance(given, str) else given
