@@ -87,12 +87,10 @@ class RemoteWorker:
         self._setup, self._port, self._parts, self._clock = setup, port, parts, clock
         self._stop = setup.stop
         self._told_stop = False
-        self._heart = Heart(self._beat, self._leave, clock=clock, lease_s=lease_s)
+        self._heart = Heart(self._beat, self.leave, clock=clock, lease_s=lease_s)
         self._limits = RemoteLimits(port, clock)
         self._judge = RemoteJudge(port)
-        self._probes = RemoteProbes(
-            port, beat_soon=self._heart.soon, leave=self._leave, clock=clock
-        )
+        self._probes = RemoteProbes(port, beat_soon=self._heart.soon, leave=self.leave, clock=clock)
         self.stack = self._stack()
         self._probes.guard = self.stack.outage
         self._judge.evidence, self._judge.breaker = self.stack.evidence, self.stack.breaker
@@ -260,7 +258,8 @@ class RemoteWorker:
             except UnreachableError:
                 return  # they run out
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Ends this worker; the run goes on without it, and its leases are for others."""
         self._told_stop = True
         self._stop.request(WorkerLeftError("this worker leaves the run"))
 

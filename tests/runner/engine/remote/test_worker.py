@@ -17,7 +17,12 @@ from lm_eval_so.runner.engine.coordinator.shards import owed
 from lm_eval_so.runner.engine.coordinator.starts import RateLimits
 from lm_eval_so.runner.engine.coordinator.stop import Why
 from lm_eval_so.runner.engine.remote.worker import RemoteWorker
-from lm_eval_so.runner.errors import AuthenticationError, BackendError, EndpointUnreachableError
+from lm_eval_so.runner.errors import (
+    AuthenticationError,
+    BackendError,
+    EndpointUnreachableError,
+    StoreError,
+)
 from lm_eval_so.runner.models import ChatResponse, RunRequest, TokenUsage
 from support import virtual_time
 from support.backends import Sends
@@ -29,10 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from lm_eval_so.runner.store.parts.layout import Marker
+
 LATENCY = 0.2
 ANSWER = ChatResponse(text="fine", status_code=200, tokens=TokenUsage(input=50, output=50))
-
-Fault = Any  # Callable[[Member, RunRequest], BackendError | None]
 
 
 @dataclass(eq=False)
@@ -399,3 +404,74 @@ def test_a_worker_with_no_share_of_what_may_be_in_flight_rests(
     cluster = play(script, 60, 20, bounds=Bounds(1, 1, 1))
     assert cluster.sharded.results() == ids(60)
     assert cluster.most_at_once == 1
+
+
+def test_a_worker_that_was_given_up_too_early_drops_its_leases_and_goes_on(
+    play: Callable[..., Cluster],
+) -> None:
+    async def script(cluster: Cluster) -> None:
+        given_up, _ = cluster.join("a"), cluster.join("b")
+        await asyncio.sleep(5.0)
+        before = len(given_up.sent)
+        cluster.coordinator.gone("a")
+        await cluster.ends()
+        assert len(given_up.sent) > before + 200
+
+    cluster = play(script, 2000, 100, bounds=Bounds(20, 20, 20))
+    assert cluster.sharded.results() == ids(2000)
+    twice = sum(count - 1 for count in Counter(one for _, one in cluster.sent).values())
+    assert 0 < twice < 150
+
+
+@pytest.mark.parametrize("how", ["cut", "deaf"])
+def test_calls_without_an_answer_cost_time_and_nothing_else(
+    play: Callable[..., Cluster], how: str
+) -> None:
+    async def script(cluster: Cluster) -> None:
+        cluster.join("a")
+        cluster.join("b")
+        for _ in range(4):
+            await asyncio.sleep(3.0)
+            for one in cluster.members:
+                setattr(one.port, how, True)
+            await asyncio.sleep(3.0)
+            for one in cluster.members:
+                setattr(one.port, how, False)
+        await cluster.ends()
+
+    cluster = play(script, 2000, 50, bounds=Bounds(16, 16, 16))
+    assert cluster.sharded.results() == ids(2000)
+    assert set(Counter(sample for _, sample in cluster.sent).values()) == {1}
+    assert cluster.coordinator.progress()[:2] == (2000, 2000)
+
+
+def test_a_worker_that_leaves_hands_its_leases_back_at_once(play: Callable[..., Cluster]) -> None:
+    async def script(cluster: Cluster) -> None:
+        leaves, _ = cluster.join("a"), cluster.join("b")
+        await asyncio.sleep(5.0)
+        leaves.worker.leave()
+        await cluster.ends(leaves, within=2.0)
+        left_at = now()
+        await cluster.ends()
+        first = max(at for at, _ in leaves.sent)
+        assert left_at - first < 2.0
+
+    cluster = play(script, 600, 300, bounds=Bounds(20, 20, 20))
+    assert cluster.sharded.results() == ids(600)
+    assert set(Counter(sample for _, sample in cluster.sent).values()) == {1}
+    assert cluster.sent[-1][0] < 5.0 + 10.0  # and not when the lease of the other runs out
+
+
+def test_a_part_that_cannot_be_sealed_ends_the_run(play: Callable[..., Cluster]) -> None:
+    async def script(cluster: Cluster) -> None:
+        def full(_: Marker) -> None:
+            raise StoreError("no space left on device")
+
+        cluster.sharded.seal = full  # type: ignore[method-assign]
+        cluster.join("a")
+        cluster.join("b")
+        await cluster.ends(within=30.0)
+
+    cluster = play(script, 2000, 50, bounds=Bounds(16, 16, 16))
+    assert cluster.coordinator.stopped is not None
+    assert cluster.coordinator.stopped[:2] == (Why.FAULT, "no space left on device")
