@@ -90,8 +90,8 @@ async def stream_async(
     """
     if works_by_shards(kind := engine_of(how).kind):
         raise ConfigError(
-            f"engine={kind!r}: results are written by workers and cannot be streamed; use run(...), "
-            "and read report.results()"
+            f"engine={kind!r}: results are written by workers and cannot be streamed; "
+            "use run(...), and read report.results()"
         )
     ahead: asyncio.Queue[RunResult | None] = asyncio.Queue(_AHEAD)
     path = await _path_async(dataset, how)
