@@ -417,8 +417,8 @@ def test_a_worker_that_was_given_up_too_early_drops_its_leases_and_goes_on(
         await cluster.ends()
         assert len(given_up.sent) > before + 200
 
-    cluster = play(script, 2000, 100, bounds=Bounds(20, 20, 20))
-    assert cluster.sharded.results() == ids(2000)
+    cluster = play(script, 3000, 500, bounds=Bounds(20, 20, 20))
+    assert cluster.sharded.results() == ids(3000)
     twice = sum(count - 1 for count in Counter(one for _, one in cluster.sent).values())
     assert 0 < twice < 150
 
