@@ -85,7 +85,17 @@ class Sharded:
             """Nobody listens."""
 
         recorder = Recorder("d", [CONFIG] * self.repeats)
-        return ShardFeed(questions, leases, recorder, Watch(told, told_before, told_many, stopping))
+        return ShardFeed(
+            questions,
+            leases,
+            recorder,
+            Watch(
+                stopping=stopping,
+                result=told,
+                answered_before=told_before,
+                answered_before_many=told_many,
+            ),
+        )
 
     def _shard_at(self, position: int) -> Shard:
         return self._shards[position // self._size]
