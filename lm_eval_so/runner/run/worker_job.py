@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lm_eval_so.runner.config.schema import RunPlan
@@ -20,6 +21,7 @@ from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.run.log import run_log
 from lm_eval_so.runner.run.prepare import Prepared, prepare_known
 from lm_eval_so.runner.run.recorder import Recorder
+from lm_eval_so.runner.run.report import public_fault
 from lm_eval_so.runner.run.results import Watch
 from lm_eval_so.runner.run.shard_feed import ShardFeed, ShardQuestions
 from lm_eval_so.runner.run.sharding import shard_of
@@ -57,11 +59,12 @@ class WorkerJob:
     folder: Path
     environment: Mapping[str, str]
 
-    async def __call__(self, port: Port, stop: Stop, started: Callable[[Working], None]) -> Ended:
+    async def __call__(self, port: Port, started: Callable[[Working], None]) -> Ended:
         """See `engine.cluster.Job`."""
         os.environ.update(self.environment)
         os.chdir(self.folder)
         prepared = prepare_known(self.plan, self.dataset, self.selection, self.directory)
+        stop = Stop(partial(public_fault, redactor=prepared.placed.redactor))
         with (
             run_log(self.directory, prepared.placed.redactor),
             ShardReader(prepared.source.reader, prepared.dataset.stamp) as reader,

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lm_eval_so.runner.engine.base import Stop
 from lm_eval_so.runner.engine.cluster import Ended, Job, Working
 from lm_eval_so.runner.engine.coordinator.coordinator import Coordinator, CoordinatorSetup
 from lm_eval_so.runner.engine.coordinator.progress import Counts
@@ -96,7 +95,7 @@ class _Work:
 
     async def carry_out(self) -> Ended:
         self._loop = asyncio.get_running_loop()
-        return await self._job(self._port, Stop(), self._started)
+        return await self._job(self._port, self._started)
 
     def beat_soon(self) -> None:
         loop, working = self._loop, self._working
