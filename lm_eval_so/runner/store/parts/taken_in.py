@@ -14,6 +14,7 @@ from lm_eval_so.runner.store.parts.layout import (
     read_shards,
 )
 from lm_eval_so.runner.store.parts.part import Source, whole_lines
+from lm_eval_so.runner.store.results import RESULTS, ResultsFile
 from lm_eval_so.runner.store.stored_line import StoredLine
 
 
@@ -39,6 +40,29 @@ def lines_in_parts(run_dir: Path) -> Iterator[tuple[bytes, StoredLine]]:
     leases = sorted((epoch, first) for first, epochs in parts for epoch in epochs)
     for epoch, first in leases:
         yield from whole_lines(Source(run_dir / PARTS / part_name(first, epoch)))
+
+
+def take_in(run_dir: Path) -> None:
+    """Makes of a directory that is held, and in parts, one with a results file alone.
+
+    Its lines are in no order, and a question may have several. Of any other nothing is changed. A
+    kill at any moment loses nothing.
+
+    Raises:
+        NewerVersionError: A newer release wrote something.
+        StoreError: A file cannot be read or written.
+    """
+    if not has_shards(run_dir):
+        return
+    results = ResultsFile(run_dir / RESULTS)
+    try:
+        results.mend()
+        for line, _ in lines_in_parts(run_dir):
+            results.append(line)
+        results.sync()
+    finally:
+        results.close()
+    remove_parts(run_dir)
 
 
 def remove_parts(run_dir: Path) -> None:
