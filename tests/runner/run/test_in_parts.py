@@ -95,6 +95,32 @@ def test_a_finished_run_is_found_finished_from_its_parts(
     assert "40 samples were already answered" in again.stderr
 
 
+def change_in_place(path: Path, old: bytes, new: bytes) -> None:
+    """Changes a file without a trace in its size and times."""
+    found, content = path.stat(), path.read_bytes()
+    assert content.count(old)
+    path.write_bytes(content.replace(old, new))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+@pytest.mark.parametrize("limit", ["20", "0"])
+def test_a_finished_run_reads_neither_its_lines_nor_the_dataset(
+    asked: Callable[..., Done], tmp_path: Path, limit: str
+) -> None:
+    dataset = tmp_path / "numbers" / "test.jsonl"
+    os.utime(dataset, (1, 1))  # a check of a file that is just written is not remembered
+    more = ["output_root=.", "output_dir=parts", f"store.join_limit_gb={limit}", *IN_PARTS]
+    asked(*more)
+    before = summary(tmp_path / "parts")
+    change_in_place(dataset, b"question", b"quaestio")
+    for path in (tmp_path / "parts").rglob("*0*.jsonl" if limit == "0" else "run_results.jsonl"):
+        change_in_place(path, b'"stop"', b'"pots"')
+    asked(*more)
+    after = summary(tmp_path / "parts")
+    for name in ("finish_reasons", "status_counts", "tokens", "latency_ms"):
+        assert after[name] == before[name], name
+
+
 @pytest.mark.parametrize("limit", ["20", "0"])
 def test_only_what_failed_is_asked_again(
     asked: Callable[..., Done], server: FakeOpenAI, tmp_path: Path, limit: str

@@ -57,6 +57,14 @@ def totals_of(pieces: Iterable[Piece]) -> Totals:
     return totals
 
 
+def kept_totals(text: msgspec.Raw) -> Totals | None:
+    """The totals in a marker or in ``joined.json``; None of those of another release."""
+    try:
+        return Totals.of_state(msgspec.json.decode(text))
+    except ValueError:
+        return None
+
+
 def join(run_dir: Path, pieces: Sequence[Piece], totals: Totals) -> None:
     """Makes ``run_results.jsonl`` of the pieces, and removes the parts.
 
@@ -174,12 +182,8 @@ def _written(path: Path, pieces: Iterable[Piece]) -> Path:
 
 
 def _totals(piece: Piece) -> Totals:
-    if piece.marker is not None:
-        try:
-            return Totals.of_state(orjson.loads(piece.marker.totals))
-        except ValueError:  # of another release
-            return _counted(piece)
-    return _counted(piece)
+    kept = None if piece.marker is None else kept_totals(piece.marker.totals)
+    return _counted(piece) if kept is None else kept
 
 
 def _counted(piece: Piece) -> Totals:
