@@ -81,7 +81,8 @@ def test_the_jobs_of_the_array_become_one_run(
 def test_the_pods_of_the_job_have_each_their_shard(
     shell: Callable[[str], subprocess.CompletedProcess[str]], server: FakeOpenAI
 ) -> None:
-    (job,) = (yaml.safe_load(block) for block in blocks("yaml"))
+    manifests = (yaml.safe_load(block) for block in blocks("yaml"))
+    (job,) = (each for each in manifests if each["kind"] == "Job")
     (pod,) = job["spec"]["template"]["spec"]["containers"]
     assert pod["command"] == ["sh", "-c"]
     (script,) = pod["args"]
