@@ -109,7 +109,7 @@ class PartsDirectory(HeldDirectory):
         if joined is not None and (kept := kept_totals(joined.totals)) is not None:
             return kept
         pieces = list(self.board.pieces())
-        totals = totals_of(pieces)
+        totals = totals_of(self.path, pieces)
         if size_of(pieces) <= limit:
             join(self.path, pieces, totals)
         return totals

@@ -30,6 +30,7 @@ from lm_eval_so.runner.store.parts.layout import (
     SHARDS,
     JoinedFile,
     JoinedRow,
+    read_marker,
 )
 from lm_eval_so.runner.store.parts.lease import Range
 from lm_eval_so.runner.store.results import RESULTS
@@ -45,15 +46,15 @@ def size_of(pieces: Iterable[Piece]) -> int:
     return sum((piece.source.end or 0) - piece.source.start for piece in pieces)
 
 
-def totals_of(pieces: Iterable[Piece]) -> Totals:
-    """What the lines of pieces add up to, in dataset order.
+def totals_of(run_dir: Path, pieces: Iterable[Piece]) -> Totals:
+    """What the lines of pieces add up to, in dataset order: those of a part by its marker.
 
     Raises:
         StoreError: A file cannot be read.
     """
     totals = Totals()
     for piece in pieces:
-        totals.merge(_totals(piece))
+        totals.merge(_totals(run_dir, piece))
     return totals
 
 
@@ -181,8 +182,9 @@ def _written(path: Path, pieces: Iterable[Piece]) -> Path:
     return temporary
 
 
-def _totals(piece: Piece) -> Totals:
-    kept = None if piece.marker is None else kept_totals(piece.marker.totals)
+def _totals(run_dir: Path, piece: Piece) -> Totals:
+    marker = read_marker(run_dir, piece.range.first) if piece.epoch else None
+    kept = kept_totals(marker.totals) if marker and marker.epoch == piece.epoch else None
     return _counted(piece) if kept is None else kept
 
 
