@@ -39,6 +39,11 @@ class Piece:
     owed: int = 0
     marker: Marker | None = None
 
+    @property
+    def epoch(self) -> int:
+        """Of the lease that it was written under; 0 of a slice, which is older than any part."""
+        return 0 if self.marker is None else self.marker.epoch
+
     def answers(self, wanted: Asked, repeats: int) -> bool:
         """Whether it has an answer to all that is wanted of its range."""
         if self.ok == self.range.count * repeats:
@@ -77,12 +82,8 @@ class _Shard:
 
     def sources(self, wanted: Range) -> list[Source]:
         """Where lines of a range may be, the oldest first."""
-        found = [(0, piece.source) for piece in self.slices if piece.range.meets(wanted)]
-        found += [
-            (piece.marker.epoch, piece.source)
-            for piece in self.parts.values()
-            if piece.marker is not None and piece.range.meets(wanted)
-        ]
+        pieces = [*self.slices, *self.parts.values()]
+        found = [(piece.epoch, piece.source) for piece in pieces if piece.range.meets(wanted)]
         found += [(epoch, Source(path)) for epoch, path in self.unsealed]
         return [source for _, source in sorted(found, key=lambda each: each[0])]
 
@@ -106,7 +107,7 @@ class Board:
     def __init__(self, run_dir: Path, shards: ShardsFile) -> None:
         self._folder = run_dir / PARTS
         self._repeats = shards.repeats
-        self._shards = [_Shard(Range(row.first, row.count)) for row in shards.shards]
+        self._shards = [_Shard(each) for each in shards.ranges]
         self._firsts = [row.first for row in shards.shards]
         self.joined = read_joined(run_dir)
         self._read_slices(run_dir / RESULTS)
@@ -114,13 +115,17 @@ class Board:
         self._read_parts(run_dir)
 
     def seal(self, marker: Marker) -> None:
-        """Notes that a part is sealed, in the place of older ones that it meets."""
+        """Notes that a part is sealed, in the place of older ones that it meets.
+
+        These count as parts without a marker then: one may have lines beyond the new one's range.
+        """
         shard = self._shard_at(marker.first)
         covered = Range(marker.first, marker.count)
+        source = Source(self._folder / marker.part, 0, marker.bytes)
         for first, older in list(shard.parts.items()):
             if older.range.meets(covered):
+                shard.unsealed.append((older.epoch, older.source.path))
                 del shard.parts[first]
-        source = Source(self._folder / marker.part, 0, marker.bytes)
         shard.parts[marker.first] = Piece(
             range=covered,
             source=source,
@@ -162,10 +167,16 @@ class Board:
                     yield each
 
     def unsealed(self) -> Iterator[Range]:
-        """The ranges without a marker of shards that have a part without one."""
+        """The ranges of which there may be lines that no piece has.
+
+        A part without a marker may have some: how far it goes is not known, to the end of its shard
+        at most. So may a slice between parts.
+        """
         for shard in self._shards:
-            if shard.unsealed:
-                yield from (each for each, piece in shard.ranges() if piece is None)
+            newest = max((epoch for epoch, _ in shard.unsealed), default=0)
+            for each, piece in shard.ranges():
+                if piece.epoch < newest if piece else shard.sources(each):
+                    yield each
 
     def sources(self, wanted: Range) -> list[Source]:
         """Where lines of a range may be, the oldest first."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import msgspec
 
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.parts.lease import Range
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.version import check_version
 
@@ -92,6 +93,11 @@ class ShardsFile(_File, frozen=True, kw_only=True):
     repeats: int
     samples: int
     shards: tuple[ShardRow, ...]
+
+    @property
+    def ranges(self) -> list[Range]:
+        """What the shards cover, in dataset order."""
+        return [Range(row.first, row.count) for row in self.shards]
 
 
 class Marker(_File, frozen=True, kw_only=True):
