@@ -77,11 +77,8 @@ class _Shard:
 
     def sources(self, wanted: Range) -> list[Source]:
         """Where lines of a range may be, the oldest first."""
-        found = [
-            (piece.epoch, piece.source)
-            for piece in (*self.slices, *self.parts.values())
-            if piece.range.meets(wanted)
-        ]
+        pieces = [*self.slices, *self.parts.values()]
+        found = [(piece.epoch, piece.source) for piece in pieces if piece.range.meets(wanted)]
         found += [(epoch, Source(path)) for epoch, path in self.unsealed]
         return [source for _, source in sorted(found, key=lambda each: each[0])]
 
@@ -118,7 +115,10 @@ class Board:
         self._read_parts(run_dir)
 
     def seal(self, marker: Marker) -> None:
-        """Notes that a part is sealed, in the place of older ones that it meets."""
+        """Notes that a part is sealed, in the place of older ones that it meets.
+
+        These count as parts without a marker then: one may have lines beyond the new one's range.
+        """
         self._put(self._piece(marker))
 
     def pieces(self) -> Iterator[Piece]:
@@ -151,10 +151,16 @@ class Board:
                     yield each
 
     def unsealed(self) -> Iterator[Range]:
-        """The ranges without a marker of shards that have a part without one."""
+        """The ranges of which there may be lines that no piece has.
+
+        A part without a marker may have some: how far it goes is not known, to the end of its shard
+        at most. So may a slice between parts.
+        """
         for shard in self._shards:
-            if shard.unsealed:
-                yield from (each for each, piece in shard.ranges() if piece is None)
+            newest = max((epoch for epoch, _ in shard.unsealed), default=0)
+            for each, piece in shard.ranges():
+                if piece.epoch < newest if piece else shard.sources(each):
+                    yield each
 
     def sources(self, wanted: Range) -> list[Source]:
         """Where lines of a range may be, the oldest first."""
@@ -170,6 +176,7 @@ class Board:
         shard = self._shard_at(piece.range.first)
         for first, older in list(shard.parts.items()):
             if older.range.meets(piece.range):
+                shard.unsealed.append((older.epoch, older.source.path))
                 del shard.parts[first]
         shard.parts[piece.range.first] = piece
         shard.unsealed = [each for each in shard.unsealed if each[1] != piece.source.path]

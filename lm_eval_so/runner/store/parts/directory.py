@@ -12,7 +12,13 @@ from lm_eval_so.runner.store.held import HeldDirectory
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.owner import Asked
 from lm_eval_so.runner.store.parts.board import Board
-from lm_eval_so.runner.store.parts.join import join, kept_totals, size_of, totals_of
+from lm_eval_so.runner.store.parts.join import (
+    join,
+    kept_totals,
+    remove_abandoned_folder,
+    size_of,
+    totals_of,
+)
 from lm_eval_so.runner.store.parts.layout import JOINED, SHARDS, ShardsFile
 from lm_eval_so.runner.store.parts.lease import Asked as WhatIsAsked
 from lm_eval_so.runner.store.parts.lease import Lease, Range
@@ -51,6 +57,7 @@ class PartsDirectory(HeldDirectory):
     def _open(self, entered: ExitStack) -> None:
         for name in (RESULTS, METADATA, SHARDS, JOINED):
             remove_abandoned(self.path / name)
+        remove_abandoned_folder(self.path)
         self.board = Board(self.path, self._shards)
         self._epoch = self.board.last_epoch
         text, path = self._shards.to_json(), self.path / SHARDS

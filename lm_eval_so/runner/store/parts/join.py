@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -37,8 +38,7 @@ from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.summary.summarise import Totals
 
 _BLOCK = 1 << 20
-_NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
-"""The system has no `copy_file_range` between these files."""
+_REMOVED = f"{PARTS}.removed"
 
 
 def size_of(pieces: Iterable[Piece]) -> int:
@@ -127,8 +127,19 @@ def _record(results: Path, rows: Iterable[JoinedRow], totals: Totals) -> bytes:
 
 
 def remove_folder(run_dir: Path) -> None:
-    """Removes the folder of parts, whose lines are elsewhere."""
-    shutil.rmtree(run_dir / PARTS, ignore_errors=True)  # what stays is removed the next time
+    """Removes the folder of parts, whose lines are elsewhere; what stays goes the next time.
+
+    It gets another name first: with some of its files, old parts could pass for the newest.
+    """
+    remove_abandoned_folder(run_dir)
+    with suppress(OSError):
+        (run_dir / PARTS).rename(run_dir / _REMOVED)
+    remove_abandoned_folder(run_dir)
+
+
+def remove_abandoned_folder(run_dir: Path) -> None:
+    """Removes what a process has left that was killed in `remove_folder`."""
+    shutil.rmtree(run_dir / _REMOVED, ignore_errors=True)
 
 
 def copy_range(source: int, start: int, end: int, target: int) -> None:
@@ -144,17 +155,18 @@ def copy_range(source: int, start: int, end: int, target: int) -> None:
         OSError: The disk refuses, or the source is shorter.
     """
     while start < end:
-        try:
-            copied = os.copy_file_range(source, target, end - start, offset_src=start)
-        except OSError as error:
-            if error.errno not in _NO_COPY:
-                raise
-            copied = os.write(target, os.pread(source, min(end - start, _BLOCK), start))
-        except AttributeError:  # a system without it
-            copied = os.write(target, os.pread(source, min(end - start, _BLOCK), start))
+        copied = _copied(source, start, end - start, target)
         if not copied:
             raise OSError(errno.EIO, "the file is shorter than it was")
         start += copied
+
+
+def _copied(source: int, start: int, count: int, target: int) -> int:
+    """The bytes that one call has copied; 0 at the end of the source."""
+    with suppress(OSError, AttributeError):  # not on this system, or not between these files
+        if copied := os.copy_file_range(source, target, count, offset_src=start):
+            return copied
+    return os.write(target, os.pread(source, min(count, _BLOCK), start))
 
 
 def _written(path: Path, pieces: Iterable[Piece]) -> Path:
@@ -175,7 +187,8 @@ def _written(path: Path, pieces: Iterable[Piece]) -> Path:
         finally:
             os.close(target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
@@ -195,8 +208,8 @@ def _counted(piece: Piece) -> Totals:
             totals.add(read_whole(line, piece.source.path))
         except ValueError as error:
             raise StoreError(
-                f"{piece.source.path} is damaged; remove {SHARDS} beside it and run the same "
-                "command again"
+                f"{piece.source.path} is damaged; remove {SHARDS} from its run directory and run "
+                "the same command again"
             ) from error
     return totals
 

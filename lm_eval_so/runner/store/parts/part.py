@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,7 +121,8 @@ class Part:
     def discard(self) -> None:
         """Closes and removes the file, in which there is no line of its questions."""
         self.close()
-        self._results.path.unlink(missing_ok=True)
+        with suppress(OSError):  # it does no harm
+            self._results.path.unlink(missing_ok=True)
 
     def sync(self) -> None:
         """Makes the lines survive a power cut; raises a StoreError where the disk refuses."""

@@ -1,6 +1,7 @@
 """A directory in parts becomes one with a results file alone, which any question is found in."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lm_eval_so.runner.store.parts.join import remove_folder
@@ -69,4 +70,5 @@ def remove_parts(run_dir: Path) -> None:
     """Removes what a command by shards has left; its lines are in the results file, synced."""
     remove_folder(run_dir)  # first: without its lines, ``shards.json`` says nothing wrong
     for name in (JOINED, JOINED_NEXT, SHARDS):
-        (run_dir / name).unlink(missing_ok=True)
+        with suppress(OSError):  # none of them is of the results file that there will be
+            (run_dir / name).unlink(missing_ok=True)
