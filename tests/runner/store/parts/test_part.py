@@ -156,3 +156,24 @@ def test_a_part_is_not_sealed_before_a_sync_that_goes_on_has_ended(
     sealed.set()
     syncing.join()
     assert ended == ["synced", "in order"]
+
+
+def test_a_sync_of_lines_is_one_of_the_names_that_lead_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, fsync, synced = part(tmp_path), os.fsync, list[tuple[int, int]]()
+
+    def noted(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append((found.st_dev, found.st_ino))
+        fsync(descriptor)
+
+    mine.add(0, result("s0"))
+    monkeypatch.setattr(os, "fsync", noted)
+    mine.sync()
+    mine.add(1, result("s1"))
+    mine.sync()
+    folder = tmp_path / PARTS
+    path = folder / part_name(0, 9)
+    states = [each.stat() for each in (path, tmp_path, folder, path)]
+    assert synced == [(found.st_dev, found.st_ino) for found in states]
