@@ -18,6 +18,7 @@ from lm_eval_so.runner.store.files import (
     put_in_place,
     reading,
     replace_file,
+    sync_name,
     unwritable,
     write_beside,
 )
@@ -68,6 +69,7 @@ class Part:
         except OSError as error:
             raise unwritable(path, error) from error
         self._results = ResultsFile(path)
+        self._is_named = False  # on the disk
         self.ledger = Ledger((), self._questions)
 
     @property
@@ -127,6 +129,10 @@ class Part:
     def sync(self) -> None:
         """Makes the lines survive a power cut; raises a StoreError where the disk refuses."""
         self._results.sync()
+        if not self._is_named:
+            sync_name(self._folder)
+            sync_name(self._results.path)
+            self._is_named = True
 
     def put_in_order(self, asked: Asked, unasked: int) -> Marker:
         """Leaves one line for each question that has one, in order, and closes the part.

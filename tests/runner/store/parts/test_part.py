@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 from typing import TYPE_CHECKING
 
 import orjson
@@ -128,3 +130,50 @@ def test_a_part_without_a_line_leaves_no_file(tmp_path: Path) -> None:
     assert mine.is_empty
     mine.discard()
     assert list((tmp_path / PARTS).iterdir()) == []
+
+
+def test_a_part_is_not_sealed_before_a_sync_that_goes_on_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut could leave a marker of lines that are not on the disk."""
+    mine, fsync, ended = part(tmp_path), os.fsync, list[str]()
+    begun, sealed = threading.Event(), threading.Event()
+
+    def slow(descriptor: int) -> None:
+        begun.set()
+        sealed.wait(0.2)  # it is not: this thread is waited for
+        fsync(descriptor)
+        ended.append("synced")
+
+    mine.add(0, result("s0"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", slow)
+        syncing = threading.Thread(target=mine.sync)
+        syncing.start()
+        begun.wait()
+    mine.put_in_order(Asked(COUNT, None), 0)
+    ended.append("in order")
+    sealed.set()
+    syncing.join()
+    assert ended == ["synced", "in order"]
+
+
+def test_a_sync_of_lines_is_one_of_the_names_that_lead_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, fsync, synced = part(tmp_path), os.fsync, list[tuple[int, int]]()
+
+    def noted(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append((found.st_dev, found.st_ino))
+        fsync(descriptor)
+
+    mine.add(0, result("s0"))
+    monkeypatch.setattr(os, "fsync", noted)
+    mine.sync()
+    mine.add(1, result("s1"))
+    mine.sync()
+    folder = tmp_path / PARTS
+    path = folder / part_name(0, 9)
+    states = [each.stat() for each in (path, tmp_path, folder, path)]
+    assert synced == [(found.st_dev, found.st_ino) for found in states]
