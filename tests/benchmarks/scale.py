@@ -54,8 +54,8 @@ def resume(runs: dict[Path, Path], start_s: float, how: str, *overrides: str) ->
         f"resume of 2,000,000 finished samples, {how}",
         f"{many.cpu_s:.2f} s of CPU, --help {start_s:.2f} s; {many.peak_mb:.0f} MB, {more:+.0f} MB "
         "over 200,000",
-        "under 2 s, at most +15 MB",
-        many.cpu_s < 2 and more <= 15,
+        "under 2 s, at most +10 MB",
+        many.cpu_s < 2 and more <= 10,
     )
 
 
