@@ -54,6 +54,7 @@ class RayEngine:
         self._findings: dict[str, Any] = {}
         self._live: dict[str, Any] = {}  # handles of workers, by name
         self._deaths = 0
+        self._over = asyncio.Event()  # no worker is to begin any more
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(connect, self._setup.engine)
@@ -113,6 +114,7 @@ class RayEngine:
             budget=_budget(options),
             earlier=earlier or Amount(),
             wait=options.breaker.wait,
+            lease_s=self._setup.engine.worker_timeout,
         )
 
     async def _keep_a_worker(self) -> None:
@@ -133,6 +135,8 @@ class RayEngine:
         worker = actor.remote(name, self._coordinator, self._cluster.job)
         self._live[name] = worker
         try:
+            if not await self._comes_up(worker):
+                return Ended(left=False, findings={})
             ended: Ended = await worker.work.remote()
         except RayTaskError as error:
             self._stop.request(_fault(error))
@@ -149,6 +153,20 @@ class RayEngine:
             ray.kill(worker)
         return ended
 
+    async def _comes_up(self, worker: Any) -> bool:  # noqa: ANN401 - Ray's handles have no type
+        """Whether there is a worker before there is nothing to do; a cluster may have no room."""
+        over = asyncio.create_task(self._over.wait())
+        up = asyncio.ensure_future(worker.up.remote())
+        try:
+            await asyncio.wait({up, over}, return_when=asyncio.FIRST_COMPLETED)
+            if self._over.is_set():
+                return False
+            await up
+        finally:
+            over.cancel()
+            up.cancel()
+        return True
+
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -161,6 +179,8 @@ class RayEngine:
         except RayError as error:
             self._stop.request(EngineError(f"the coordinator has died: {_first_line(error)}"))
             return
+        if self._standing.finished:
+            self._over.set()
         counts, told = self._standing.counts, self._told
         self._told = counts
         delivered = counts.delivered - told.delivered
@@ -175,6 +195,7 @@ class RayEngine:
     async def _watch_stop(self) -> None:
         """Carries out the stop, whoever asked for it."""
         await self._stop.wait()
+        self._over.set()
         await self._pass_on_stop()
         drained = asyncio.create_task(asyncio.sleep(self._setup.options.drain_timeout + _GRACE_S))
         while not self._stop.at_once and not drained.done():
