@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from support.fake_openai import FakeOpenAI
 
-PATIENCE_S = 100.0
+PATIENCE_S = 60.0
 WORKER = "ray::WorkerActor"
 
 
@@ -95,7 +95,7 @@ class Driver:
     """
 
     def __init__(self, arguments: list[str], env: dict[str, str]) -> None:
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end
+        self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed at the end
         self.process = subprocess.Popen(
             [sys.executable, "-m", "lm_eval_so", *arguments],
             env={**os.environ, **env},
@@ -113,8 +113,7 @@ class Driver:
     @property
     def said(self) -> str:
         """What it has written to the terminal."""
-        self._said.seek(0)
-        return self._said.read()
+        return Path(self._said.name).read_text()
 
     def wait(self) -> int:
         """Its exit code."""
