@@ -31,7 +31,7 @@ page:  ## check and build the page of reports; needs Node 20.19 or later
 guard: $(VENV)/.installed-dev  ## measure the figures a user feels, and fail where one falls short; takes a minute
 	$(BIN)/python tests/benchmarks/guard.py
 
-bench: $(VENV)/.installed-dev  ## measure all figures, or those of PARTS='slots batch'; takes a quarter of an hour
+bench: $(VENV)/.installed-dev  ## measure all figures, or those of PARTS='slots batch'; takes half an hour
 	$(BIN)/python tests/benchmarks/bench.py $(PARTS)
 
 soak: $(VENV)/.installed-dev  ## run for ten minutes under a limit, with mixed faults; then cells on Slurm, where it is

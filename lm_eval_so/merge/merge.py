@@ -22,6 +22,7 @@ from lm_eval_so.runner.run.report import RunReport
 from lm_eval_so.runner.store.directory import SUPERSEDED
 from lm_eval_so.runner.store.files import put_in_place, write_beside
 from lm_eval_so.runner.store.metadata import write_metadata
+from lm_eval_so.runner.store.parts.taken_in import take_in
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 
@@ -79,6 +80,7 @@ class _Merging:
     def write(self, began: float) -> None:
         """Writes all files of the directory; a kill at any moment costs another merge at most."""
         spent = TogetherSpent(self._sources, self._to)
+        take_in(self._to)
         with ExitStack() as written:
             with Files([path for path, _ in self._sources]) as files:
                 self._answers = files.answers()

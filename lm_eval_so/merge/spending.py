@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from lm_eval_so.merge.sources import Source
 from lm_eval_so.runner.models import Value
 from lm_eval_so.runner.store.files import replace_file
-from lm_eval_so.runner.store.results import RESULTS
+from lm_eval_so.runner.store.segments import open_results
 from lm_eval_so.runner.store.spent import SPENT, SpentFile
 from lm_eval_so.runner.store.version import check_version
 from lm_eval_so.runner.strategy.rate_limit.tokens import TokenEstimate
@@ -108,9 +108,8 @@ def _total(directory: Path) -> Amount | None:
 
 def _of_lines(source: Source) -> Amount:
     """What the results took, where no total was kept; tokens get their price from the next run."""
-    path = source.directory / RESULTS
     spending = Spending(None, TokenEstimate(source.metadata.run_config.parameters))
-    with suppress(FileNotFoundError), path.open("rb") as lines:
+    with suppress(FileNotFoundError), open_results(source.directory) as lines:
         spending.begin_from_lines(lines)
     return spending.settled
 

@@ -29,6 +29,7 @@ import pace
 import page
 import pool
 import reading
+import scale
 import viewing
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
         *(faults.errors, faults.waits, faults.refused, faults.nginx_limit, faults.outage),
         *(pool.pool, cells.joblib, memory.edited, memory.finished),
         *(reading.checked, reading.resumed, viewing.view),
-        page.page,
+        *(page.page, scale.large, scale.sealed),
     )
 }
 

@@ -86,10 +86,10 @@ def finish(path: Path, run: Path) -> None:
             file.write(orjson.dumps(result) + b"\n")
 
 
-def command(path: Path, run: Path) -> Cost:
-    """One run by the command line."""
+def command(path: Path, run: Path, *overrides: str) -> Cost:
+    """One run by the command line, with the default config but for the ``overrides``."""
     return cost(
         *(BIN / "lm-eval-so", "backend=simulated", "model=m", "backend.options.latency_ms=0"),
         *("dataset=path", f"dataset.path={path}", f"output_dir={run}"),
-        f"output_root={path.parent}",
+        *(f"output_root={path.parent}", *overrides),
     )[0]

@@ -2,7 +2,8 @@
  *
  * fault(call, path, at, times, error) makes the calls of one name ("any": of all of them) to files
  * whose path contains `path` fail, from the `at`th one on and so many times. The error is a number
- * of errno.h; 0 kills the process in its place. The same by the variable FAULT, its parts with
+ * of errno.h; 0 kills the process in its place. What removes a name is an "unlink", and
+ * copy_file_range is a "copy" to its target. The same by the variable FAULT, its parts with
  * commas between them, for a whole process.
  */
 #define _GNU_SOURCE
@@ -78,9 +79,18 @@ BY_DESCRIPTOR("read", ssize_t, read, (int descriptor, void *data, size_t size), 
               size)
 BY_DESCRIPTOR("fsync", int, fsync, (int descriptor), descriptor)
 BY_DESCRIPTOR("ftruncate", int, ftruncate64, (int descriptor, off64_t size), descriptor, size)
+BY_DESCRIPTOR("unlink", int, unlinkat, (int descriptor, const char *name, int flags), descriptor,
+              name, flags)
 BY_PATH("unlink", unlink, (const char *path), path)
+BY_PATH("unlink", rmdir, (const char *path), path)
 BY_PATH("rename", rename, (const char *path, const char *to), path, to)
 BY_PATH("mkdir", mkdir, (const char *path, mode_t mode), path, mode)
+
+ssize_t copy_file_range(int from, off64_t *from_offset, int descriptor, off64_t *offset,
+                        size_t size, unsigned flags) {
+  if (fails_at("copy", descriptor)) return -1;
+  return REAL(copy_file_range)(from, from_offset, descriptor, offset, size, flags);
+}
 
 #define OPEN(name)                                                 \
   int name(const char *path, int flags, ...) {                     \

@@ -2,7 +2,8 @@
 
 Its arguments are a folder and a dataset; on its stdin is a JSON list of orders: ``run``, the name
 of a run directory in the folder, and ``faults``, for each command of it the arguments of ``fault``
-in ``faults.c``, or null. After an order ``until_alive`` whose first command was not killed, the
+in ``faults.c``, or null. ``store`` has options of the run's `StoreOptions`, for all commands, or a
+list of them, one a command. After an order ``until_alive`` whose first command was not killed, the
 others are left out.
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 
 from lm_eval_so import RunConfig
 from lm_eval_so.runner import api
+from lm_eval_so.runner.config.schema import StoreOptions
 from lm_eval_so.runner.errors import LmEvalError
 
 CONFIG = RunConfig(backend="simulated", model="m", backend_options={"latency_ms": 0})
@@ -26,14 +28,16 @@ BUG = 70
 library = ctypes.CDLL(os.environ["LD_PRELOAD"])
 
 
-def command(dataset: str, directory: Path, fault: list[Any] | None) -> dict[str, Any]:
+def command(
+    dataset: str, directory: Path, fault: list[Any] | None, store: dict[str, Any]
+) -> dict[str, Any]:
     """One command in a process of its own, and how it ended."""
     with tempfile.TemporaryFile("w+") as said:
         pid = os.fork()
         if not pid:
             code = BUG
             try:
-                code = _carry_out(dataset, directory, fault, said)
+                code = _carry_out(dataset, directory, fault, store, said)
             except BaseException:  # noqa: BLE001 - told to the parent
                 traceback.print_exc(file=said)
             said.flush()
@@ -43,12 +47,18 @@ def command(dataset: str, directory: Path, fault: list[Any] | None) -> dict[str,
         return {"code": code, "said": said.read()}
 
 
-def _carry_out(dataset: str, directory: Path, fault: list[Any] | None, said: Any) -> int:  # noqa: ANN401
+def _carry_out(
+    dataset: str,
+    directory: Path,
+    fault: list[Any] | None,
+    store: dict[str, Any],
+    said: Any,  # noqa: ANN401 - a file
+) -> int:
     if fault:
         call, path, *numbers = fault
         library.fault(call.encode(), path.encode(), *numbers)
     try:
-        report = api.carry_out(dataset, CONFIG, output_dir=directory)
+        report = api.carry_out(dataset, CONFIG, output_dir=directory, store=StoreOptions(**store))
     except LmEvalError as error:
         said.write(str(error))
         return 2
@@ -60,9 +70,11 @@ def _carry_out(dataset: str, directory: Path, fault: list[Any] | None, said: Any
 
 def main(folder: Path, dataset: str) -> None:
     for order in json.load(sys.stdin):
+        store, faults = order.get("store", {}), order["faults"]
+        stores = store if isinstance(store, list) else [store] * len(faults)
         ended = [
-            command(order.get("dataset", dataset), folder / order["run"], fault)
-            for fault in order["faults"]
+            command(order.get("dataset", dataset), folder / order["run"], *each)
+            for each in zip(faults, stores, strict=True)
         ]
         print(json.dumps(ended), flush=True)  # noqa: T201 - its answer
         if order.get("until_alive") and ended[0]["code"] >= 0:

@@ -78,14 +78,8 @@ class Sharded:
         async def told(result: Any) -> None:  # noqa: ANN401 - a result, or what reads one
             self.told.append(getattr(result, "sample_id", ""))
 
-        async def told_many(*_: object) -> None:
-            """Nobody listens."""
-
-        async def told_before(_: object) -> None:
-            """Nobody listens."""
-
         recorder = Recorder("d", [CONFIG] * self.repeats)
-        return ShardFeed(questions, leases, recorder, Watch(told, told_before, told_many, stopping))
+        return ShardFeed(questions, leases, recorder, Watch(stopping, told))
 
     def _shard_at(self, position: int) -> Shard:
         return self._shards[position // self._size]

@@ -44,6 +44,7 @@ TEXT_KEYS = frozenset(
         "backend.kind",
         "backend.default_model",
         "engine.kind",
+        "engine.address",
         "select.ids",
         "select.where",
         "select.shard",

@@ -114,8 +114,7 @@ class Digest:
 
     def add(self, text: bytes) -> None:
         """Adds the next text."""
-        self._sha256.update(text)
-        self._sha256.update(b"\n")
+        self._sha256.update(text + b"\n")  # one call: it costs more than the copy
 
     def hex(self) -> str:
         """The digest of all texts so far, in hex."""

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from lm_eval_so.runner.engine.base import Stop
 from lm_eval_so.runner.engine.remote.port import Port
 from lm_eval_so.runner.store.parts.lease import Range
 
@@ -24,12 +23,11 @@ class Ended(NamedTuple):
 class Job(Protocol):
     """What a worker does; it is sent to its process, so it can be pickled."""
 
-    async def __call__(self, port: Port, stop: Stop, started: Callable[["Working"], None]) -> Ended:
-        """Works until everything is sealed, or the stop has been carried out.
+    async def __call__(self, port: Port, started: Callable[["Working"], None]) -> Ended:
+        """Works until everything is sealed, or the coordinator's stop has been carried out.
 
         Args:
             port: To the coordinator.
-            stop: Ends the work early.
             started: Gets what others may want of the worker while it works.
         """
 

@@ -88,7 +88,12 @@ class SyncEngine:
         if spent is not None and (earlier := spent.read()) is not None:
             self._stack.spending.begin(earlier)
         elif results is not None:
-            with reading(results), open_results(results.parent) as lines:
+            # A run in parts may have no line yet.
+            with (
+                reading(results),
+                suppress(FileNotFoundError),
+                open_results(results.parent) as lines,
+            ):
                 self._stack.spending.begin_from_lines(lines)
         self._stack.evidence.watch(self._workers)
 

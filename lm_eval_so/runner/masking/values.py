@@ -10,6 +10,8 @@ from lm_eval_so.runner.masking.names import HANDED_ON, is_secret_name, is_secret
 MASK = "***"
 _SHORTEST_KEY = 12  # characters
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORKING_DIRECTORY = "PWD"
+"""A variable of every shell, with the name that a password may have elsewhere."""
 _ISSUED = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:sk|rk|pk|gsk|xai|hf|r8|nvapi|pplx|csk|fw|tgp|ghp|glpat|github_pat)[-_]"
     r"|AIza)[A-Za-z0-9_-]{16,}"
@@ -82,7 +84,8 @@ def secrets_in_environment(environ: Mapping[str, str] | None = None) -> Iterator
     for name, value in (os.environ if environ is None else environ).items():
         yield from (within := list(secrets_in_address(value)))
         handed_on = name.startswith(HANDED_ON) and not within
-        if handed_on or (is_secret_name(name) and looks_like_key(value)):
+        named = is_secret_name(name) and name != _WORKING_DIRECTORY
+        if handed_on or (named and looks_like_key(value)):
             yield value
 
 

@@ -106,7 +106,7 @@ class InParts:
         unasked = self.feed.unasked
         if not self._prepared.selection.is_whole:
             for piece in self.directory.board.pieces():
-                if piece.range.first not in self.directory.sealed:
+                if piece.lines and piece.range.first not in self.directory.sealed:
                     unasked += piece.lines - self._questions.asked(piece.range).questions
         return Added(self._totals, unasked)
 
@@ -115,7 +115,9 @@ class InParts:
         board = self.directory.board
         ranges = dict.fromkeys(board.unsealed())
         if not self._prepared.selection.is_whole:
-            ranges |= dict.fromkeys(board.owed(self._questions.asked))
+            have_lines = {piece.range for piece in board.pieces() if piece.lines}
+            owed = board.owed(self._questions.asked)
+            ranges |= dict.fromkeys(each for each in owed if each in have_lines)
         return list(ranges)
 
     async def _tell_of_answers(self) -> None:
@@ -132,12 +134,18 @@ class InParts:
 
     def _read(self, done: Sequence[tuple[Piece, int]]) -> Iterator[RunResult]:
         """The selected results of pieces that have an answer to each question."""
-        includes, repeats = self._prepared.selection.includes, self._shards.repeats
         for piece, questions in done:
-            every = piece.lines > questions
-            for number, line in enumerate(lines_of(piece)):
-                if not every or includes(piece.range.first + number // repeats):
-                    yield read_line(line, piece.source.path)
+            wanted = self._selected_ids(piece.range) if piece.lines > questions else None
+            for line in lines_of(piece):
+                if self._watch.stopping():
+                    return
+                result = read_line(line, piece.source.path)
+                if wanted is None or result.sample_id in wanted:
+                    yield result
+
+    def _selected_ids(self, each: Range) -> set[str]:
+        samples, _, selection = self._questions.of(Lease(each.first, each.count, 0))
+        return {sample.id for at, sample in enumerate(samples) if selection.includes(at)}
 
 
 class _LocalLeases:

@@ -16,8 +16,12 @@ ReadResult = Callable[[], RunResult]
 ReadResults = Callable[[], Iterator[RunResult]]
 
 
+async def _nobody(*_: object) -> None:
+    """Is told."""
+
+
 class Watch(NamedTuple):
-    """Who is told of results, and whether the run is stopping.
+    """Whether the run is stopping, and who is told of results.
 
     Attributes:
         result: A result is in its file.
@@ -26,11 +30,11 @@ class Watch(NamedTuple):
         counted: So many results of workers are in their files; so many of them are errors.
     """
 
-    result: Callable[[RunResult], Awaitable[None]]
-    answered_before: Callable[[ReadResult], Awaitable[None]]
-    answered_before_many: Callable[[int, ReadResults], Awaitable[None]]
-    counted: Callable[[int, int], Awaitable[None]]
     stopping: Callable[[], bool]
+    result: Callable[[RunResult], Awaitable[None]] = _nobody
+    answered_before: Callable[[ReadResult], Awaitable[None]] = _nobody
+    answered_before_many: Callable[[int, ReadResults], Awaitable[None]] = _nobody
+    counted: Callable[[int, int], Awaitable[None]] = _nobody
 
 
 class Added(NamedTuple):

@@ -14,7 +14,7 @@ from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.store.directory import RunDirectory
 from lm_eval_so.runner.store.parts.join import note_joined
 from lm_eval_so.runner.store.parts.layout import ShardRow, ShardsFile, read_joined, read_shards
-from lm_eval_so.runner.store.parts.lease import Range
+from lm_eval_so.runner.store.parts.taken_in import has_shards
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.summary.summarise import Totals
 
@@ -74,16 +74,18 @@ def shard_of(row: ShardRow) -> Shard:
 def adopt(prepared: Prepared, shards: ShardsFile) -> None:
     """Makes of a directory with one results file one in parts; nothing is copied twice.
 
-    The file is put in order, and ``joined.json`` says which of its bytes are which shard's. Where
-    the directory is new, or in parts already, nothing is done.
+    The file is put in order, and ``joined.json`` says which of its bytes are which shard's. So are
+    parts that were cut in another way, or of which it is not known how. Where the directory is new,
+    or in these parts already, nothing is done.
 
     Raises:
         LmEvalError: As `RunDirectory`.
     """
     results = prepared.directory / RESULTS
-    if _is_known(prepared.directory) and _cut_before(prepared) is not None:
+    before = _cut_before(prepared)
+    if before is not None and before.ranges == shards.ranges:
         return
-    if not results.exists() and read_shards(prepared.directory) is None:
+    if not results.exists() and not has_shards(prepared.directory):
         return
     placed = prepared.placed
     totals = Totals()
@@ -95,11 +97,11 @@ def adopt(prepared: Prepared, shards: ShardsFile) -> None:
         repeats, has_line = shards.repeats, directory.ledger.has_line
         ranges = [
             (
-                Range(row.first, row.count),
-                row.count * repeats,
-                sum(map(has_line, range(row.first * repeats, (row.first + row.count) * repeats))),
+                each,
+                each.count * repeats,
+                sum(map(has_line, range(each.first * repeats, each.end * repeats))),
             )
-            for row in shards.shards
+            for each in shards.ranges
         ]
         note_joined(prepared.directory, ranges, totals)
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lm_eval_so.runner.config.schema import RunPlan
@@ -17,11 +18,11 @@ from lm_eval_so.runner.engine.remote.worker import RemoteWorker, WorkerLeftError
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.masking.names import HANDED_ON, is_secret_name, names_variable
 from lm_eval_so.runner.masking.redactor import Redactor
-from lm_eval_so.runner.models import RunResult
 from lm_eval_so.runner.run.log import run_log
 from lm_eval_so.runner.run.prepare import Prepared, prepare_known
 from lm_eval_so.runner.run.recorder import Recorder
-from lm_eval_so.runner.run.results import ReadResult, ReadResults, Watch
+from lm_eval_so.runner.run.report import public_fault
+from lm_eval_so.runner.run.results import Watch
 from lm_eval_so.runner.run.shard_feed import ShardFeed, ShardQuestions
 from lm_eval_so.runner.run.sharding import shard_of
 from lm_eval_so.runner.store.parts.board import Board
@@ -58,11 +59,12 @@ class WorkerJob:
     folder: Path
     environment: Mapping[str, str]
 
-    async def __call__(self, port: Port, stop: Stop, started: Callable[[Working], None]) -> Ended:
+    async def __call__(self, port: Port, started: Callable[[Working], None]) -> Ended:
         """See `engine.cluster.Job`."""
         os.environ.update(self.environment)
         os.chdir(self.folder)
         prepared = prepare_known(self.plan, self.dataset, self.selection, self.directory)
+        stop = Stop(partial(public_fault, redactor=prepared.placed.redactor))
         with (
             run_log(self.directory, prepared.placed.redactor),
             ShardReader(prepared.source.reader, prepared.dataset.stamp) as reader,
@@ -108,13 +110,7 @@ class WorkerJob:
                 prepared.placed.redactor,
                 plan.store,
             ),
-            Watch(
-                result=_nobody,
-                answered_before=_nobody_before,
-                answered_before_many=_nobody_before_many,
-                counted=_nobody_counted,
-                stopping=lambda: bool(stop),
-            ),
+            Watch(stopping=lambda: bool(stop)),
         )
 
 
@@ -194,19 +190,3 @@ def _named_in(options: object) -> Iterator[str]:
     elif isinstance(options, list | tuple):
         for value in options:
             yield from _named_in(value)
-
-
-async def _nobody(_: RunResult) -> None:
-    """The driver counts."""
-
-
-async def _nobody_before(_: ReadResult) -> None:
-    """The driver knows."""
-
-
-async def _nobody_counted(_delivered: int, _failed: int) -> None:
-    """The driver counts."""
-
-
-async def _nobody_before_many(_count: int, _read: ReadResults) -> None:
-    """The driver knows."""

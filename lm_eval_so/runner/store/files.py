@@ -69,7 +69,7 @@ def put_in_place(temporary: Path, path: Path) -> None:
     except OSError as error:
         _remove(temporary)
         raise unwritable(path, error) from error
-    _sync_directory(path)
+    sync_name(path)
 
 
 def remove_abandoned(path: Path) -> None:
@@ -96,6 +96,25 @@ def sync_file(descriptor: int, path: Path) -> None:
         os.fsync(descriptor)
     except OSError as error:
         raise unsynced(path, error) from error
+
+
+def sync_name(path: Path) -> None:
+    """Makes the name of a file survive a power cut, if its directory can be synced.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    if os.name == "nt":
+        return  # a directory cannot be opened there
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # the file system cannot do this
+            raise unsynced(path, error) from error
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:
@@ -132,21 +151,6 @@ def reading(path: Path) -> Iterator[None]:
 def is_full(error: StoreError) -> bool:
     """Whether a file cannot be written because the disk is full."""
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in _FULL
-
-
-def _sync_directory(path: Path) -> None:
-    """Makes the name of a file survive a power cut, if its directory can be synced."""
-    if os.name == "nt":
-        return  # a directory cannot be opened there
-    try:
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # the file system cannot do this
-            raise unsynced(path, error) from error
 
 
 def _remove(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ class _Seen(NamedTuple):
 
 
 class ResultsFile:
-    """The results of one run. One process and one thread write to it.
+    """The results of one run. One process and one thread write to it; another may sync it.
 
     The opened file is read and written, even if its name points to another one meanwhile.
 
@@ -51,6 +52,7 @@ class ResultsFile:
         binary = getattr(os, "O_BINARY", 0)
         self._descriptor = self._for_reading = -1
         self._torn = self._unsynced = False
+        self._syncing = threading.Lock()
         self._refused: StoreError | None = None
         self._seen: _Seen | None = None
         try:
@@ -136,18 +138,19 @@ class ResultsFile:
             StoreError: The disk refuses. Its content is unknown from then on, so every later call
                 raises too: the system reports a refusal only once.
         """
-        if self._refused is not None:
-            raise self._refused
-        if not self._unsynced:
-            return
-        self._unsynced = False  # first: lines appended meanwhile are synced the next time
-        try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            if self._descriptor < 0:
-                return  # closed meanwhile
-            self._refused = unsynced(self.path, error)
-            raise self._refused from error
+        with self._syncing:  # one that another thread has begun is waited for
+            if self._refused is not None:
+                raise self._refused
+            if not self._unsynced:
+                return
+            self._unsynced = False  # first: lines appended meanwhile are synced the next time
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                if self._descriptor < 0:
+                    return  # closed meanwhile
+                self._refused = unsynced(self.path, error)
+                raise self._refused from error
 
     def line_at(self, offset: int) -> bytes:
         """The line that starts at the offset, with its newline."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from lm_eval_so.runner.store.parts.file import PartsFile
+from lm_eval_so.runner.store.parts.file import MOST_OPEN, PartsFile
 from lm_eval_so.runner.store.parts.layout import PARTS
 from lm_eval_so.runner.store.parts.truth import (
     ResultsStamp,
@@ -56,15 +56,18 @@ def open_results(run_dir: Path, buffering: int = _BUFFER) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(raw, buffering))
 
 
-def reopen(segments: Sequence[Segment], buffering: int = _BUFFER) -> BinaryIO:
+def reopen(
+    segments: Sequence[Segment], buffering: int = _BUFFER, most_open: int = MOST_OPEN
+) -> BinaryIO:
     """The lines that a file from `open_results` had, at the same places.
 
     Args:
         segments: What `read_from` has given for it.
         buffering: Bytes.
+        most_open: So many of their files are open at once.
     """
     name = segments[0].path.parent
-    raw = PartsFile(name, segments, ResultsStamp(0, 0, 0))
+    raw = PartsFile(name, segments, ResultsStamp(0, 0, 0), most_open)
     return cast("BinaryIO", io.BufferedReader(raw, buffering))
 
 

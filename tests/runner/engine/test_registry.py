@@ -82,7 +82,9 @@ def test_an_unknown_engine_is_refused_before_anything_is_written(
     async def send(_: RunRequest) -> ChatResponse:
         raise AssertionError
 
-    with pytest.raises(ConfigError, match=r"'lot'; did you mean 'lots'\? \(known: lots, sync\)"):
+    with pytest.raises(
+        ConfigError, match=r"'lot'; did you mean 'lots'\? \(known: lots, ray, sync\)"
+    ):
         run(make_dataset(1), CONFIG, backend=send, engine="lot", output_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

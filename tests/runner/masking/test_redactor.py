@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.masking.redactor import Redactor
-from lm_eval_so.runner.masking.values import MASK, looks_like_key
+from lm_eval_so.runner.masking.values import MASK, looks_like_key, secrets_in_environment
 
 KEY = "sk-0123456789abcdef"
 PASSWORD = "hunter2-and-more"  # noqa: S105 - nobody's
@@ -107,6 +107,11 @@ def test_without_secrets_nothing_changes() -> None:
     assert Redactor().text("Basic authentication is off") == "Basic authentication is off"
     assert Redactor().line(b"line") == b"line"
     assert Redactor().details({"a": None}) == Redactor().data({"a": None}) == {"a": None}
+
+
+def test_the_working_directory_of_a_shell_is_no_password() -> None:
+    environment = {"PWD": "/home/me/experiments-2026", "DATABASE_PWD": f"{PASSWORD}-1"}
+    assert list(secrets_in_environment(environment)) == [f"{PASSWORD}-1"]
 
 
 @given(st.text(min_size=8), st.text(), st.text())

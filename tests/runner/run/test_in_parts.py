@@ -7,65 +7,29 @@ import shutil
 import signal
 import subprocess
 import time
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
 
-from conftest import program, rows
+from conftest import program
 from lm_eval_so import RunConfig, stream
 from support.fake_openai import FakeOpenAI, Received, Reply
+from support.runs_in_parts import (
+    IN_PARTS,
+    OPENAI,
+    SAMPLES,
+    Done,
+    ids,
+    killed_after,
+    lines,
+    summary,
+    times_asked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-Done = subprocess.CompletedProcess[str]
-SAMPLES = 40
-OPENAI = ["backend=openai", "model=m", "dataset=path"]
-IN_PARTS = ["store.parts_above=0", "store.shard_size=7"]
-CHANGES = {"trace_id", "started_at", "completed_at", "latency_ms"}
-
-
-@pytest.fixture
-def asked(
-    command: Callable[..., Done], make_dataset: Callable[..., Path], server: FakeOpenAI
-) -> Callable[..., Done]:
-    """Runs 40 samples with more overrides."""
-    dataset = make_dataset(SAMPLES)
-
-    def asked(*more: str, code: int = 0) -> Done:
-        done = command(*OPENAI, f"dataset.path={dataset}", *more, env=server.env)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return asked
-
-
-def lines(directory: Path) -> list[dict[str, Any]]:
-    """The results, without what differs from run to run."""
-    found = rows(directory / "run_results.jsonl")
-    for line in found:
-        for name in CHANGES:
-            line.pop(name)
-        for part in ("request_id", "raw"):
-            (line["response"] or {}).pop(part, None)
-    return found
-
-
-def ids(directory: Path) -> list[str]:
-    return [line["sample_id"] for line in rows(directory / "run_results.jsonl")]
-
-
-def summary(directory: Path) -> dict[str, Any]:
-    found = orjson.loads((directory / "run_metadata.json").read_bytes())["summary"]
-    assert isinstance(found, dict)
-    return found
-
-
-def times_asked(server: FakeOpenAI) -> set[int]:
-    return set(Counter(received.question for received in server.requests).values())
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
@@ -95,6 +59,32 @@ def test_a_finished_run_is_found_finished_from_its_parts(
     assert "40 samples were already answered" in again.stderr
 
 
+def change_in_place(path: Path, old: bytes, new: bytes) -> None:
+    """Changes a file without a trace in its size and times."""
+    found, content = path.stat(), path.read_bytes()
+    assert content.count(old)
+    path.write_bytes(content.replace(old, new))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+@pytest.mark.parametrize("limit", ["20", "0"])
+def test_a_finished_run_reads_neither_its_lines_nor_the_dataset(
+    asked: Callable[..., Done], tmp_path: Path, limit: str
+) -> None:
+    dataset = tmp_path / "numbers" / "test.jsonl"
+    os.utime(dataset, (1, 1))  # a check of a file that is just written is not remembered
+    more = ["output_root=.", "output_dir=parts", f"store.join_limit_gb={limit}", *IN_PARTS]
+    asked(*more)
+    before = summary(tmp_path / "parts")
+    change_in_place(dataset, b"question", b"quaestio")
+    for path in (tmp_path / "parts").rglob("*0*.jsonl" if limit == "0" else "run_results.jsonl"):
+        change_in_place(path, b'"stop"', b'"pots"')
+    asked(*more)
+    after = summary(tmp_path / "parts")
+    for name in ("finish_reasons", "status_counts", "tokens", "latency_ms"):
+        assert after[name] == before[name], name
+
+
 @pytest.mark.parametrize("limit", ["20", "0"])
 def test_only_what_failed_is_asked_again(
     asked: Callable[..., Done], server: FakeOpenAI, tmp_path: Path, limit: str
@@ -114,21 +104,6 @@ def test_only_what_failed_is_asked_again(
     asked(*[each for each in more if "limit" not in each], "store.join_limit_gb=1")
     assert len(server.requests) == SAMPLES + 5
     assert ids(tmp_path / "parts") == [f"s{n}" for n in range(SAMPLES)]
-
-
-def killed_after(answers: int, server: FakeOpenAI, overrides: list[str], cwd: Path) -> None:
-    process = subprocess.Popen(
-        [*program(), *OPENAI, *overrides],
-        env={**os.environ, **server.env},
-        cwd=cwd,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while len(server.requests) < answers and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
 
 
 def test_after_kills_nothing_is_lost_and_only_what_was_in_flight_is_asked_twice(

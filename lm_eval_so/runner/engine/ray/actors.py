@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from lm_eval_so.runner.engine.base import Stop
 from lm_eval_so.runner.engine.cluster import Ended, Job, Working
 from lm_eval_so.runner.engine.coordinator.coordinator import Coordinator, CoordinatorSetup
 from lm_eval_so.runner.engine.coordinator.progress import Counts
@@ -115,7 +114,7 @@ class _Work:
         self._loop = asyncio.get_running_loop()
         watching = asyncio.create_task(self._leave_with_the_node())
         try:
-            return await self._job(self._port, Stop(), self._started)
+            return await self._job(self._port, self._started)
         finally:
             watching.cancel()
 

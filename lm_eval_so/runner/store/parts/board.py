@@ -19,7 +19,7 @@ from lm_eval_so.runner.store.parts.part import Source
 from lm_eval_so.runner.store.results import RESULTS
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
     """A range whose lines follow each other in dataset order.
 
@@ -28,7 +28,7 @@ class Piece:
         lines: So many; ``ok`` of them have an answer.
         asked: Digest of the selection that was asked; None if all was.
         owed: Questions of that selection without an answer.
-        marker: Of a part; None of a slice of the results file.
+        epoch: Of a part, whose marker has its totals too; 0 of a slice of the results file.
     """
 
     range: Range
@@ -37,7 +37,7 @@ class Piece:
     ok: int
     asked: str | None = None
     owed: int = 0
-    marker: Marker | None = None
+    epoch: int = 0
 
     def answers(self, wanted: Asked, repeats: int) -> bool:
         """Whether it has an answer to all that is wanted of its range."""
@@ -46,7 +46,7 @@ class Piece:
         return self.asked == wanted.digest and not self.owed
 
 
-@dataclass
+@dataclass(slots=True)
 class _Shard:
     """What there is of a shard; all of it lies within its range."""
 
@@ -77,12 +77,8 @@ class _Shard:
 
     def sources(self, wanted: Range) -> list[Source]:
         """Where lines of a range may be, the oldest first."""
-        found = [(0, piece.source) for piece in self.slices if piece.range.meets(wanted)]
-        found += [
-            (piece.marker.epoch, piece.source)
-            for piece in self.parts.values()
-            if piece.marker is not None and piece.range.meets(wanted)
-        ]
+        pieces = [*self.slices, *self.parts.values()]
+        found = [(piece.epoch, piece.source) for piece in pieces if piece.range.meets(wanted)]
         found += [(epoch, Source(path)) for epoch, path in self.unsealed]
         return [source for _, source in sorted(found, key=lambda each: each[0])]
 
@@ -119,23 +115,11 @@ class Board:
         self._read_parts(run_dir)
 
     def seal(self, marker: Marker) -> None:
-        """Notes that a part is sealed, in the place of older ones that it meets."""
-        shard = self._shard_at(marker.first)
-        covered = Range(marker.first, marker.count)
-        for first, older in list(shard.parts.items()):
-            if older.range.meets(covered):
-                del shard.parts[first]
-        source = Source(self._folder / marker.part, 0, marker.bytes)
-        shard.parts[marker.first] = Piece(
-            range=covered,
-            source=source,
-            lines=marker.lines,
-            ok=marker.ok,
-            asked=marker.asked,
-            owed=marker.owed,
-            marker=marker,
-        )
-        shard.unsealed = [each for each in shard.unsealed if each[1] != source.path]
+        """Notes that a part is sealed, in the place of older ones that it meets.
+
+        These count as parts without a marker then: one may have lines beyond the new one's range.
+        """
+        self._put(self._piece(marker))
 
     def pieces(self) -> Iterator[Piece]:
         """All pieces, in dataset order."""
@@ -167,10 +151,16 @@ class Board:
                     yield each
 
     def unsealed(self) -> Iterator[Range]:
-        """The ranges without a marker of shards that have a part without one."""
+        """The ranges of which there may be lines that no piece has.
+
+        A part without a marker may have some: how far it goes is not known, to the end of its shard
+        at most. So may a slice between parts.
+        """
         for shard in self._shards:
-            if shard.unsealed:
-                yield from (each for each, piece in shard.ranges() if piece is None)
+            newest = max((epoch for epoch, _ in shard.unsealed), default=0)
+            for each, piece in shard.ranges():
+                if piece.epoch < newest if piece else shard.sources(each):
+                    yield each
 
     def sources(self, wanted: Range) -> list[Source]:
         """Where lines of a range may be, the oldest first."""
@@ -181,6 +171,27 @@ class Board:
 
     def _is_mine(self, position: int) -> bool:
         return self._all.first <= position < self._all.end
+
+    def _put(self, piece: Piece) -> None:
+        shard = self._shard_at(piece.range.first)
+        for first, older in list(shard.parts.items()):
+            if older.range.meets(piece.range):
+                shard.unsealed.append((older.epoch, older.source.path))
+                del shard.parts[first]
+        shard.parts[piece.range.first] = piece
+        shard.unsealed = [each for each in shard.unsealed if each[1] != piece.source.path]
+
+    def _piece(self, marker: Marker) -> Piece:
+        """The part of a marker, without its totals: they are kilobytes."""
+        return Piece(
+            range=Range(marker.first, marker.count),
+            source=Source(self._folder / marker.part, 0, marker.bytes),
+            lines=marker.lines,
+            ok=marker.ok,
+            asked=marker.asked,
+            owed=marker.owed,
+            epoch=marker.epoch,
+        )
 
     def _read_slices(self, results: Path) -> None:
         begin = 0
@@ -208,9 +219,9 @@ class Board:
             files = [(epoch, self._folder / part_name(first, epoch)) for epoch in epochs]
             self._shard_at(first).unsealed += files
         markers = (read_marker(run_dir, first) for first in found.sealed if self._is_mine(first))
-        whole = [marker for marker in markers if marker is not None and self._is_whole(marker)]
-        for marker in sorted(whole, key=lambda each: each.epoch):
-            self.seal(marker)
+        pieces = [self._piece(each) for each in markers if each and self._is_whole(each)]
+        for piece in sorted(pieces, key=lambda each: each.epoch):
+            self._put(piece)
 
     def _is_whole(self, marker: Marker) -> bool:
         """Whether its part is there, in its size."""

@@ -5,8 +5,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.store.files import remove_abandoned, replace_file
@@ -14,7 +12,13 @@ from lm_eval_so.runner.store.held import HeldDirectory
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.owner import Asked
 from lm_eval_so.runner.store.parts.board import Board
-from lm_eval_so.runner.store.parts.join import join, size_of, totals_of
+from lm_eval_so.runner.store.parts.join import (
+    join,
+    kept_totals,
+    remove_abandoned_folder,
+    size_of,
+    totals_of,
+)
 from lm_eval_so.runner.store.parts.layout import JOINED, SHARDS, ShardsFile
 from lm_eval_so.runner.store.parts.lease import Asked as WhatIsAsked
 from lm_eval_so.runner.store.parts.lease import Lease, Range
@@ -53,6 +57,7 @@ class PartsDirectory(HeldDirectory):
     def _open(self, entered: ExitStack) -> None:
         for name in (RESULTS, METADATA, SHARDS, JOINED):
             remove_abandoned(self.path / name)
+        remove_abandoned_folder(self.path)
         self.board = Board(self.path, self._shards)
         self._epoch = self.board.last_epoch
         text, path = self._shards.to_json(), self.path / SHARDS
@@ -107,21 +112,14 @@ class PartsDirectory(HeldDirectory):
         """
         self._lock.check()
         self.spent.flush()
-        if not self.board.has_parts and (kept := self._kept_totals()) is not None:
+        joined = None if self.board.has_parts else self.board.joined
+        if joined is not None and (kept := kept_totals(joined.totals)) is not None:
             return kept
         pieces = list(self.board.pieces())
-        totals = totals_of(pieces)
+        totals = totals_of(self.path, pieces)
         if size_of(pieces) <= limit:
             join(self.path, pieces, totals)
         return totals
-
-    def _kept_totals(self) -> Totals | None:
-        """What stands in ``joined.json``; None where another release wrote it."""
-        if self.board.joined is None:
-            return None
-        with suppress(ValueError):
-            return Totals.of_state(orjson.loads(self.board.joined.totals))
-        return None
 
     def _close_parts(self) -> None:
         for part in self._open_parts.values():

@@ -13,27 +13,36 @@ from typing_extensions import Buffer
 
 from lm_eval_so.runner.store.parts.truth import ResultsStamp, Segment
 
-_MOST_OPEN = 8
+MOST_OPEN = 8
+"""Files; readers go back and forth between some of them."""
 
 
 class PartsFile(io.RawIOBase):
-    """The bytes of segments, one after the other. At most eight files are open at once.
+    """The bytes of segments, one after the other.
 
     Args:
         name: What stands for it in errors.
         segments: In order.
         stamp: Of the lines when the segments were found.
+        most_open: So many files are open at once, at most.
 
     Raises (on reading):
         OSError: A file was replaced since, or cannot be read.
     """
 
-    def __init__(self, name: Path, segments: Sequence[Segment], stamp: ResultsStamp) -> None:
+    def __init__(
+        self,
+        name: Path,
+        segments: Sequence[Segment],
+        stamp: ResultsStamp,
+        most_open: int = MOST_OPEN,
+    ) -> None:
         self.name = str(name)
         self.segments = [one for one in segments if one.end > one.start]
         self.stamp = stamp
         self._ends = list(accumulate(one.end - one.start for one in self.segments))
         self._at = 0
+        self._most_open = most_open
         self._opened: OrderedDict[Path, io.FileIO] = OrderedDict()
 
     @property
@@ -82,7 +91,7 @@ class PartsFile(io.RawIOBase):
         file = self._opened.pop(segment.path, None)
         if file is None:
             file = _opened(segment)
-            if len(self._opened) >= _MOST_OPEN:
+            if len(self._opened) >= self._most_open:
                 self._opened.popitem(last=False)[1].close()
         self._opened[segment.path] = file
         return file

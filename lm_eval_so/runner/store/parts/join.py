@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -30,14 +31,14 @@ from lm_eval_so.runner.store.parts.layout import (
     SHARDS,
     JoinedFile,
     JoinedRow,
+    read_marker,
 )
 from lm_eval_so.runner.store.parts.lease import Range
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.summary.summarise import Totals
 
 _BLOCK = 1 << 20
-_NO_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
-"""The system has no `copy_file_range` between these files."""
+_REMOVED = f"{PARTS}.removed"
 
 
 def size_of(pieces: Iterable[Piece]) -> int:
@@ -45,16 +46,24 @@ def size_of(pieces: Iterable[Piece]) -> int:
     return sum((piece.source.end or 0) - piece.source.start for piece in pieces)
 
 
-def totals_of(pieces: Iterable[Piece]) -> Totals:
-    """What the lines of pieces add up to, in dataset order.
+def totals_of(run_dir: Path, pieces: Iterable[Piece]) -> Totals:
+    """What the lines of pieces add up to, in dataset order: those of a part by its marker.
 
     Raises:
         StoreError: A file cannot be read.
     """
     totals = Totals()
     for piece in pieces:
-        totals.merge(_totals(piece))
+        totals.merge(_totals(run_dir, piece))
     return totals
+
+
+def kept_totals(text: msgspec.Raw) -> Totals | None:
+    """The totals in a marker or in ``joined.json``; None of those of another release."""
+    try:
+        return Totals.of_state(msgspec.json.decode(text))
+    except ValueError:
+        return None
 
 
 def join(run_dir: Path, pieces: Sequence[Piece], totals: Totals) -> None:
@@ -118,8 +127,19 @@ def _record(results: Path, rows: Iterable[JoinedRow], totals: Totals) -> bytes:
 
 
 def remove_folder(run_dir: Path) -> None:
-    """Removes the folder of parts, whose lines are elsewhere."""
-    shutil.rmtree(run_dir / PARTS, ignore_errors=True)  # what stays is removed the next time
+    """Removes the folder of parts, whose lines are elsewhere; what stays goes the next time.
+
+    It gets another name first: with some of its files, old parts could pass for the newest.
+    """
+    remove_abandoned_folder(run_dir)
+    with suppress(OSError):
+        (run_dir / PARTS).rename(run_dir / _REMOVED)
+    remove_abandoned_folder(run_dir)
+
+
+def remove_abandoned_folder(run_dir: Path) -> None:
+    """Removes what a process has left that was killed in `remove_folder`."""
+    shutil.rmtree(run_dir / _REMOVED, ignore_errors=True)
 
 
 def copy_range(source: int, start: int, end: int, target: int) -> None:
@@ -135,17 +155,18 @@ def copy_range(source: int, start: int, end: int, target: int) -> None:
         OSError: The disk refuses, or the source is shorter.
     """
     while start < end:
-        try:
-            copied = os.copy_file_range(source, target, end - start, offset_src=start)
-        except OSError as error:
-            if error.errno not in _NO_COPY:
-                raise
-            copied = os.write(target, os.pread(source, min(end - start, _BLOCK), start))
-        except AttributeError:  # a system without it
-            copied = os.write(target, os.pread(source, min(end - start, _BLOCK), start))
+        copied = _copied(source, start, end - start, target)
         if not copied:
             raise OSError(errno.EIO, "the file is shorter than it was")
         start += copied
+
+
+def _copied(source: int, start: int, count: int, target: int) -> int:
+    """The bytes that one call has copied; 0 at the end of the source."""
+    with suppress(OSError, AttributeError):  # not on this system, or not between these files
+        if copied := os.copy_file_range(source, target, count, offset_src=start):
+            return copied
+    return os.write(target, os.pread(source, min(count, _BLOCK), start))
 
 
 def _written(path: Path, pieces: Iterable[Piece]) -> Path:
@@ -166,20 +187,18 @@ def _written(path: Path, pieces: Iterable[Piece]) -> Path:
         finally:
             os.close(target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
     return temporary
 
 
-def _totals(piece: Piece) -> Totals:
-    if piece.marker is not None:
-        try:
-            return Totals.of_state(orjson.loads(piece.marker.totals))
-        except ValueError:  # of another release
-            return _counted(piece)
-    return _counted(piece)
+def _totals(run_dir: Path, piece: Piece) -> Totals:
+    marker = read_marker(run_dir, piece.range.first) if piece.epoch else None
+    kept = kept_totals(marker.totals) if marker and marker.epoch == piece.epoch else None
+    return _counted(piece) if kept is None else kept
 
 
 def _counted(piece: Piece) -> Totals:
@@ -189,8 +208,8 @@ def _counted(piece: Piece) -> Totals:
             totals.add(read_whole(line, piece.source.path))
         except ValueError as error:
             raise StoreError(
-                f"{piece.source.path} is damaged; remove {SHARDS} beside it and run the same "
-                "command again"
+                f"{piece.source.path} is damaged; remove {SHARDS} from its run directory and run "
+                "the same command again"
             ) from error
     return totals
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import msgspec
 
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.parts.lease import Range
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.version import check_version
 
@@ -97,6 +98,11 @@ class ShardsFile(_File, frozen=True, kw_only=True):
     def row_of(self, position: int) -> ShardRow:
         """The shard that a position is in."""
         return self.shards[bisect_right(self.shards, position, key=lambda row: row.first) - 1]
+
+    @property
+    def ranges(self) -> list[Range]:
+        """What the shards cover, in dataset order."""
+        return [Range(row.first, row.count) for row in self.shards]
 
 
 class Marker(_File, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from lm_eval_so.runner.store.files import (
     put_in_place,
     reading,
     replace_file,
+    sync_name,
     unwritable,
     write_beside,
 )
@@ -67,6 +69,7 @@ class Part:
         except OSError as error:
             raise unwritable(path, error) from error
         self._results = ResultsFile(path)
+        self._is_named = False  # on the disk
         self.ledger = Ledger((), self._questions)
 
     @property
@@ -120,11 +123,16 @@ class Part:
     def discard(self) -> None:
         """Closes and removes the file, in which there is no line of its questions."""
         self.close()
-        self._results.path.unlink(missing_ok=True)
+        with suppress(OSError):  # it does no harm
+            self._results.path.unlink(missing_ok=True)
 
     def sync(self) -> None:
         """Makes the lines survive a power cut; raises a StoreError where the disk refuses."""
         self._results.sync()
+        if not self._is_named:
+            sync_name(self._folder)
+            sync_name(self._results.path)
+            self._is_named = True
 
     def put_in_order(self, asked: Asked, unasked: int) -> Marker:
         """Leaves one line for each question that has one, in order, and closes the part.

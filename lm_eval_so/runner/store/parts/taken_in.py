@@ -1,6 +1,7 @@
 """A directory in parts becomes one with a results file alone, which any question is found in."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lm_eval_so.runner.store.parts.join import remove_folder
@@ -14,6 +15,7 @@ from lm_eval_so.runner.store.parts.layout import (
     read_shards,
 )
 from lm_eval_so.runner.store.parts.part import Source, whole_lines
+from lm_eval_so.runner.store.results import RESULTS, ResultsFile
 from lm_eval_so.runner.store.stored_line import StoredLine
 
 
@@ -41,8 +43,32 @@ def lines_in_parts(run_dir: Path) -> Iterator[tuple[bytes, StoredLine]]:
         yield from whole_lines(Source(run_dir / PARTS / part_name(first, epoch)))
 
 
+def take_in(run_dir: Path) -> None:
+    """Makes of a directory that is held, and in parts, one with a results file alone.
+
+    Its lines are in no order, and a question may have several. Of any other nothing is changed. A
+    kill at any moment loses nothing.
+
+    Raises:
+        NewerVersionError: A newer release wrote something.
+        StoreError: A file cannot be read or written.
+    """
+    if not has_shards(run_dir):
+        return
+    results = ResultsFile(run_dir / RESULTS)
+    try:
+        results.mend()
+        for line, _ in lines_in_parts(run_dir):
+            results.append(line)
+        results.sync()
+    finally:
+        results.close()
+    remove_parts(run_dir)
+
+
 def remove_parts(run_dir: Path) -> None:
     """Removes what a command by shards has left; its lines are in the results file, synced."""
     remove_folder(run_dir)  # first: without its lines, ``shards.json`` says nothing wrong
     for name in (JOINED, JOINED_NEXT, SHARDS):
-        (run_dir / name).unlink(missing_ok=True)
+        with suppress(OSError):  # none of them is of the results file that there will be
+            (run_dir / name).unlink(missing_ok=True)
