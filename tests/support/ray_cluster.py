@@ -34,7 +34,9 @@ class Cluster:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # noqa: S108 - paths of sockets are short
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="r", dir="/tmp")
+        )  # paths of sockets have to be short
         token = self.folder / "token"
         token.write_text(secrets.token_hex(32))
         self.env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
@@ -150,6 +152,8 @@ def until(true: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
 def command_line(pid: int) -> str:
     """Empty for a process that is gone, or waits for its parent to see that."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
     except (FileNotFoundError, ProcessLookupError):
         return ""

@@ -130,7 +130,7 @@ class _Work:
         over what is in the parts.
         """
         node = os.getppid()
-        while os.getppid() == node:
+        while os.getppid() == node:  # noqa: ASYNC110 - there is no event of it
             await asyncio.sleep(_LOOK_S)
         if self._working is not None:
             self._working.leave()

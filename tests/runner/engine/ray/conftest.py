@@ -34,9 +34,7 @@ def cluster(_ray: None) -> Iterator[Cluster]:
 def on_cluster(cluster: Cluster, target: list[str]) -> Callable[..., Driver]:
     """Begins a run on the cluster, with two workers."""
 
-    def begin(
-        server: FakeOpenAI, *overrides: str, env: dict[str, str] | None = None
-    ) -> Driver:
+    def begin(server: FakeOpenAI, *overrides: str, env: dict[str, str] | None = None) -> Driver:
         where = ["engine=ray", f"engine.address={cluster.address}", "engine.workers=2"]
         return Driver([*target, *where, *overrides], {**server.env, **cluster.env, **(env or {})})
 

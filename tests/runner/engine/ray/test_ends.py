@@ -132,7 +132,7 @@ def test_workers_and_address_are_of_a_cluster(
 
 
 def test_a_dataset_that_cannot_be_used_is_told_of_before_a_cluster_is_looked_for(
-    cluster: Cluster, on_cluster: Callable[..., Driver], server: FakeOpenAI, tmp_path: Folder
+    on_cluster: Callable[..., Driver], server: FakeOpenAI, tmp_path: Folder
 ) -> None:
     (tmp_path / "wrong.jsonl").write_text('{"id": "a", "messages": 3}\n')
     with on_cluster(server, "dataset.path=wrong.jsonl") as driver:

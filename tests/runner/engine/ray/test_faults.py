@@ -1,4 +1,4 @@
-"""Whatever dies or stands still: each sample has its line, and what was answered is not asked again."""
+"""Whatever dies or stands still: each sample has its line, and no answer is paid for twice."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def kill(pid: int) -> None:
 
 
 def raylet_of(node: subprocess.Popen[bytes]) -> int:
-    (found,) = (
-        pid for pid in descendants(node.pid) if "/raylet/raylet " in command_line(pid)
-    )
+    (found,) = (pid for pid in descendants(node.pid) if "/raylet/raylet " in command_line(pid))
     return found
 
 
@@ -108,7 +106,7 @@ def test_a_worker_stands_still_for_longer_than_it_may(
 
 
 def test_a_driver_stands_still_for_longer_than_workers_wait(
-    cluster: Cluster, on_cluster: Callable[..., Driver], server: FakeOpenAI
+    on_cluster: Callable[..., Driver], server: FakeOpenAI
 ) -> None:
     server.behave = lambda _received, _nth: Reply(latency=0.3)
     with on_cluster(server, "engine.worker_timeout=5") as driver:

@@ -44,15 +44,17 @@ def test_a_driver_that_is_killed_takes_its_workers_along(
     target: list[str], alone: Callable[..., Driver]
 ) -> None:
     """What they still had in flight is all that the next command may ask again."""
-    with FakeOpenAI(lambda _received, _nth: Reply(latency=0.1)) as server:
-        with own(target, server) as driver:
-            driver.until_asked(server, 300)
-            begun = descendants(driver.process.pid)
-            driver.process.kill()
-            driver.wait()
-            with alone(server) as then:
-                assert then.wait() == 0, then.said
-            assert not any(WORKER in line for line in alive(begun))
-            assert len(server.requests) <= COUNT + AT_ONCE
+    with (
+        FakeOpenAI(lambda _received, _nth: Reply(latency=0.1)) as server,
+        own(target, server) as driver,
+    ):
+        driver.until_asked(server, 300)
+        begun = descendants(driver.process.pid)
+        driver.process.kill()
+        driver.wait()
+        with alone(server) as then:
+            assert then.wait() == 0, then.said
+        assert not any(WORKER in line for line in alive(begun))
+        assert len(server.requests) <= COUNT + AT_ONCE
     assert len(rows(Path("run/run_results.jsonl"))) == COUNT
     assert not list(Path("run").glob("parts"))

@@ -49,7 +49,6 @@ def test_two_workers_keep_one_rate_limit(on_cluster: Callable[..., Driver]) -> N
         with on_cluster(server, f"runner.rate_limit={RATE}") as driver:
             assert driver.wait() == 0, driver.said
         took = server.requests[-1].at - server.requests[0].at
-    print(f"{took / ((COUNT - 1) / RATE):.3f} of the dictated time, {bucket.refused} refused")
     assert bucket.refused <= COUNT // 100
     assert len(server.requests) == COUNT + bucket.refused
     assert took >= (COUNT - 1 - BURST) / RATE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.fake_openai import FakeOpenAI, Reply
-from support.ray_cluster import command_line
+from support.ray_cluster import WORKER, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,10 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_a_key_is_nowhere(
-    cluster: Cluster, on_cluster: Callable[..., Driver], make_dataset: Callable[..., Path], case: Case
+    cluster: Cluster,
+    on_cluster: Callable[..., Driver],
+    make_dataset: Callable[..., Path],
+    case: Case,
 ) -> None:
     shown: list[str] = []
 
@@ -71,6 +74,7 @@ def test_a_key_is_nowhere(
         if case.secret.encode() in content
     }
     assert not found
+    assert any(line.startswith(WORKER) for line in shown)
     # The command of the driver is what was typed.
     typed = [line for line in shown if case.secret in line and "lm_eval_so" not in line]
     assert not typed
