@@ -39,7 +39,11 @@ class Cluster:
         )  # paths of sockets have to be short
         token = self.folder / "token"
         token.write_text(secrets.token_hex(32))
-        self.env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+        self.env = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_health_check_period_ms": "1000",  # a node is given up after five
+        }
         self.nodes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Any, Self
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
@@ -59,7 +60,9 @@ class RayEngine:
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(connect, self._setup.engine)
         self._workers = worker_count(self._setup.engine)
-        actor = ray.remote(num_cpus=0, max_restarts=0)(CoordinatorActor)
+        # Beside the driver: no other node's death may end the run.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        actor = ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=here)(CoordinatorActor)
         self._coordinator = actor.remote(self._coordinator_setup())
         return self
 
@@ -176,6 +179,8 @@ class RayEngine:
         """Sees how the run stands, and passes it on."""
         try:
             self._standing = await self._coordinator.standing.remote()
+        except ActorUnavailableError:
+            return  # for a moment; the next look tells more
         except RayError as error:
             self._stop.request(EngineError(f"the coordinator has died: {_first_line(error)}"))
             return
