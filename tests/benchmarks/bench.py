@@ -31,6 +31,7 @@ import pool
 import reading
 import scale
 import viewing
+import workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
         *(faults.errors, faults.waits, faults.refused, faults.nginx_limit, faults.outage),
         *(pool.pool, cells.joblib, memory.edited, memory.finished),
         *(reading.checked, reading.resumed, viewing.view),
-        *(page.page, scale.large, scale.sealed),
+        *(page.page, scale.large, scale.sealed, workers.ray),
     )
 }
 

@@ -38,6 +38,9 @@ class Working(Protocol):
     def beat_soon(self) -> None:
         """Makes the next heartbeat come at once, since there is news for the worker."""
 
+    def leave(self) -> None:
+        """Ends this worker; the run goes on without it."""
+
 
 class Counted(NamedTuple):
     """Results of workers since the last time.

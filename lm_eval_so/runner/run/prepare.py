@@ -11,6 +11,7 @@ from lm_eval_so.runner.dataset.reader import Checked
 from lm_eval_so.runner.dataset.remembered import CheckMemory
 from lm_eval_so.runner.dataset.selection import Selection, select
 from lm_eval_so.runner.dataset.source import DatasetSource, locate
+from lm_eval_so.runner.engine.registry import works_by_shards
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.host.private import make_private
 from lm_eval_so.runner.models import TestSample
@@ -120,6 +121,12 @@ def prepare_known(
 
 def _backend(plan: RunPlan, given: ChatBackend | None = None) -> ChatBackend:
     make_private(plan.options.private)
+    if given is not None and works_by_shards(kind := plan.engine.kind):
+        raise ConfigError(
+            f"engine={kind!r}: workers make the backend themselves, so that no object can be given "
+            "as backend=; name one that they can import: "
+            'RunConfig(backend="python", backend_options={"callable": "bot.py:answer"}, ...)'
+        )
     backend = given or create_backend(plan.run_config)
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     return backend

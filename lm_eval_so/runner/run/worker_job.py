@@ -84,7 +84,12 @@ class WorkerJob:
             samples=prepared.total,
             price=prepared.price,
         )
-        return RemoteWorker(setup, port, _Parts(self, prepared.placed.redactor))
+        return RemoteWorker(
+            setup,
+            port,
+            _Parts(self, prepared.placed.redactor),
+            lease_s=plan.engine.worker_timeout,
+        )
 
     def _feed(
         self, prepared: Prepared, reader: ShardReader, worker: RemoteWorker, stop: Stop

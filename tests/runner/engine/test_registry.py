@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from importlib import invalidate_caches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CONFIG = RunConfig(backend="custom", model="m")
+SIMULATED = RunConfig(backend="simulated", model="m")
 TESTS = Path(__file__).parents[2]
 
 
@@ -124,3 +126,13 @@ def test_a_flag_chooses_an_installed_engine(
     subprocess.run([*program("cli"), *words], env=env, check=True)
     metadata = json.loads((tmp_path / "run" / "run_metadata.json").read_text())
     assert metadata["engine"] == "lots"
+
+
+def test_a_ray_that_is_not_installed_is_named_with_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_dataset: Callable[[int], Path]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as if there were none
+    monkeypatch.delitem(sys.modules, "lm_eval_so.runner.engine.ray.engine", raising=False)
+    with pytest.raises(ConfigError, match=r"pip install 'lm-eval-so\[ray\]'"):
+        run(make_dataset(1), SIMULATED, engine="ray", output_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

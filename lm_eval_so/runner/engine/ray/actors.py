@@ -1,21 +1,23 @@
 """What runs in Ray's processes: the coordinator, and the workers."""
 
 import asyncio
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from lm_eval_so.runner.engine.cluster import Ended, Job, Working
 from lm_eval_so.runner.engine.coordinator.coordinator import Coordinator, CoordinatorSetup
 from lm_eval_so.runner.engine.coordinator.progress import Counts
 from lm_eval_so.runner.engine.coordinator.stop import StopOrder, Why
-from lm_eval_so.runner.engine.ray.port import RayPort
+from lm_eval_so.runner.engine.ray.port import DriverSilentError, RayPort
 from lm_eval_so.runner.engine.remote.port import Port
 from lm_eval_so.runner.host.event_loop import run
 from lm_eval_so.runner.summary.amount import Amount
 
-_TIMELESS = {"stop", "gone"}
-"""Calls of the coordinator that need no time."""
+_DRIVER_SILENT_S = 10.0
+"""Seconds without a look of the driver after which nobody is answered: it may be gone for good."""
+_LOOK_S = 0.2  # seconds between two looks at whether the node is still there
 
 
 class Standing(NamedTuple):
@@ -33,16 +35,27 @@ class CoordinatorActor:
 
     Args:
         setup: What it is made of.
+        clock: Seconds; never goes back.
     """
 
-    def __init__(self, setup: CoordinatorSetup) -> None:
-        self._coordinator = Coordinator(setup, time.monotonic())
+    def __init__(
+        self, setup: CoordinatorSetup, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._coordinator = Coordinator(setup, clock())
+        self._driver_seen = clock()
 
     def call(self, name: str, worker: str, *values: object, **named: object) -> Any:  # noqa: ANN401 - any of them
-        """A call of a worker; see `Port`."""
+        """A call of a worker; see `Port`.
+
+        Raises:
+            DriverSilentError: The driver does not look any more.
+        """
+        if self._clock() - self._driver_seen > _DRIVER_SILENT_S:
+            raise DriverSilentError
         if name == "stop":
             return self._coordinator.stop(*values, **named)  # type: ignore[arg-type]
-        return getattr(self._coordinator, name)(worker, *values, now=time.monotonic(), **named)
+        return getattr(self._coordinator, name)(worker, *values, now=self._clock(), **named)
 
     def stop(self, why: Why, reason: str, *, at_once: bool) -> None:
         """Ends the run."""
@@ -53,7 +66,8 @@ class CoordinatorActor:
         self._coordinator.gone(worker)
 
     def standing(self) -> Standing:
-        """How the run stands."""
+        """How the run stands; asked by the driver, now and then."""
+        self._driver_seen = self._clock()
         coordinator = self._coordinator
         return Standing(
             coordinator.progress(),
@@ -78,6 +92,9 @@ class WorkerActor:
     def __init__(self, name: str, coordinator: Any, job: Job) -> None:  # noqa: ANN401 - Ray's handles have no type
         self._work = _Work(RayPort(coordinator, name), job)
 
+    def up(self) -> None:
+        """Returns once the worker is there."""
+
     def work(self) -> Ended:
         """Works until everything is sealed, or the run ends."""
         return run(self._work.carry_out())
@@ -95,12 +112,28 @@ class _Work:
 
     async def carry_out(self) -> Ended:
         self._loop = asyncio.get_running_loop()
-        return await self._job(self._port, self._started)
+        watching = asyncio.create_task(self._leave_with_the_node())
+        try:
+            return await self._job(self._port, self._started)
+        finally:
+            watching.cancel()
 
     def beat_soon(self) -> None:
         loop, working = self._loop, self._working
         if loop is not None and working is not None and not loop.is_closed():
             loop.call_soon_threadsafe(working.beat_soon)
+
+    async def _leave_with_the_node(self) -> None:
+        """Sends nothing more once the node is gone; Ray ends its workers seconds later.
+
+        A node that a driver has begun goes when the driver is killed, and the next command takes
+        over what is in the parts.
+        """
+        node = os.getppid()
+        while os.getppid() == node:  # noqa: ASYNC110 - there is no event of it
+            await asyncio.sleep(_LOOK_S)
+        if self._working is not None:
+            self._working.leave()
 
     def _started(self, working: Working) -> None:
         self._working = working

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Any, Self
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lm_eval_so.runner.config.schema import RunnerOptions
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
@@ -54,11 +55,14 @@ class RayEngine:
         self._findings: dict[str, Any] = {}
         self._live: dict[str, Any] = {}  # handles of workers, by name
         self._deaths = 0
+        self._over = asyncio.Event()  # no worker is to begin any more
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(connect, self._setup.engine)
         self._workers = worker_count(self._setup.engine)
-        actor = ray.remote(num_cpus=0, max_restarts=0)(CoordinatorActor)
+        # Beside the driver: no other node's death may end the run.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        actor = ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=here)(CoordinatorActor)
         self._coordinator = actor.remote(self._coordinator_setup())
         return self
 
@@ -113,6 +117,7 @@ class RayEngine:
             budget=_budget(options),
             earlier=earlier or Amount(),
             wait=options.breaker.wait,
+            lease_s=self._setup.engine.worker_timeout,
         )
 
     async def _keep_a_worker(self) -> None:
@@ -133,6 +138,8 @@ class RayEngine:
         worker = actor.remote(name, self._coordinator, self._cluster.job)
         self._live[name] = worker
         try:
+            if not await self._comes_up(worker):
+                return Ended(left=False, findings={})
             ended: Ended = await worker.work.remote()
         except RayTaskError as error:
             self._stop.request(_fault(error))
@@ -149,6 +156,20 @@ class RayEngine:
             ray.kill(worker)
         return ended
 
+    async def _comes_up(self, worker: Any) -> bool:  # noqa: ANN401 - Ray's handles have no type
+        """Whether there is a worker before there is nothing to do; a cluster may have no room."""
+        over = asyncio.create_task(self._over.wait())
+        up = asyncio.ensure_future(worker.up.remote())
+        try:
+            await asyncio.wait({up, over}, return_when=asyncio.FIRST_COMPLETED)
+            if self._over.is_set():
+                return False
+            await up
+        finally:
+            over.cancel()
+            up.cancel()
+        return True
+
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -158,9 +179,13 @@ class RayEngine:
         """Sees how the run stands, and passes it on."""
         try:
             self._standing = await self._coordinator.standing.remote()
+        except ActorUnavailableError:
+            return  # for a moment; the next look tells more
         except RayError as error:
             self._stop.request(EngineError(f"the coordinator has died: {_first_line(error)}"))
             return
+        if self._standing.finished:
+            self._over.set()
         counts, told = self._standing.counts, self._told
         self._told = counts
         delivered = counts.delivered - told.delivered
@@ -175,6 +200,7 @@ class RayEngine:
     async def _watch_stop(self) -> None:
         """Carries out the stop, whoever asked for it."""
         await self._stop.wait()
+        self._over.set()
         await self._pass_on_stop()
         drained = asyncio.create_task(asyncio.sleep(self._setup.options.drain_timeout + _GRACE_S))
         while not self._stop.at_once and not drained.done():

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from lm_eval_so.runner.engine.remote.port import UnreachableError
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from lm_eval_so.runner.summary.amount import Amount
 
 _ANSWERED_IN_S = 10.0
+
+
+class DriverSilentError(Exception):
+    """The coordinator is as good as away while the driver is: workers wait, and leave at last."""
 
 
 class RayPort:
@@ -88,5 +92,9 @@ class RayPort:
         try:
             async with asyncio.timeout(_ANSWERED_IN_S):
                 return await self._coordinator.call.remote(name, self._worker, *values, **named)
+        except DriverSilentError as error:
+            raise UnreachableError from error
+        except RayTaskError:  # a bug, which another call would meet again
+            raise
         except (RayError, TimeoutError) as error:
             raise UnreachableError from error

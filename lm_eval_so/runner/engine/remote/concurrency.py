@@ -1,7 +1,9 @@
 """How many requests a worker has in flight and under way: its share, as it is now."""
 
 import asyncio
+import sys
 from collections import deque
+from collections.abc import Callable
 
 from lm_eval_so.runner.engine.base import Deliver, Feed
 from lm_eval_so.runner.engine.coordinator.concurrency import Bounds
@@ -25,10 +27,14 @@ class UnderWay:
         feed: The requests.
         deliver: Takes their outcomes.
         stack: Knows how many can be in flight.
+        stopping: The feed has nothing more, so that nobody has to wait for a turn.
     """
 
-    def __init__(self, feed: Feed, deliver: Deliver, stack: Stack) -> None:
+    def __init__(
+        self, feed: Feed, deliver: Deliver, stack: Stack, stopping: Callable[[], bool]
+    ) -> None:
         self._feed, self._deliver, self._stack = feed, deliver, stack
+        self._stopping = stopping
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._count = 0
 
@@ -68,5 +74,7 @@ class UnderWay:
         self.look()
 
     def _most(self) -> int:
+        if self._stopping():  # what is cancelled then counts as under way for ever
+            return sys.maxsize
         limit = self._stack.slots.limit
         return workers_for(limit) if limit else 0

@@ -88,8 +88,9 @@ class RemoteLimits(Limits):
             self._wanted.set()
 
     def paused(self, seconds: float) -> None:
-        """Notes the pause that the coordinator knows of."""
-        self._paused_until = max(self._paused_until, self.clock() + seconds)
+        """Notes the pause that the coordinator knows of; none would drop a start that is due now."""
+        if seconds > 0:
+            self._paused_until = max(self._paused_until, self.clock() + seconds)
 
     async def prepare(self, wants: Collection[Want], _interval: float) -> bool:
         self._wants = wants

@@ -105,7 +105,9 @@ class RemoteWorker:
         What is then open goes back to the coordinator, with its part closed.
         """
         self._feed = feed
-        self._under_way = UnderWay(feed, self._counted(feed.deliver), self.stack)
+        self._under_way = UnderWay(
+            feed, self._counted(feed.deliver), self.stack, lambda: bool(self._stop)
+        )
         async with asyncio.TaskGroup() as group:
             await surely(self._beat)  # gives the share of what may be in flight
             lanes = (

@@ -94,7 +94,7 @@ def test_no_more_is_begun_than_can_soon_be_sent() -> None:
         async def deliver(request: RunRequest, _: Outcome) -> None:
             delivered.append(request)
 
-        way = UnderWay(Feed(), deliver, scene.stack)
+        way = UnderWay(Feed(), deliver, scene.stack, lambda: False)
         asking = [asyncio.create_task(way.next()) for _ in range(100)]
         await asyncio.sleep(0)
         begun = [request for task in asking if task.done() and (request := task.result())]
@@ -109,5 +109,34 @@ def test_no_more_is_begun_than_can_soon_be_sent() -> None:
         assert sum(task.done() for task in asking) == workers_for(40) + 5
         for task in asking:
             task.cancel()
+
+    virtual_time.run(main())
+
+
+def test_nobody_waits_for_a_turn_once_the_run_stops() -> None:
+    """What was begun and then cancelled is never delivered."""
+
+    async def main() -> None:
+        scene = Scene(max_concurrency=500)
+        follow(scene.stack, Bounds(20, 20, 20))
+        stops = False
+        left = requests(200)
+
+        class Feed:
+            async def next(self) -> RunRequest | None:
+                return left.pop() if left and not stops else None
+
+        async def deliver(_: RunRequest, __: Outcome) -> None:
+            pass
+
+        way = UnderWay(Feed(), deliver, scene.stack, lambda: stops)
+        begun = [await way.next() for _ in range(workers_for(20))]
+        waiting = [asyncio.create_task(way.next()) for _ in range(10)]
+        await asyncio.sleep(0)
+        stops = True
+        assert begun[0] is not None
+        await way.deliver(begun[0], OUTCOME)
+        async with asyncio.timeout(1):
+            assert await asyncio.gather(*waiting, way.next()) == [None] * 11
 
     virtual_time.run(main())

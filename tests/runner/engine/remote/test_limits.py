@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lm_eval_so.runner.backends.http.limit_headers import HeaderLimit
 from lm_eval_so.runner.engine.coordinator.coordinator import Coordinator, CoordinatorSetup
-from lm_eval_so.runner.engine.coordinator.starts import RateLimits
+from lm_eval_so.runner.engine.coordinator.starts import Given, RateLimits, Start
 from lm_eval_so.runner.engine.remote.limits import RemoteLimits
 from lm_eval_so.runner.strategy.rate_limit.changes import Started
 from lm_eval_so.runner.strategy.rate_limit.limiter import RateLimiter
@@ -161,3 +162,13 @@ def test_a_call_that_gets_no_answer_is_made_again() -> None:
     assert len(client.started) == 100
     assert 3.0 < client.started[0] < 3.6
     assert client.started[-1] < 3.6 + 2.2
+
+
+def test_a_start_that_is_due_at_once_is_used_though_time_goes_on_meanwhile() -> None:
+    """A clock that stands still between two lines would not tell."""
+    ticks = count()
+    port = LocalPort(Coordinator(CoordinatorSetup(()), 0.0), "w", lambda: 0.0)
+    limits = RemoteLimits(port, lambda: next(ticks) * 1e-6)
+    limits._take(Given((Start(1, 0.0, 0.0, {}),)))
+    limits._drop_late()
+    assert [start.number for start in limits._starts] == [1]
