@@ -31,7 +31,8 @@ def ray(bench: Bench) -> Iterator[Figure]:
     with Cluster() as cluster:
         os.environ.update(cluster.env)
         yield cpu(bench, cluster)
-        yield limited(bench, cluster)
+        for at_once in ("64", "auto"):
+            yield limited(bench, cluster, at_once)
 
 
 def cpu(bench: Bench, cluster: Cluster) -> Figure:
@@ -53,12 +54,13 @@ def cpu(bench: Bench, cluster: Cluster) -> Figure:
     )
 
 
-def limited(bench: Bench, cluster: Cluster) -> Figure:
+def limited(bench: Bench, cluster: Cluster, at_once: str) -> Figure:
     """A limit that the provider has too, and refuses above it."""
+    options = [f"runner.rate_limit={RATE}", f"runner.max_concurrency={at_once}"]
     with provider(requests_per_minute=RATE * 60) as server:
-        run = bench.ours(bench.dataset(LIMITED), server, *on(cluster), f"runner.rate_limit={RATE}")
+        run = bench.ours(bench.dataset(LIMITED), server, *on(cluster), *options)
         served = Served(run, server.stats())
-    what = f"{LIMITED:,} samples, two workers, {RATE} requests/s configured"
+    what = f"{LIMITED:,} samples, two workers, {RATE} requests/s configured, {at_once} at once"
     return under_limit(what, served, (LIMITED - 1) / RATE, 1.06, 0.0)
 
 

@@ -88,7 +88,7 @@ class RemoteLimits(Limits):
             self._wanted.set()
 
     def paused(self, seconds: float) -> None:
-        """Notes the pause that the coordinator knows of; of none, no start is dropped."""
+        """Notes a pause that the coordinator knows of; one of 0 s would drop what is due now."""
         if seconds > 0:
             self._paused_until = max(self._paused_until, self.clock() + seconds)
 

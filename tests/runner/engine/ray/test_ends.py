@@ -53,7 +53,7 @@ def test_ctrl_c_keeps_what_was_received_and_the_same_command_goes_on(
             until(lambda: "nothing more is sent" in driver.said)
         assert driver.wait() == 130, driver.said
         assert_plain(driver.said)
-    assert not cluster.workers()
+    until(lambda: not cluster.workers(), 30)
     assert metadata()["state"] == "partial" if times == 1 else "aborted"
     asked = len(server.requests)
     assert asked < COUNT
