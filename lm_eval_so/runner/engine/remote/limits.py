@@ -21,6 +21,7 @@ _APART_S = 0.03
 """Seconds between two calls. Requests that come meanwhile ask together: a start that is asked for
 in advance and comes too early is lost to everybody."""
 _SOON_S = 0.001  # seconds until one looks again whose call is on its way
+_AT_ONCE_S = 0.005  # seconds; a first start that is due so soon was held back by no limit
 _AGAIN_S = 0.5  # seconds until a call that did not get through is made again
 
 
@@ -29,6 +30,7 @@ class _Start(NamedTuple):
     due: float  # on this worker's clock
     tokens: float
     marks: Mapping[str, float]
+    held_back: bool
 
 
 class RemoteLimits(Limits):
@@ -122,6 +124,7 @@ class RemoteLimits(Limits):
                 self._wanted.set()  # before the time is over in which everything may start
             return Slot(now, now, want.amounts, {})
         start = self._starts.popleft()
+        self.held_back = start.held_back
         self._unused_tokens += start.tokens - want.amounts["tokens"]
         return Slot(start.due, start.due, want.amounts, start.marks)
 
@@ -168,8 +171,11 @@ class RemoteLimits(Limits):
 
     def _take(self, given: Given) -> None:
         now = self.clock()
+        # Where the first may leave at once, no limit has held anybody back so far.
+        held_back = bool(given.starts) and given.starts[0].in_s > _AT_ONCE_S
         self._starts.extend(
-            _Start(one.number, now + one.in_s, one.tokens, one.marks) for one in given.starts
+            _Start(one.number, now + one.in_s, one.tokens, one.marks, held_back)
+            for one in given.starts
         )
         self._free_until = now + given.free_for_s if given.free_for_s else -math.inf
         self._ask_at = max(now + given.ask_again_s, self._called_at + _APART_S)

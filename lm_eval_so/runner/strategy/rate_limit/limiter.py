@@ -18,7 +18,7 @@ class Grant(NamedTuple):
 
     Attributes:
         began: When, on the limiter's clock.
-        waited: Seconds; exactly 0 where there was no need to sleep.
+        waited: Seconds for a limit; exactly 0 where there was no need to.
         tokens: Taken by estimate; 0 where no limit on tokens is known.
         marks: What `Bucket.take` returned, by unit.
     """
@@ -128,5 +128,5 @@ class RateLimiter:
     def _start(self, want: Want, *, slept: bool) -> Grant:
         slot = self._limits.start(want, self._interval)
         now = self._clock()
-        waited = now - want.since if slept else 0.0
+        waited = now - want.since if slept and self._limits.held_back else 0.0
         return Grant(now, waited, want.amounts["tokens"], slot.marks)

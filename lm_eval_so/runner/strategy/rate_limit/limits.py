@@ -35,7 +35,13 @@ class Limits:
 
     Args:
         clock: Never goes back.
+
+    Attributes:
+        held_back: Whether a request that slept before the last start did so for a limit, and not
+            for an answer of those who share it.
     """
+
+    held_back = True
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock

@@ -54,7 +54,7 @@ def test_ctrl_c_keeps_what_was_received_and_the_same_command_goes_on(
         assert driver.wait() == 130, driver.said
         assert_plain(driver.said)
     until(lambda: not cluster.workers(), 30)
-    assert metadata()["state"] == "partial" if times == 1 else "aborted"
+    assert metadata()["state"] == ("partial" if times == 1 else "aborted")
     asked = len(server.requests)
     assert asked < COUNT
     server.behave = lambda _received, _nth: Reply()

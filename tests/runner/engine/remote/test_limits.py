@@ -29,9 +29,11 @@ class Client:
         self.limits = RemoteLimits(self.port, clock)
         self.limiter = RateLimiter(limits=self.limits)
         self.started: list[float] = []
+        self.held_back = 0  # starts that waited for a limit
 
     async def use(self, seconds: float, tokens: float = 0.0) -> None:
-        await self.limiter.acquire(tokens)
+        grant = await self.limiter.acquire(tokens)
+        self.held_back += grant.waited > 0
         self.started.append(virtual_time.now())
         await asyncio.sleep(seconds)
 
@@ -88,6 +90,16 @@ def test_two_workers_use_a_limit_to_the_full_and_never_more(
     assert times[-1] <= 1.06 * requests / rate
     assert busiest_second(clients) <= 1.02 * rate
     assert all(one.port.calls["starts"] <= calls * times[-1] for one in clients)
+
+
+@pytest.mark.parametrize(("at_once", "held_back"), [(4, False), (64, True)])
+def test_only_a_limit_that_is_reached_holds_back(at_once: int, held_back: bool) -> None:  # noqa: FBT001 - pytest names it
+    """Else `auto` would not grow: it takes a wait for the coordinator for one for the limit."""
+    clients = play(
+        RateLimits(per_second=300), 2, lambda all_: share(all_, 2000, at_once, latency=0.2)
+    )
+    share_held_back = sum(one.held_back for one in clients) / 2000
+    assert share_held_back > 0.5 if held_back else share_held_back < 0.05
 
 
 def test_a_worker_with_little_to_do_leaves_the_rest_to_the_others() -> None:
