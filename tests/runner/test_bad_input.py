@@ -180,7 +180,7 @@ def test_ten_broken_lines_are_told_at_once_and_no_more(
         (["modle=x"], "unknown key 'modle'; did you mean 'model'?"),
         (["backend=opnai"], "unknown backend 'opnai'; did you mean 'openai'?"),
         (["dataset=toy"], "unknown dataset 'toy'"),
-        (["engine=ray"], "unknown engine 'ray'"),
+        (["engine=rey"], "unknown engine 'rey'; did you mean 'ray'?"),
         (["params=greddy"], "unknown params 'greddy'; did you mean 'greedy'?"),
         (["backend.kind=nope"], "unknown backend 'nope'"),
         (["backend.options.base_url=host:80"], "base_url: must start with http:// or https://"),

@@ -180,7 +180,7 @@ def test_flags_and_overrides_meet_in_one_run(
         (["--param", "=1"], "--param '=1': '' is not a valid name"),
         (["--backend-opt", "api_key"], "--backend-opt needs NAME=VALUE, got 'api_key'"),
         (["--backend", "opnai"], "unknown backend 'opnai'; did you mean 'openai'?"),
-        (["--engine", "ray"], "unknown engine 'ray'"),
+        (["--engine", "rey"], "unknown engine 'rey'; did you mean 'ray'?"),
         (["--timeout", "soon"], "runner.timeout must be a number, got 'soon'"),
         (["--max-concurrency", "0"], "runner.max_concurrency must be at least 1 or 'auto', got 0"),
         (["--log-level", "loud"], "runner.log_level must be 'DEBUG'"),
