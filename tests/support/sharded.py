@@ -101,13 +101,6 @@ class Sharded:
         part.take_over(self.board().sources(lease.range))
         return part
 
-    def put_in_order(self, part: Part, asked: Asked, unasked: int) -> Marker | None:
-        """See `engine.remote.leases.Parts`."""
-        if part.is_empty:
-            part.discard()
-            return None
-        return part.put_in_order(asked, unasked)
-
     def seal(self, marker: Marker) -> None:
         """See `engine.remote.leases.Parts`."""
         seal(self.run_dir, marker)
@@ -130,7 +123,7 @@ class LeasesOf:
         return None if lease is None else (lease, self._sharded.open_part(lease))
 
     def seal(self, part: Part, asked: Asked, unasked: int) -> None:
-        marker = self._sharded.put_in_order(part, asked, unasked)
+        marker = part.put_in_order(asked, unasked)
         if marker is not None:
             self._sharded.seal(marker)
         self.sealed.append(part.lease)

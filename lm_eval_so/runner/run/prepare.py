@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lm_eval_so.runner.backends.base import ChatBackend
 from lm_eval_so.runner.backends.registry import create_backend
@@ -60,12 +61,23 @@ class Prepared:
         return self.dataset.count * self.plan.repeats
 
 
-def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
+class Known(NamedTuple):
+    """What a worker is told of a run that its driver has prepared."""
+
+    dataset: Checked
+    selection: Selection
+    directory: Path
+
+
+def prepare(
+    plan: RunPlan, backend: ChatBackend | None = None, known: Known | None = None
+) -> Prepared:
     """Makes the backend, checks the dataset, finds the run directory.
 
     Args:
         plan: What to run.
         backend: Answers in the place of the one that the plan names.
+        known: What is taken as it is, and neither checked nor looked for.
 
     Raises:
         LmEvalError: The backend or the dataset cannot be used.
@@ -73,10 +85,14 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
     backend = _backend(plan, backend)
     source = locate(plan.dataset)
     prompt = planned_prompt(plan)
-    examine = _examination(backend, prompt)
-    memory = _memory(plan, source)
-    dataset, selection = select(source.reader, plan.select, examine, memory.check)
-    backend.files_in = source.files_in or (None if prompt is None else prompt.files_in)
+    memory = CheckMemory(plan.output_root / _CHECKED, plan.dataset, source.files)
+    if known is None:
+        examine = _examination(backend, prompt)
+        dataset, selection = select(source.reader, plan.select, examine, memory.check)
+        files_in = source.files_in
+    else:
+        dataset, selection, files_in = known.dataset, known.selection, source.folder
+    backend.files_in = files_in or (None if prompt is None else prompt.files_in)
     placed = planned(plan, source, backend, prompt, dataset.sha256)
     return Prepared(
         plan=plan,
@@ -86,34 +102,7 @@ def prepare(plan: RunPlan, backend: ChatBackend | None = None) -> Prepared:
         memory=memory,
         selection=selection,
         placed=placed,
-        directory=directory_of(placed),
-        requests=_requests(placed, backend),
-        price=_known_price(plan, backend.address),
-    )
-
-
-def prepare_known(
-    plan: RunPlan, dataset: Checked, selection: Selection, directory: Path
-) -> Prepared:
-    """`prepare` in a worker, for which the driver has checked the dataset.
-
-    Raises:
-        LmEvalError: The backend or the dataset cannot be used here.
-    """
-    backend = _backend(plan)
-    source = locate(plan.dataset)
-    prompt = planned_prompt(plan)
-    backend.files_in = source.folder or (None if prompt is None else prompt.files_in)
-    placed = planned(plan, source, backend, prompt, dataset.sha256)
-    return Prepared(
-        plan=plan,
-        backend=backend,
-        source=source,
-        dataset=dataset,
-        memory=_memory(plan, source),
-        selection=selection,
-        placed=placed,
-        directory=directory,
+        directory=directory_of(placed) if known is None else known.directory,
         requests=_requests(placed, backend),
         price=_known_price(plan, backend.address),
     )
@@ -130,10 +119,6 @@ def _backend(plan: RunPlan, given: ChatBackend | None = None) -> ChatBackend:
     backend = given or create_backend(plan.run_config)
     backend.longest_answer = round(plan.options.max_response_mb * 1e6)
     return backend
-
-
-def _memory(plan: RunPlan, source: DatasetSource) -> CheckMemory:
-    return CheckMemory(plan.output_root / _CHECKED, plan.dataset, source.files)
 
 
 def _examination(

@@ -19,7 +19,7 @@ from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.masking.names import HANDED_ON, is_secret_name, names_variable
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.run.log import run_log
-from lm_eval_so.runner.run.prepare import Prepared, prepare_known
+from lm_eval_so.runner.run.prepare import Known, Prepared, prepare
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.run.report import public_fault
 from lm_eval_so.runner.run.results import Watch
@@ -27,7 +27,7 @@ from lm_eval_so.runner.run.shard_feed import ShardFeed, ShardQuestions
 from lm_eval_so.runner.run.sharding import shard_of
 from lm_eval_so.runner.store.parts.board import Board
 from lm_eval_so.runner.store.parts.layout import Marker, ShardsFile
-from lm_eval_so.runner.store.parts.lease import Asked, Lease
+from lm_eval_so.runner.store.parts.lease import Lease
 from lm_eval_so.runner.store.parts.part import Part, seal
 
 _FROM_HERE = ("OPENAI_", "ANTHROPIC_", "AZURE_", "SSL_CERT_", "REQUESTS_CA_", HANDED_ON)
@@ -63,7 +63,7 @@ class WorkerJob:
         """See `engine.cluster.Job`."""
         os.environ.update(self.environment)
         os.chdir(self.folder)
-        prepared = prepare_known(self.plan, self.dataset, self.selection, self.directory)
+        prepared = prepare(self.plan, known=Known(self.dataset, self.selection, self.directory))
         stop = Stop(partial(public_fault, redactor=prepared.placed.redactor))
         with (
             run_log(self.directory, prepared.placed.redactor),
@@ -126,13 +126,6 @@ class _Parts:
         part = Part(job.directory, lease, job.shards.repeats, self._redactor)
         part.take_over(Board(job.directory, job.shards, lease.first).sources(lease.range))
         return part
-
-    def put_in_order(self, part: Part, asked: Asked, unasked: int) -> Marker | None:
-        """See Parts."""
-        if part.is_empty:
-            part.discard()
-            return None
-        return part.put_in_order(asked, unasked)
 
     def seal(self, marker: Marker) -> None:
         """See Parts."""

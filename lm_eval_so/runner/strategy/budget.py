@@ -1,6 +1,7 @@
 """Keeps a run within its budget: what a request will take is reserved before it is sent."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from lm_eval_so.runner.backends.base import Send
@@ -14,30 +15,13 @@ from lm_eval_so.runner.summary.amount import Amount
 UNITS = ("requests", "tokens", "usd")
 
 
-class Budget:
-    """A run's budget; a request that does not fit waits until those in flight are settled.
+class Reserving(ABC):
+    """Reserves what a request is expected to take, for as long as it is under way."""
 
-    An estimate is seldom right, so a request is refused only when nothing is in flight any more.
-    The run then ends within one answer of its budget, and nothing is left to drain.
-
-    Args:
-        options: The bounds.
-        spending: Knows what the run has taken, its earlier commands included.
-        give_up: Ends the run; called once, with the bound that was reached.
-    """
-
-    def __init__(
-        self,
-        options: BudgetOptions,
-        spending: Spending,
-        give_up: Callable[[BudgetSpentError], None],
-    ) -> None:
+    def __init__(self, options: BudgetOptions) -> None:
         self._bounds = {
             unit: bound for unit in UNITS if (bound := getattr(options, unit)) is not None
         }
-        self._spending = spending
-        self._give_up = give_up
-        self._over = False
         self._turnstile = asyncio.Lock()
         self._settled = asyncio.Event()
         self._reserved = Amount()  # of the requests that wait for their start or are in flight
@@ -56,6 +40,38 @@ class Budget:
                 self._settled.set()
 
         return budgeted
+
+    @abstractmethod
+    async def _reserve(self, request: RunRequest) -> Amount:
+        """Reserves, and waits until it can.
+
+        Raises:
+            StoppedError: The budget is spent.
+        """
+
+
+class Budget(Reserving):
+    """A run's budget; a request that does not fit waits until those in flight are settled.
+
+    An estimate is seldom right, so a request is refused only when nothing is in flight any more.
+    The run then ends within one answer of its budget, and nothing is left to drain.
+
+    Args:
+        options: The bounds.
+        spending: Knows what the run has taken, its earlier commands included.
+        give_up: Ends the run; called once, with the bound that was reached.
+    """
+
+    def __init__(
+        self,
+        options: BudgetOptions,
+        spending: Spending,
+        give_up: Callable[[BudgetSpentError], None],
+    ) -> None:
+        super().__init__(options)
+        self._spending = spending
+        self._give_up = give_up
+        self._over = False
 
     async def _reserve(self, request: RunRequest) -> Amount:
         async with self._turnstile:

@@ -11,7 +11,6 @@ from lm_eval_so.runner.config.schema import EngineConfig
 from lm_eval_so.runner.errors import ConfigError
 
 _ANSWERED_IN_S = 5.0
-_ANSWERED_IN_S = 5.0
 _NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 

@@ -1,14 +1,12 @@
 """A worker's part of the run's budget: it sends what it has a chunk for."""
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable
 
-from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.config.schema import BudgetOptions
 from lm_eval_so.runner.engine.remote.port import Port, surely, wait_for
-from lm_eval_so.runner.models import ChatResponse, RunRequest
-from lm_eval_so.runner.strategy.budget import UNITS
+from lm_eval_so.runner.models import RunRequest
+from lm_eval_so.runner.strategy.budget import Reserving
 from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.spending import Spending
 from lm_eval_so.runner.summary.amount import Amount
@@ -19,7 +17,7 @@ _NOTHING = Amount()
 _HAIR = 1e-9  # sums of floats are off by less
 
 
-class RemoteBudget:
+class RemoteBudget(Reserving):
     """In the place of `strategy.budget.Budget`; the coordinator ends the run.
 
     Args:
@@ -39,37 +37,20 @@ class RemoteBudget:
         wanted: Callable[[], int],
         report: Callable[[], Awaitable[None]],
     ) -> None:
-        self._bounded = [unit for unit in UNITS if getattr(options, unit) is not None]
+        super().__init__(options)
         self._spending = spending
         self._port = port
         self._wanted = wanted
         self._report = report
-        self._granted = self._reserved = Amount()
-        self._turnstile = asyncio.Lock()
-        self._settled = asyncio.Event()
+        self._granted = Amount()
         self._asking = self._giving_back = False
-
-    def wrap(self, send: Send) -> Send:
-        """``send`` within the budget; unchanged where there is none."""
-        if not self._bounded:
-            return send
-
-        async def budgeted(request: RunRequest) -> ChatResponse:
-            reserved = await self._reserve(request)
-            try:
-                return await send(request)
-            finally:
-                self._reserved = self._reserved.minus(reserved)
-                self._settled.set()
-
-        return budgeted
 
     def unused(self) -> Amount:
         """What the next heartbeat gives back: all, where nothing is under way.
 
         Until `given_back`, nothing new is asked for, so that it is not given back as well.
         """
-        if not self._bounded or self._asking or self._reserved.requests >= 1:
+        if not self._bounds or self._asking or self._reserved.requests >= 1:
             return _NOTHING
         self._granted = self._spending.settled
         self._giving_back = True
@@ -92,7 +73,7 @@ class RemoteBudget:
         left = self._granted.minus(self._spending.settled).minus(self._reserved)
         return all(
             getattr(left, unit) >= getattr(each, unit) - _HAIR * getattr(self._granted, unit)
-            for unit in self._bounded
+            for unit in self._bounds
         )
 
     async def _fetch(self, each: Amount) -> None:

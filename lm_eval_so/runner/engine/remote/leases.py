@@ -21,9 +21,6 @@ class Parts(Protocol):
     def open_part(self, lease: Lease) -> Part:
         """The part of a lease, with what earlier writers have left; raises StoreError."""
 
-    def put_in_order(self, part: Part, asked: Asked, unasked: int) -> Marker | None:
-        """See `Part.put_in_order`; removes a part without a line, and returns None."""
-
     def seal(self, marker: Marker) -> None:
         """Writes the marker of a part that is in order; raises StoreError."""
 
@@ -87,7 +84,7 @@ class RemoteLeases:
 
     def seal(self, part: Part, asked: Asked, unasked: int) -> None:
         """See Leases; the marker is written later."""
-        self._untold.append(_Done(part.lease, self._parts.put_in_order(part, asked, unasked)))
+        self._untold.append(_Done(part.lease, part.put_in_order(asked, unasked)))
         self._done.set()
 
     def held(self) -> list[Held]:

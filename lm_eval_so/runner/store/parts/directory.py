@@ -92,17 +92,14 @@ class PartsDirectory(HeldDirectory):
         return part
 
     def seal(self, part: Part, asked: WhatIsAsked, unasked: int) -> None:
-        """Seals a part; see `Part.put_in_order`. One without a line is removed."""
+        """Seals a part; see `Part.put_in_order`."""
         self._lock.check()
-        if part.is_empty:
-            self._open_parts.pop(part.lease.epoch, None)
-            part.discard()
-            return
         marker = part.put_in_order(asked, unasked)
-        seal(self.path, marker)
+        if marker is not None:
+            seal(self.path, marker)
+            self.board.seal(marker)
+            self.sealed.add(marker.first)
         self._open_parts.pop(part.lease.epoch, None)
-        self.board.seal(marker)
-        self.sealed.add(marker.first)
 
     def finish(self, limit: int) -> Totals:
         """Joins the pieces, if all are together at most ``limit`` bytes, and adds them up.

@@ -115,17 +115,6 @@ class Part:
         """Reads the file again: questions that it has an answer for are kept, all others owed."""
         self.ledger = Ledger(self._results.scan(), self._questions)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no question has a line."""
-        return next(self.ledger.places(), None) is None
-
-    def discard(self) -> None:
-        """Closes and removes the file, in which there is no line of its questions."""
-        self.close()
-        with suppress(OSError):  # it does no harm
-            self._results.path.unlink(missing_ok=True)
-
     def sync(self) -> None:
         """Makes the lines survive a power cut; raises a StoreError where the disk refuses."""
         self._results.sync()
@@ -134,7 +123,7 @@ class Part:
             sync_name(self._results.path)
             self._is_named = True
 
-    def put_in_order(self, asked: Asked, unasked: int) -> Marker:
+    def put_in_order(self, asked: Asked, unasked: int) -> Marker | None:
         """Leaves one line for each question that has one, in order, and closes the part.
 
         All of its questions must have been looked up in `ledger`.
@@ -144,12 +133,18 @@ class Part:
             unasked: Answers to what is not.
 
         Returns:
-            What seals it, once `seal` has written it.
+            What seals it, once `seal` has written it; None where no question has a line, and the
+            file is removed.
 
         Raises:
             LostLinesError: Lines that were written are missing; the part stays open.
             StoreError: It cannot be written.
         """
+        if next(self.ledger.places(), None) is None:
+            self.close()
+            with suppress(OSError):  # it does no harm
+                self._results.path.unlink(missing_ok=True)
+            return None
         self._results.sync()
         sums = _Sums(self.lease.first)
         lines = sums.over(self._results.lines_at(self.ledger.places()))
