@@ -10,7 +10,7 @@ from lm_eval_so.runner.errors import LostLinesError
 from lm_eval_so.runner.store.directory import SUPERSEDED
 from lm_eval_so.runner.store.files import reading
 from lm_eval_so.runner.store.line import Whole
-from lm_eval_so.runner.store.parts.layout import PARTS
+from lm_eval_so.runner.store.parts import PARTS
 from lm_eval_so.runner.store.segments import open_results, read_from, reopen, results_path
 from lm_eval_so.runner.store.stored_line import content, contents, mark_of
 

@@ -9,7 +9,8 @@ from lm_eval_so.runner.errors import ConfigError, LmEvalError
 from lm_eval_so.runner.host.output import tell
 from lm_eval_so.runner.run.exit_code import ExitCode
 from lm_eval_so.runner.store.metadata import METADATA
-from lm_eval_so.runner.store.parts.layout import JOINED, PARTS, SHARDS
+from lm_eval_so.runner.store.parts import PARTS, SHARDS
+from lm_eval_so.runner.store.parts.layout import JOINED
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.sweep.record import RECORD
 

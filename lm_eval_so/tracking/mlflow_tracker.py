@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from lm_eval_so.runner.store.parts.layout import PARTS
+from lm_eval_so.runner.store.parts import PARTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 from lm_eval_so.runner.store.segments import results_stamp
 from lm_eval_so.tracking import record

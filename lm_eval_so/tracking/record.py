@@ -10,7 +10,8 @@ import yaml
 
 from lm_eval_so.runner.store.line import Whole, check_line
 from lm_eval_so.runner.store.metadata import METADATA
-from lm_eval_so.runner.store.parts.layout import JOINED, PARTS, SHARDS, marker_name, part_of
+from lm_eval_so.runner.store.parts import PARTS, SHARDS
+from lm_eval_so.runner.store.parts.layout import JOINED, marker_name, part_of
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import PromptRecord, RunMetadata
 from lm_eval_so.runner.store.segments import open_results, segments

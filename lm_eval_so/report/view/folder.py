@@ -12,7 +12,7 @@ from lm_eval_so.report.view.walk import Walked, is_within, walk
 from lm_eval_so.runner.errors import StoreError
 from lm_eval_so.runner.store.lock import is_held
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
-from lm_eval_so.runner.store.parts.layout import PARTS
+from lm_eval_so.runner.store.parts import PARTS
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.run_metadata import RunMetadata
 

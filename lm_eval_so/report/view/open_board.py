@@ -16,7 +16,7 @@ from lm_eval_so.report.view.sidecar import Sidecar
 from lm_eval_so.report.view.walk import is_within
 from lm_eval_so.runner.errors import LmEvalError, StoreError
 from lm_eval_so.runner.store.metadata import METADATA
-from lm_eval_so.runner.store.parts.layout import PARTS
+from lm_eval_so.runner.store.parts import PARTS
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.segments import results_stamp
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lm_eval_so.runner.store.metadata import METADATA
-from lm_eval_so.runner.store.parts.layout import PARTS, SHARDS
+from lm_eval_so.runner.store.parts import PARTS, SHARDS
 from lm_eval_so.runner.sweep.record import RECORD
 
 _COPIES = "artifacts"  # where MLflow keeps a run's files, among them copies of ours

@@ -23,7 +23,7 @@ from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
 from lm_eval_so.runner.store.metadata import METADATA, read_metadata
 from lm_eval_so.runner.store.owner import Asked
-from lm_eval_so.runner.store.parts.taken_in import has_shards, lines_in_parts, remove_parts
+from lm_eval_so.runner.store.parts import may_be_in_parts
 from lm_eval_so.runner.store.results import RESULTS, ResultsFile, See, scan_lines
 from lm_eval_so.runner.store.stored_line import StoredLine, content, stored_line
 
@@ -160,6 +160,14 @@ class RunDirectory(HeldDirectory):
 
     def _taken_in(self) -> Iterator[StoredLine]:
         """The lines of parts, which become lines of the results file."""
+        if not may_be_in_parts(self.path):
+            return
+        from lm_eval_so.runner.store.parts.taken_in import (  # noqa: PLC0415 - of large runs
+            has_shards,
+            lines_in_parts,
+            remove_parts,
+        )
+
         if not has_shards(self.path):
             return
         for line, stored in lines_in_parts(self.path):

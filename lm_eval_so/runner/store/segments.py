@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from lm_eval_so.runner.store.parts import PARTS
 from lm_eval_so.runner.store.parts.file import MOST_OPEN, PartsFile
-from lm_eval_so.runner.store.parts.layout import PARTS
 from lm_eval_so.runner.store.parts.truth import (
     ResultsStamp,
     Segment,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lm_eval_so.runner.store.parts import PARTS
 from lm_eval_so.runner.store.parts.layout import (
-    PARTS,
     Marker,
     ShardsFile,
     find_parts,

@@ -11,6 +11,7 @@ from lm_eval_so.runner.store.files import remove_abandoned, replace_file
 from lm_eval_so.runner.store.held import HeldDirectory
 from lm_eval_so.runner.store.metadata import METADATA
 from lm_eval_so.runner.store.owner import Asked
+from lm_eval_so.runner.store.parts import SHARDS
 from lm_eval_so.runner.store.parts.board import Board
 from lm_eval_so.runner.store.parts.join import (
     join,
@@ -19,7 +20,7 @@ from lm_eval_so.runner.store.parts.join import (
     size_of,
     totals_of,
 )
-from lm_eval_so.runner.store.parts.layout import JOINED, SHARDS, ShardsFile
+from lm_eval_so.runner.store.parts.layout import JOINED, ShardsFile
 from lm_eval_so.runner.store.parts.lease import Asked as WhatIsAsked
 from lm_eval_so.runner.store.parts.lease import Lease, Range
 from lm_eval_so.runner.store.parts.part import Part, seal

@@ -23,12 +23,11 @@ from lm_eval_so.runner.store.files import (
     unwritable,
 )
 from lm_eval_so.runner.store.line import read_whole
+from lm_eval_so.runner.store.parts import PARTS, SHARDS
 from lm_eval_so.runner.store.parts.board import Piece
 from lm_eval_so.runner.store.parts.layout import (
     JOINED,
     JOINED_NEXT,
-    PARTS,
-    SHARDS,
     JoinedFile,
     JoinedRow,
     read_marker,

@@ -12,15 +12,14 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import msgspec
 
 from lm_eval_so.runner.errors import StoreError
+from lm_eval_so.runner.store.parts import PARTS, SHARDS
 from lm_eval_so.runner.store.parts.lease import Range
 from lm_eval_so.runner.store.results import RESULTS
 from lm_eval_so.runner.store.version import check_version
 
-SHARDS = "shards.json"
 JOINED = "joined.json"
 JOINED_NEXT = "joined.next.json"
 """Written before the results file is replaced, and renamed after it."""
-PARTS = "parts"
 _PART, _MARKER = ".jsonl", ".done.json"
 _FIRST_DIGITS, _EPOCH_DIGITS = 12, 6
 

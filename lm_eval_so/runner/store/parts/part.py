@@ -24,7 +24,8 @@ from lm_eval_so.runner.store.files import (
 )
 from lm_eval_so.runner.store.ledger import Ledger
 from lm_eval_so.runner.store.line import Whole, as_line, read_line
-from lm_eval_so.runner.store.parts.layout import PARTS, Marker, marker_name, part_name
+from lm_eval_so.runner.store.parts import PARTS
+from lm_eval_so.runner.store.parts.layout import Marker, marker_name, part_name
 from lm_eval_so.runner.store.parts.lease import Asked, Lease
 from lm_eval_so.runner.store.results import ResultsFile
 from lm_eval_so.runner.store.stored_line import StoredLine, content, stored_line

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from lm_eval_so.runner.store.parts import PARTS, SHARDS
 from lm_eval_so.runner.store.parts.join import remove_folder
 from lm_eval_so.runner.store.parts.layout import (
     JOINED,
     JOINED_NEXT,
-    PARTS,
-    SHARDS,
     find_parts,
     part_name,
     read_shards,

@@ -13,10 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from lm_eval_so.runner.store.parts import PARTS, SHARDS
 from lm_eval_so.runner.store.parts.layout import (
     JOINED,
-    PARTS,
-    SHARDS,
     Marker,
     ShardsFile,
     marker_of,
