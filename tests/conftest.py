@@ -59,8 +59,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def descendants(pid: int) -> list[int]:
     """The processes that this one started, and those that they started; on Linux alone."""
-    files = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [int(child) for file in files for child in file.read_text().split()]
+    children: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread, or all of it, ends while it is looked at
+            children += map(int, file.read_text().split())
     return [found for child in children for found in (*descendants(child), child)]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from support.fake_openai import FakeOpenAI
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 WORKER = "ray::WorkerActor"
 
 

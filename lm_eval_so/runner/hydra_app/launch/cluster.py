@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
     from submitit import Job
 
@@ -19,11 +21,17 @@ _PATIENCE = 60.0  # seconds that a command of the cluster may take
 
 
 class Local:
-    """``submitit_local``: processes of this machine, each with a keeper."""
+    """``submitit_local``: processes of this machine, each with a keeper.
+
+    Args:
+        jobs: All of them.
+        folder: Where each cell leaves the id of its process (`leave_pid`).
+    """
 
     grace = 0.0  # seconds in which the result of a job that has ended may still appear
 
-    def __init__(self, jobs: Sequence[Job[Any]]) -> None:
+    def __init__(self, jobs: Sequence[Job[Any]], folder: Path) -> None:
+        self._folder = folder
         self.how_to_stop = f"kill {' '.join(job.job_id for job in jobs)}"
 
     def is_live(self, job: Job[Any]) -> bool:
@@ -35,18 +43,29 @@ class Local:
         return "was killed" if job.state == "FINISHED" else f"ended ({job.state.lower()})"
 
     def stop(self, jobs: Collection[Job[Any]]) -> None:
-        """Asks the cells of the jobs to stop."""
-        self._signal(jobs, signal.SIGTERM)
-
-    def kill(self, jobs: Collection[Job[Any]]) -> None:
-        """Ends the jobs: their keepers end the cells within a second."""
-        self._signal(jobs, signal.SIGINT)
-
-    def _signal(self, jobs: Collection[Job[Any]], number: signal.Signals) -> None:
+        """Asks the cells of the jobs to stop: their keepers hand the signal on."""
         for job in jobs:
             process: subprocess.Popen[bytes] | None = getattr(job, "_process", None)
             if process is not None:
-                process.send_signal(number)
+                process.terminate()
+
+    def kill(self, jobs: Collection[Job[Any]]) -> None:
+        """Ends the cells; their keepers, which do not hear Ctrl-C, end with them.
+
+        One that has left no id yet only starts, and finds that no cell may begin any more.
+        """
+        for job in jobs:
+            with suppress(OSError, ValueError):
+                os.kill(int(_pid_file(self._folder, job.job_id).read_text()), signal.SIGKILL)
+
+
+def leave_pid(folder: Path, job_id: str) -> None:
+    """Leaves the id of this process, which runs the cell of a job, for `Local.kill`."""
+    _pid_file(folder, job_id).write_text(str(os.getpid()))
+
+
+def _pid_file(folder: Path, job_id: str) -> Path:
+    return folder / f"{job_id}.pid"
 
 
 class Slurm:

@@ -12,6 +12,7 @@ from lm_eval_so.runner.host.output import tell
 from lm_eval_so.runner.hydra_app.launch.signals import noted_requests
 from lm_eval_so.runner.hydra_app.typed_secrets import mask_secret
 from lm_eval_so.runner.run.exit_code import ExitCode
+from lm_eval_so.runner.run.signals import ONE_REQUEST
 from lm_eval_so.runner.sweep.cell import CellOutcome
 
 if TYPE_CHECKING:
@@ -80,26 +81,32 @@ def wait_for_all(fleet: Fleet, look: Callable[[], None]) -> Launched:
     """
     outcomes: dict[int, CellOutcome] = {}
     with noted_requests() as requests:
-        stopping = False
+        asked_at: float | None = None
         while fleet.running:
-            if requests and not stopping:
-                stopping = True
+            if requests and asked_at is None:
+                asked_at = time.monotonic()
                 tell("interrupted: waiting for the cells (once more to end them at once)")
                 fleet.stop()
-            if len(requests) > 1:
-                outcomes |= _give_up(fleet)
+            if asked_at is not None and len(requests) > 1:
+                outcomes |= _give_up(fleet, asked_at)
                 break
             outcomes |= fleet.wait(_LOOK_EVERY)
             look()
         return Launched(outcomes, ExitCode.of_signal(requests[0]) if requests else None)
 
 
-def _give_up(fleet: Fleet) -> dict[int, CellOutcome]:
-    outcomes: dict[int, CellOutcome] = {}
-    fleet.stop()  # they have had one signal: this one gives up what is in flight
-    deadline = time.monotonic() + _LAST_WORDS
-    while fleet.running and time.monotonic() < deadline:
-        outcomes |= fleet.wait(_LOOK_EVERY)
+def _give_up(fleet: Fleet, asked_at: float) -> dict[int, CellOutcome]:
+    # Cells take what comes sooner after the first signal for the same request.
+    outcomes = _wait_until(asked_at + ONE_REQUEST + _LOOK_EVERY, fleet)
+    fleet.stop()
+    outcomes |= _wait_until(time.monotonic() + _LAST_WORDS, fleet)
     left = set(fleet.running)
     fleet.kill()
     return outcomes | {number: killed("ended at once, by a second signal") for number in left}
+
+
+def _wait_until(deadline: float, fleet: Fleet) -> dict[int, CellOutcome]:
+    outcomes: dict[int, CellOutcome] = {}
+    while fleet.running and time.monotonic() < deadline:
+        outcomes |= fleet.wait(_LOOK_EVERY)
+    return outcomes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import submitit
 from submitit.core.utils import UncompletedJobError
 
+from lm_eval_so.runner.hydra_app.launch.cluster import leave_pid
 from lm_eval_so.runner.hydra_app.launch.fleet import outcome_of
 from lm_eval_so.runner.hydra_app.launch.signals import (
     drained_when_time_is_up,
@@ -38,6 +39,9 @@ class InJob:
     ) -> CellOutcome:
         """Runs the cell; what is owed when the job must end is left to its next start."""
         heed_signals_between_cells()
+        job = submitit.JobEnvironment()
+        if job.cluster == "local":
+            leave_pid(self._stopped.parent, job.job_id)
         if self._stopped.exists():
             return CellOutcome(ExitCode.INTERRUPTED, "interrupted")
         with drained_when_time_is_up() as requeue:

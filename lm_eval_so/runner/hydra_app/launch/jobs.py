@@ -63,7 +63,9 @@ class Jobs:
         except (OSError, FailedJobError) as error:
             raise LmEvalError(f"the jobs could not be started: {error}") from error
         self._jobs = dict(zip(numbers, jobs, strict=True))
-        self._cluster = (Slurm if executor.cluster == "slurm" else Local)(jobs)
+        self._cluster = (
+            Slurm(jobs) if executor.cluster == "slurm" else Local(jobs, self._stopped.parent)
+        )
         self._gone: dict[int, float] = {}  # when a job was first seen to be over
         for number, job in self._jobs.items():
             tell(f"[{number + 1}] job {job.job_id}, log {job.paths.stderr}")

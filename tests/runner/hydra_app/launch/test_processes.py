@@ -206,6 +206,24 @@ def test_a_second_ctrl_c_leaves_no_cell_behind(words: list[str], tmp_path: Path)
         sweep.process.send_signal(signal.SIGINT)
         assert sweep.end() == 130, sweep.err
         wait_until(lambda: is_gone(sweep))
+        told = cells(tmp_path)
+        states = {told["a"]["state"], told["b"]["state"]}
+        assert states == {"partial"}, "they gave up what hung, and told it themselves"
         server.behave = lambda _received, _nth: Reply()
         with started(words, server, tmp_path) as again:
             assert again.end() == 0, "no lock is held any more"
+
+
+def test_a_second_ctrl_c_ends_a_cell_that_hears_nothing(words: list[str], tmp_path: Path) -> None:
+    with (
+        FakeOpenAI(lambda _received, _nth: Reply(hang=True)) as server,
+        started(words, server, tmp_path) as sweep,
+    ):
+        wait_until(lambda: asked(server)["a"] > 1)
+        os.kill(holder(tmp_path, "a"), signal.SIGSTOP)
+        sweep.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "once more to end them at once" in sweep.err)
+        sweep.process.send_signal(signal.SIGINT)
+        assert sweep.end() == 130, sweep.err
+        wait_until(lambda: is_gone(sweep))
+        assert cells(tmp_path)["a"]["state"] == "owed"
