@@ -16,7 +16,7 @@ from lm_eval_so.runner.hydra_app.public_output import fail
 from lm_eval_so.runner.hydra_app.shipped import shipped
 from lm_eval_so.runner.hydra_app.typed_secrets import mask_secrets
 from lm_eval_so.runner.run.exit_code import ExitCode
-from lm_eval_so.runner.run.signals import own_process
+from lm_eval_so.runner.run.signals import as_own_process
 
 _PROGRAM = "lm-eval-runner"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@-]*")
@@ -104,8 +104,7 @@ def _main(arguments: list[str]) -> int:
 def script() -> NoReturn:
     """The console script."""
     keep_output()
-    own_process()
-    sys.exit(main())
+    as_own_process(main)
 
 
 def override_value(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -41,7 +41,7 @@ def run_dir(node: Node) -> Path:
     return Path(node.tags["lm_eval_so.run_dir"])
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 100) -> None:
     until = time.monotonic() + seconds
     while True:
         try:

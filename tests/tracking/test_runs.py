@@ -214,8 +214,8 @@ class TestMlflowThatIsAway:
         server: FakeOpenAI,
         tmp_path: Path,
     ) -> None:
-        data = make_dataset(60)
-        server.behave = lambda _received, _nth: Reply(latency=0.2)
+        data = make_dataset(600)
+        server.behave = lambda _received, _nth: Reply(latency=0.2)  # it would take a minute
         with MlflowServer(tmp_path / "mlflow_server") as mlflow:
             arguments = [
                 *of_dataset(data, "backend=openai", "model=m", f"tracking.uri={mlflow.uri}"),
@@ -231,20 +231,21 @@ class TestMlflowThatIsAway:
             )
             wait_for(lambda: only(mlflow.uri).metrics.get("live/done", 0) > 0)
             mlflow.stop()
+            server.behave = lambda _received, _nth: Reply(latency=0.01)
             _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         assert errors.count("MLflow lacks") == 1
         for what in ("live metrics (", "summary", "run_results.jsonl", "the end"):
             assert what in errors
-        assert len(server.requests) == 60
+        assert len(server.requests) == 600
         with MlflowServer(tmp_path / "mlflow_server", port=mlflow.port):
             assert only(mlflow.uri).status == "RUNNING"
             done = command(*arguments, env=server.env)
             assert done.returncode == 0, done.stderr
             root = only(mlflow.uri)
-        assert (root.status, root.metrics["status_counts.ok"]) == ("FINISHED", 60)
+        assert (root.status, root.metrics["status_counts.ok"]) == ("FINISHED", 600)
         assert "run_results.jsonl" in root.artifacts
-        assert len(server.requests) == 60
+        assert len(server.requests) == 600
 
     def test_keeps_all_but_the_files_where_it_cannot_keep_files(
         self, command: Command, make_dataset: Callable[..., Path], database: str
@@ -265,11 +266,11 @@ class TestMlflowThatIsAway:
         database: str,
         tmp_path: Path,
     ) -> None:
-        server.behave = lambda _received, _nth: Reply(latency=0.2)
+        server.behave = lambda _received, _nth: Reply(latency=0.2)  # it would take a minute
         process = subprocess.Popen(
             [
                 *program(),
-                *of_dataset(make_dataset(40), "backend=openai", "model=m"),
+                *of_dataset(make_dataset(600), "backend=openai", "model=m"),
                 *(f"tracking.uri={database}", "runner.max_concurrency=2"),
                 "tracking.live_interval=0.2",
             ],
@@ -288,6 +289,7 @@ class TestMlflowThatIsAway:
         ).stdout
         (worker,) = [line.split()[0] for line in listed.splitlines() if "tracking.worker" in line]
         os.kill(int(worker), signal.SIGKILL)
+        server.behave = lambda _received, _nth: Reply()
         began = time.monotonic()
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
@@ -295,7 +297,7 @@ class TestMlflowThatIsAway:
         assert "has ended; the run goes on without" in errors
         assert "MLflow lacks" not in errors
         root = only(database)
-        assert (root.status, root.metrics["status_counts.ok"]) == ("FINISHED", 40)
+        assert (root.status, root.metrics["status_counts.ok"]) == ("FINISHED", 600)
 
     def test_is_not_a_script_of_that_name(
         self, command: Command, make_dataset: Callable[..., Path], database: str, tmp_path: Path
@@ -309,8 +311,9 @@ class TestMlflowThatIsAway:
 
     @pytest.mark.parametrize("presses", [2, 3])
     def test_does_not_hold_up_who_wants_to_leave(
-        self, presses: int, make_dataset: Callable[..., Path], tmp_path: Path
+        self, presses: int, make_dataset: Callable[..., Path], server: FakeOpenAI, tmp_path: Path
     ) -> None:
+        server.behave = lambda _received, _nth: Reply(hang=True)
         with socket.socket() as deaf:
             deaf.bind(("127.0.0.1", 0))
             deaf.listen(64)
@@ -318,15 +321,16 @@ class TestMlflowThatIsAway:
             process = subprocess.Popen(
                 [
                     *program(),
-                    *of_dataset(make_dataset(5), "backend=simulated", f"tracking.uri={uri}"),
-                    "backend.options.latency_ms=60000",
+                    *of_dataset(make_dataset(5), "backend=openai", f"tracking.uri={uri}"),
+                    "model=m",
                 ],
                 cwd=tmp_path,
+                env={**os.environ, **server.env},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            time.sleep(3)
+            wait_for(lambda: len(server.requests) == 5)
             for _ in range(presses):
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.5)

@@ -23,7 +23,7 @@ from lm_eval_so.runner.hydra_app.other_commands import other_command
 from lm_eval_so.runner.hydra_app.public_output import fail, public_prints, public_text
 from lm_eval_so.runner.hydra_app.typed_secrets import handed_on_secrets, mask_secrets
 from lm_eval_so.runner.run.exit_code import ExitCode, by_signal
-from lm_eval_so.runner.run.signals import InterruptedRunError, own_process
+from lm_eval_so.runner.run.signals import InterruptedRunError, as_own_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,8 +55,7 @@ def main(arguments: Sequence[str] | None = None, *, resume_command: str | None =
 def script() -> NoReturn:
     """The console script."""
     keep_output()
-    own_process()
-    sys.exit(main())
+    as_own_process(main)
 
 
 def _interruptible(other: Callable[[Sequence[str]], int], given: Sequence[str]) -> int:

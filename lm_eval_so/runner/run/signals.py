@@ -11,7 +11,7 @@ A run in this process (`on_signal`):
 - A loop that takes no notice is blocked by a call, to a file say. The error is then raised in the
   place where it hangs: InterruptedRunError, and for the second request KeyboardInterrupt or
   SystemExit, which no ``except Exception`` catches.
-- In a process of the command line (`own_process`), the process ends within `_LAST_WORDS` seconds
+- In a process of the command line (`as_own_process`), the process ends within `_LAST_WORDS` seconds
   of the second request, whatever blocks; Ctrl-C after the run is a second request too.
 - Runs of one loop share the handlers, which are put back after the last of them. A program that has
   a handler of its own still gets its signals; what it raises is raised after the run.
@@ -37,12 +37,14 @@ A sweep whose cells run in other processes or jobs (``hydra_app.launch``):
 from __future__ import annotations
 
 import _thread
+import atexit
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lm_eval_so.runner.run.exit_code import ExitCode
 
@@ -75,10 +77,22 @@ class InterruptedRunError(Exception):
         self.raised: BaseException | None = None
 
 
-def own_process() -> None:
-    """This process is the command line's: a second signal may end it, with all that is in it."""
+def as_own_process(main: Callable[[], int]) -> NoReturn:
+    """Ends this process, which is the command line's, with the exit code of ``main``.
+
+    A second signal may end it, with all that is in it. Ctrl-C after ``main`` does so at once, and
+    changes nothing of how it ended.
+    """
     global _is_ours  # noqa: PLW0603 - of this process, as the signals are
     _is_ours = True
+    # The last that is called: what Python does after it does not block, and knows no handlers.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    try:
+        exit_code = main()
+    except KeyboardInterrupt:  # once more, while the first was told
+        exit_code = ExitCode.INTERRUPTED
+    signal.signal(signal.SIGINT, lambda *_: os._exit(exit_code))
+    sys.exit(exit_code)
 
 
 @contextmanager

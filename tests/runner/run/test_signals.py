@@ -186,6 +186,33 @@ def test_the_second_signal_ends_the_process_whatever_blocks(
     assert process.returncode in {128 + number, -number}
 
 
+AT_THE_END = """
+import atexit, time
+
+def wait():
+    print("at the end", flush=True)
+    time.sleep(1000)
+
+def main():
+    atexit.register(wait)
+    return 1
+
+from lm_eval_so.runner.hydra_app import app
+app.main = main
+app.script()
+"""
+
+
+def test_ctrl_c_at_the_end_changes_nothing_of_how_it_ended(tmp_path: Path) -> None:
+    (tmp_path / "ending.py").write_text(AT_THE_END)
+    process = start(sys.executable, str(tmp_path / "ending.py"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at the end\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (1, "")
+
+
 class Blocked:
     """Code that never gives the loop a turn; only what a signal raises ends it."""
 

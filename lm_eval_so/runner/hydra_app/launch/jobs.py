@@ -53,6 +53,7 @@ class Jobs:
         executor = _executor(launcher, folder)
         numbers = list(range(first, first + len(cells)))
         try:
+            folder.parent.mkdir(parents=True, exist_ok=True)  # the user may have chosen another
             with unheard_interrupts():
                 jobs = executor.map_array(
                     InJob(launcher, self._stopped),

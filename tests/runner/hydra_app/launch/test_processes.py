@@ -214,6 +214,12 @@ def test_a_second_ctrl_c_leaves_no_cell_behind(words: list[str], tmp_path: Path)
             assert again.end() == 0, "no lock is held any more"
 
 
+@pytest.mark.parametrize(
+    "launcher",
+    [*LAUNCHERS.values(), [*LAUNCHERS["submitit"], "hydra.sweep.dir=elsewhere"]],
+    ids=[*LAUNCHERS, "submitit, in a folder of one's own"],
+    indirect=True,
+)
 def test_a_second_ctrl_c_ends_a_cell_that_hears_nothing(words: list[str], tmp_path: Path) -> None:
     with (
         FakeOpenAI(lambda _received, _nth: Reply(hang=True)) as server,
