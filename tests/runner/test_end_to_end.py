@@ -15,6 +15,7 @@ import pytest
 
 from conftest import program, rows
 from support.fake_openai import FakeOpenAI, Received, Reply, echo
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,7 +240,7 @@ def test_a_second_ctrl_c_stops_at_once(
         time.sleep(0.5)
         assert process.poll() is None, "the first waits for what is in flight"
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=5)
+        _, stderr = process.communicate(timeout=20)  # it would be waited for 30
         assert process.returncode == 130
         assert "Traceback" not in stderr
         assert command(*arguments(dataset), env=server.env).returncode == 0
@@ -456,10 +457,3 @@ def start(folder: Path, server: FakeOpenAI, *overrides: str) -> subprocess.Popen
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

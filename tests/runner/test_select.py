@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.store.run_metadata import SelectionRecord
 from lm_eval_so.runner.sweep.rows import read_row
 from support.fake_openai import FakeOpenAI, Received, Reply
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,9 +124,7 @@ def test_a_pilot_that_is_killed_goes_on_as_the_whole(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while len(server.requests) < 8 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: len(server.requests) >= 8)
     process.kill()
     process.wait()
     row = read_row(directory(), {})

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from conftest import program, rows
 from lm_eval_so.runner.store.holder import holder_of
 from support.fake_openai import FakeOpenAI
 from support.local_locks import through_a_second_mount, with_locks_of_its_own
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ class Commands:
         if self._apart is with_locks_of_its_own:
             prefix, place = self._apart(self.run)
         process = self._start(prefix, place)
-        self.wait_for(lambda: len(self.lines) >= ANSWERED)
+        wait_for(lambda: len(self.lines) >= ANSWERED)
         return process
 
     def second(self) -> subprocess.Popen[str]:
@@ -80,12 +80,6 @@ class Commands:
     def holder(self) -> int:
         claim = holder_of(self.run / ".lock.holder")
         return claim.pid if claim is not None else 0
-
-    def wait_for(self, true: Callable[[], bool]) -> None:
-        until = time.monotonic() + 60
-        while not true():
-            assert time.monotonic() < until
-            time.sleep(0.02)
 
     def _start(self, prefix: list[str], place: Path) -> subprocess.Popen[str]:
         words = ["backend=openai", "model=m", f"backend.options.base_url={self.server.base_url}"]
@@ -148,7 +142,7 @@ def test_one_that_was_stopped_for_long_gives_way_to_the_second(
     os.kill(pid, signal.SIGSTOP)
     try:
         second = commands.second()
-        commands.wait_for(lambda: commands.holder not in (0, pid))
+        wait_for(lambda: commands.holder not in (0, pid))
         commands.server.opened = ended
         if ended:
             assert second.wait(60) == 0

@@ -9,19 +9,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from conftest import descendants
+from support.patience import PATIENCE_S, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from support.fake_openai import FakeOpenAI
 
-PATIENCE_S = 120.0
 WORKER = "ray::WorkerActor"
 
 
@@ -49,7 +46,7 @@ class Cluster:
     def __enter__(self) -> Self:
         self._begin("--head", "--port=0", "--include-dashboard=false")
         found = self.folder / "n0" / "ray_current_cluster"
-        until(lambda: found.exists() and found.read_text())
+        wait_for(lambda: found.exists() and found.read_text())
         self.address = found.read_text().strip()
         self.add_node()
         return self
@@ -63,7 +60,7 @@ class Cluster:
         """Another node; it is there when this returns."""
         node = self._begin(f"--address={self.address}")
         log = self._log(len(self.nodes) - 1)
-        until(lambda: "Ray runtime started" in log.read_text())
+        wait_for(lambda: "Ray runtime started" in log.read_text())
         return node
 
     def workers(self, *nodes: subprocess.Popen[bytes]) -> list[int]:
@@ -127,7 +124,7 @@ class Driver:
 
     def until_asked(self, server: FakeOpenAI, count: int) -> None:
         """Returns once the server has got so many questions."""
-        until(lambda: len(server.requests) >= count or self.process.poll() is not None)
+        wait_for(lambda: len(server.requests) >= count or self.process.poll() is not None)
         assert self.process.poll() is None, self.said
 
 
@@ -143,14 +140,6 @@ def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
-
-
-def until(true: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-    """Waits for something to become true."""
-    deadline = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def command_line(pid: int) -> str:

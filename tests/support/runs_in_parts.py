@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from conftest import program, rows
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +57,6 @@ def killed_after(answers: int, server: FakeOpenAI, overrides: list[str], cwd: Pa
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while len(server.requests) < answers and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(lambda: len(server.requests) >= answers or process.poll() is not None)
     process.kill()
     process.wait()

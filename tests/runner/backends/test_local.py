@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from lm_eval_so.runner import cli
 from lm_eval_so.runner.backends.local.model import check_name, find_model, model_digest
 from lm_eval_so.runner.errors import BackendSetupError, ConfigError
 from lm_eval_so.runner.hydra_app import app
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,14 +125,14 @@ def test_the_server_goes_away_with_the_run(number: signal.Signals, tmp_path: Pat
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: process.pid in servers().values())
+        wait_for(lambda: process.pid in servers().values())
         (own,) = [pid for pid, parent in servers().items() if parent == process.pid]
         process.send_signal(number)
         process.wait(timeout=20)
     finally:
         process.kill()
         process.wait()
-    wait_until(lambda: own not in servers())
+    wait_for(lambda: own not in servers())
     assert process.returncode == (130 if number is signal.SIGINT else -number)
 
 
@@ -255,10 +255,3 @@ def test_a_missing_wheel_is_one_sentence_with_the_command(
     assert done.stderr.count("\n") == 1
     assert remedy in done.stderr
     assert not (tmp_path / "outputs").exists()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -42,13 +42,6 @@ def test_the_times_of_a_sample_follow_its_first_start(set_by: float) -> None:
     assert journal.moment(103.5) == NOON + timedelta(seconds=3.5)
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, f"not within {seconds:g} s"
-        time.sleep(0.01)
-
-
 def start(words: list[str], env: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*program(), "backend=openai", "model=m", "dataset=path", "runner.progress=none", *words],

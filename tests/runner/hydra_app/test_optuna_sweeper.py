@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conftest import program
 from support.fake_openai import FakeOpenAI, Received, Reply
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,10 +131,7 @@ def test_a_trial_that_was_killed_is_gone_on_with(
         process = subprocess.Popen(
             [*program(), *search], env={**os.environ, **server.env}, stdout=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 60
-        while held not in [received.question for received in server.requests]:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: held in [received.question for received in server.requests])
         process.send_signal(signal.SIGKILL)
         process.wait()
         (value,) = {received.body["temperature"] for received in server.requests}

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import orjson
@@ -15,6 +14,7 @@ import pytest
 from conftest import program
 from lm_eval_so import RunConfig, stream
 from support.fake_openai import FakeOpenAI, Received, Reply
+from support.patience import wait_for
 from support.runs_in_parts import (
     IN_PARTS,
     OPENAI,
@@ -147,9 +147,7 @@ def test_a_stopped_run_leaves_its_results_in_order_and_goes_on(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while len(server.requests) < 12 and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(lambda: len(server.requests) >= 12)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     found = ids(tmp_path / "parts")

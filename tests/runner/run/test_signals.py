@@ -18,6 +18,7 @@ from conftest import program, rows
 from lm_eval_so.runner.run.exit_code import by_signal
 from lm_eval_so.runner.run.signals import ONE_REQUEST, InterruptedRunError, on_signal
 from support.fake_openai import FakeOpenAI, Reply
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,13 +39,6 @@ def _signals_as_usual() -> Iterator[None]:
 def _each_signal_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if they came seconds apart."""
     monkeypatch.setattr("lm_eval_so.runner.run.signals.ONE_REQUEST", 0.0)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def start(*command: str, prefix: tuple[str, ...] = (), **env: str) -> subprocess.Popen[str]:

@@ -15,9 +15,10 @@ import pytest
 
 from lm_eval_so.runner.errors import RunDirectoryBusyError, StoreError
 from lm_eval_so.runner.store.holder import Holder, holder_of
+from support.patience import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 HOLD = """
@@ -73,13 +74,6 @@ def left_by(path: Path, **changed: object) -> dict[str, Any]:
     kept: dict[str, Any] = json.loads(path.read_text()) | changed
     path.write_text(json.dumps(kept))
     return kept
-
-
-def wait_for(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, f"not within {seconds:g} s"
-        time.sleep(0.01)
 
 
 def test_a_holder_with_a_heartbeat_refuses_another_within_moments(path: Path) -> None:

@@ -10,7 +10,6 @@ import resource
 import shlex
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import pytest
 
 from conftest import program, rows
 from support.fake_openai import FakeOpenAI, Received, Reply
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,7 +179,7 @@ def test_a_sweep_that_is_ended_in_its_fourth_cell_goes_on_there(
     words = [*arguments(make_dataset(SAMPLES)), *GRID, "runner.max_concurrency=4"]
     with FakeOpenAI(lambda _received, _nth: Reply(latency=0.01)) as server:
         with started(words, server, tmp_path) as process:
-            wait_until(lambda: len(server.requests) > 3 * SAMPLES + 10)
+            wait_for(lambda: len(server.requests) > 3 * SAMPLES + 10)
             process.send_signal(signal.SIGKILL if how == "kill" else signal.SIGINT)
             process.wait(30)
         if how == "kill":
@@ -387,7 +387,7 @@ def test_the_first_interrupt_of_parallel_cells_keeps_what_is_in_flight(
     ]
     with FakeOpenAI(lambda _received, _nth: Reply(latency=0.05)) as server:
         with started(words, server, tmp_path) as process:
-            wait_until(lambda: len(server.requests) > 30)
+            wait_for(lambda: len(server.requests) > 30)
             os.killpg(process.pid, signal.SIGINT)
             process.wait(30)
         assert process.returncode == 130
@@ -442,10 +442,3 @@ class started:  # noqa: N801 - reads as a statement
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -16,6 +16,7 @@ from conftest import program, rows
 from lm_eval_so.runner.errors import AnswerTooLongError, CommandFailedError, InvalidResponseError
 from lm_eval_so.runner.hydra_app.app import main
 from support.command_bots import ask, asked, backend_of, is_alive, script
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,13 +51,6 @@ print("Here.")
 def noted(folder: Path) -> list[int]:
     path = folder / "pids"
     return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
 
 
 def test_programs_that_hang_flood_or_fork_cost_a_sample_each_and_leave_nothing(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections import Counter
 from contextlib import ExitStack
 from datetime import datetime
@@ -16,6 +15,7 @@ from conftest import program, rows
 from support.answerer import SECRET, Answerer, Behaviour
 from support.answerers import ANSWERERS, environment
 from support.fake_openai import echo
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,9 +74,7 @@ def test_after_a_kill_the_same_command_asks_nothing_that_was_answered(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while len(answerer.asked()) < 40 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: len(answerer.asked()) >= 40)
     process.kill()
     process.wait()
     kept = len(results.read_bytes().splitlines())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import pytest
 
 from conftest import program
 from support.fake_openai import FakeOpenAI, Received, Reply, echo
+from support.patience import wait_for
 from support.pools import ENV, OPTION, arguments, free_port, lines, metadata, pooled
 
 if TYPE_CHECKING:
@@ -107,13 +107,6 @@ def test_one_that_is_killed_and_started_again_costs_no_sample(
     assert f":{port}/v1 takes no requests for now" in said
     assert f":{port}/v1 is back after" in said
     assert "the server is away" not in said
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_server_that_is_away_costs_no_attempt(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import pytest
 
 from conftest import program
 from support.fake_openai import FakeOpenAI, Reply
+from support.patience import wait_for
 from support.pools import ENV, OPTION, arguments, lines, metadata, pooled
 
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 def servers() -> Iterator[list[FakeOpenAI]]:
     with ExitStack() as stack:
         yield [stack.enter_context(FakeOpenAI()) for _ in range(3)]
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_kill_and_a_resume_ask_nothing_twice_but_what_was_in_flight(

@@ -15,8 +15,9 @@ from conftest import rows
 from lm_eval_so import RunConfig, run
 from lm_eval_so.runner.errors import ConfigError
 from support.fake_openai import FakeOpenAI, Reply
+from support.patience import wait_for
 from support.pools import free_port
-from support.ray_cluster import Driver, until
+from support.ray_cluster import Driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,10 +51,10 @@ def test_ctrl_c_keeps_what_was_received_and_the_same_command_goes_on(
         driver.until_asked(server, 300 if times == 1 else AT_ONCE)
         for _ in range(times):
             driver.process.send_signal(signal.SIGINT)
-            until(lambda: "nothing more is sent" in driver.said)
+            wait_for(lambda: "nothing more is sent" in driver.said)
         assert driver.wait() == 130, driver.said
         assert_plain(driver.said)
-    until(lambda: not cluster.workers(), 30)
+    wait_for(lambda: not cluster.workers(), 30)
     assert metadata()["state"] == "partial"
     assert (metadata()["summary"] is None) is (times == 2), "there is no time for one"
     asked = len(server.requests)

@@ -14,7 +14,8 @@ import pytest
 from conftest import descendants, rows
 from lm_eval_so.runner.engine.sync import workers_for
 from support.fake_openai import FakeOpenAI, Reply
-from support.ray_cluster import command_line, end, until
+from support.patience import wait_for
+from support.ray_cluster import command_line, end
 
 if TYPE_CHECKING:
     import subprocess
@@ -75,7 +76,7 @@ def test_workers_and_a_node_are_killed(
     """Each kill costs at most what was in flight."""
     with on_cluster(server, "engine.workers=3") as driver:
         driver.until_asked(server, 400)
-        until(lambda: len(cluster.workers()) == 3)
+        wait_for(lambda: len(cluster.workers()) == 3)
         kill(cluster.workers(third_node)[0])
         driver.until_asked(server, 900)
         first_again = asked_again(server)
@@ -94,7 +95,7 @@ def test_a_worker_stands_still_for_longer_than_it_may(
 ) -> None:
     with on_cluster(server, "engine.worker_timeout=5") as driver:
         driver.until_asked(server, 400)
-        until(lambda: len(cluster.workers()) == 2)
+        wait_for(lambda: len(cluster.workers()) == 2)
         still = cluster.workers()[0]
         os.kill(still, signal.SIGSTOP)
         time.sleep(8)
@@ -112,7 +113,7 @@ def test_a_driver_stands_still_for_longer_than_workers_wait(
     with on_cluster(server, "engine.worker_timeout=5") as driver:
         driver.until_asked(server, 200)
         driver.process.send_signal(signal.SIGSTOP)
-        until(lambda: not server.in_flight and time.time() - server.requests[-1].at > 3)
+        wait_for(lambda: not server.in_flight and time.time() - server.requests[-1].at > 3)
         assert len(server.requests) < COUNT
         driver.process.send_signal(signal.SIGCONT)
         server.behave = lambda _received, _nth: Reply(latency=0.02)

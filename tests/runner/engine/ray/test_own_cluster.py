@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from conftest import descendants, rows
 from support.fake_openai import FakeOpenAI, Reply
-from support.ray_cluster import WORKER, Driver, command_line, until
+from support.patience import wait_for
+from support.ray_cluster import WORKER, Driver, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def test_it_shows_nothing_of_ray_and_leaves_no_process(
         begun = descendants(driver.process.pid)
         assert any(command_line(pid).startswith(WORKER) for pid in begun)
         assert driver.wait() == 0, driver.said
-        until(lambda: not alive(begun), 30)
+        wait_for(lambda: not alive(begun), 30)
         assert not [line for line in driver.said.splitlines() if any(w in line for w in SHOWN)]
     assert [row["sample_id"] for row in rows(Path("run/run_results.jsonl"))] == [
         f"s{n}" for n in range(COUNT)

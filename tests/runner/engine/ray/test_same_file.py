@@ -9,7 +9,7 @@ import pytest
 
 from conftest import rows
 from support.fake_openai import FakeOpenAI, Reply
-from support.ray_cluster import until
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def test_either_engine_goes_on_where_a_killed_run_of_the_other_stopped(
         driver.until_asked(server, 600)
         driver.process.kill()
         driver.wait()
-    until(lambda: not cluster.workers())
+    wait_for(lambda: not cluster.workers())
     asked = len(server.requests)
     assert asked < COUNT
     with then(server) as driver:

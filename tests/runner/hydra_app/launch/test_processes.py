@@ -8,7 +8,6 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import pytest
 
 from conftest import program
 from support.fake_openai import FakeOpenAI, Received, Reply
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,13 +107,6 @@ def asked(server: FakeOpenAI) -> Counter[str]:
     return Counter(received.body["model"] for received in server.requests)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 class Holding(FakeOpenAI):
     """Answers a few questions of each model at once, and takes its time for the others."""
 
@@ -124,7 +117,7 @@ class Holding(FakeOpenAI):
         return Reply(latency=0.01 if asked(self)[received.body["model"]] < 6 else 2)
 
     def wait_for_two_cells(self) -> None:
-        wait_until(lambda: min(asked(self)["a"], asked(self)["b"]) >= 6)
+        wait_for(lambda: min(asked(self)["a"], asked(self)["b"]) >= 6)
 
     def hurry(self) -> None:
         self.behave = lambda _received, _nth: Reply()
@@ -173,7 +166,7 @@ def test_a_signal_to_the_command_alone_reaches_the_cells(
         server.wait_for_two_cells()
         sweep.process.send_signal(number)
         assert sweep.end() == 128 + number, sweep.err
-        wait_until(lambda: is_gone(sweep))
+        wait_for(lambda: is_gone(sweep))
         told = cells(tmp_path)
         assert {told["a"]["state"], told["b"]["state"]} == {"partial"}
         kept = sum(cell["ok"] or 0 for cell in told.values())
@@ -200,12 +193,12 @@ def test_a_second_ctrl_c_leaves_no_cell_behind(words: list[str], tmp_path: Path)
         FakeOpenAI(lambda _received, _nth: Reply(hang=True)) as server,
         started(words, server, tmp_path) as sweep,
     ):
-        wait_until(lambda: asked(server)["a"] > 1 and asked(server)["b"] > 1)
+        wait_for(lambda: asked(server)["a"] > 1 and asked(server)["b"] > 1)
         sweep.process.send_signal(signal.SIGINT)
-        wait_until(lambda: "once more to end them at once" in sweep.err)
+        wait_for(lambda: "once more to end them at once" in sweep.err)
         sweep.process.send_signal(signal.SIGINT)
         assert sweep.end() == 130, sweep.err
-        wait_until(lambda: is_gone(sweep))
+        wait_for(lambda: is_gone(sweep))
         told = cells(tmp_path)
         states = {told["a"]["state"], told["b"]["state"]}
         assert states == {"partial"}, "they gave up what hung, and told it themselves"
@@ -225,11 +218,11 @@ def test_a_second_ctrl_c_ends_a_cell_that_hears_nothing(words: list[str], tmp_pa
         FakeOpenAI(lambda _received, _nth: Reply(hang=True)) as server,
         started(words, server, tmp_path) as sweep,
     ):
-        wait_until(lambda: asked(server)["a"] > 1)
+        wait_for(lambda: asked(server)["a"] > 1)
         os.kill(holder(tmp_path, "a"), signal.SIGSTOP)
         sweep.process.send_signal(signal.SIGINT)
-        wait_until(lambda: "once more to end them at once" in sweep.err)
+        wait_for(lambda: "once more to end them at once" in sweep.err)
         sweep.process.send_signal(signal.SIGINT)
         assert sweep.end() == 130, sweep.err
-        wait_until(lambda: is_gone(sweep))
+        wait_for(lambda: is_gone(sweep))
         assert cells(tmp_path)["a"]["state"] == "owed"

@@ -15,9 +15,10 @@ import pytest
 from lm_eval_so.runner.strategy.rate_limit.file import LimitFile
 from support import take_turns
 from support.clocks import monotonic_clock
+from support.patience import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 RATE = 100.0
@@ -71,13 +72,6 @@ def working(*workers: Worker) -> Iterator[None]:
             worker.process.communicate()
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, f"not within {seconds:g} s"
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize(
     ("skew", "booted"), [(0.0, 0), (0.5, 0), (-3600.0, 0), (0.5, 100_000)], ids=str
 )
@@ -98,7 +92,7 @@ def test_a_holder_that_is_stopped_or_killed_delays_nobody(
     gone, one = Worker(path), Worker(path)
     with working(gone, one):
         began = gone.send(number)
-        wait_for(lambda: one.since(began) >= 3 * RATE)
+        wait_for(lambda: one.since(began) >= 3 * RATE, 30)
         assert gone.since(began + 0.1) == 0
 
 
