@@ -17,7 +17,8 @@ A run in this process (`on_signal`):
   a handler of its own still gets its signals; what it raises is raised after the run.
 
 No run in this process (config is composed, MLflow is waited for): Python's own handlers. Ctrl-C is
-KeyboardInterrupt, which ``hydra_app.app`` makes exit code 130.
+KeyboardInterrupt, which ``hydra_app.app`` makes exit code 130. Once the command has an exit code
+(`as_own_process`), Ctrl-C ends the process with that one, at once.
 
 A sweep whose cells run one after another in this process (``hydra_app.hydra_task``): the run of the
 cell handles the signal, no further cell begins, and the sweep ends with the exit code of that cell.
