@@ -153,7 +153,9 @@ def test_a_signal_ends_it_with_its_exit_code_and_no_traceback(
 ) -> None:
     answered()
     viewer = view()
-    with socket.create_connection(viewer.address.split(":")):  # a browser's, kept open
+    with socket.create_connection(viewer.address.split(":")) as kept:  # as a browser does
+        kept.sendall(f"GET / HTTP/1.1\r\nHost: {viewer.address}\r\n\r\n".encode())
+        assert kept.recv(20).startswith(b"HTTP/1.1 200")
         assert viewer.end(number) == code
 
 
