@@ -53,8 +53,31 @@ class _Shard:
     range: Range
     parts: dict[int, Piece] = field(default_factory=dict)
     slices: list[Piece] = field(default_factory=list)
-    unsealed: list[tuple[int, Path]] = field(default_factory=list)
-    """Epoch and file of each part without a marker."""
+    files: dict[Path, int] = field(default_factory=dict)
+    """All parts, with their epochs."""
+    markers: dict[int, Piece] = field(default_factory=dict)
+    """The newest of each first position, which is all that a marker's name tells."""
+
+    def seal(self, piece: Piece) -> None:
+        """Puts a part in the place of older ones that it meets.
+
+        One that had to give way to the last marker of this name is in force again, as for those who
+        read the directory now.
+        """
+        self.files[piece.source.path] = piece.epoch
+        self.markers[piece.range.first] = piece
+        self.parts = {}
+        for each in sorted(self.markers.values(), key=lambda each: each.epoch):
+            for first, older in list(self.parts.items()):
+                if older.range.meets(each.range):
+                    del self.parts[first]
+            self.parts[each.range.first] = each
+
+    @property
+    def unsealed(self) -> list[tuple[int, Path]]:
+        """Epoch and file of each part that no piece is."""
+        sealed = {piece.source.path for piece in self.parts.values()}
+        return [(epoch, path) for path, epoch in self.files.items() if path not in sealed]
 
     def pieces(self) -> list[Piece]:
         """The parts, and the slices that no part touches, in order."""
@@ -119,7 +142,7 @@ class Board:
 
         These count as parts without a marker then: one may have lines beyond the new one's range.
         """
-        self._put(self._piece(marker))
+        self._shard_at(marker.first).seal(self._piece(marker))
 
     def pieces(self) -> Iterator[Piece]:
         """All pieces, in dataset order."""
@@ -172,15 +195,6 @@ class Board:
     def _is_mine(self, position: int) -> bool:
         return self._all.first <= position < self._all.end
 
-    def _put(self, piece: Piece) -> None:
-        shard = self._shard_at(piece.range.first)
-        for first, older in list(shard.parts.items()):
-            if older.range.meets(piece.range):
-                shard.unsealed.append((older.epoch, older.source.path))
-                del shard.parts[first]
-        shard.parts[piece.range.first] = piece
-        shard.unsealed = [each for each in shard.unsealed if each[1] != piece.source.path]
-
     def _piece(self, marker: Marker) -> Piece:
         """The part of a marker, without its totals: they are kilobytes."""
         return Piece(
@@ -216,12 +230,12 @@ class Board:
             if not self._is_mine(first):
                 continue
             self.last_epoch = max(self.last_epoch, *epochs)
-            files = [(epoch, self._folder / part_name(first, epoch)) for epoch in epochs]
-            self._shard_at(first).unsealed += files
+            files = {self._folder / part_name(first, epoch): epoch for epoch in epochs}
+            self._shard_at(first).files |= files
         markers = (read_marker(run_dir, first) for first in found.sealed if self._is_mine(first))
         pieces = [self._piece(each) for each in markers if each and self._is_whole(each)]
         for piece in sorted(pieces, key=lambda each: each.epoch):
-            self._put(piece)
+            self._shard_at(piece.range.first).seal(piece)
 
     def _is_whole(self, marker: Marker) -> bool:
         """Whether its part is there, in its size."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lm_eval_so.runner.store.parts import layout
@@ -158,6 +158,14 @@ def test_no_line_is_forgotten(written: list[Written], kept: list[Written]) -> No
                 assert path in {source.path for source in board.sources(own)}
 
 
+@example(
+    [
+        Written(Range(3, 1), 5, 0, sealed=True),
+        Written(Range(2, 2), 6, 1, sealed=True),
+        Written(Range(2, 1), 7, 0, sealed=True),  # whose marker has the name of the one before
+    ],
+    [],
+)
 @given(leases(), slices())
 @settings(max_examples=60)
 def test_what_is_told_of_seals_is_what_the_next_command_reads(
