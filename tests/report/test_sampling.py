@@ -24,7 +24,7 @@ def runs(make_dataset: Callable[..., Path]) -> list[Path]:
     """Two models of which one fails now and then."""
     target = ["backend=simulated", "dataset=path", f"dataset.path={make_dataset(ROWS)}"]
     options = ["backend.options.latency_ms=1", "runner.max_retries=0", "backend.options.seed=3"]
-    faults = ["backend.options.server_error=0.1", "backend.options.truncated=0.2"]
+    faults = ["backend.options.timeout=0.1", "backend.options.truncated=0.2"]
     main([*target, *options, "model=a", "output_dir=a", *faults])
     main([*target, *options, "model=b", "output_dir=b"])
     return [Path("a"), Path("b")]
