@@ -40,6 +40,7 @@ class Cluster:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_health_check_period_ms": "1000",  # a node is given up after five
+            "RAY_worker_niceness": "0",  # 15 would leave them next to nothing of a busy machine
         }
         self.nodes: list[subprocess.Popen[bytes]] = []
 

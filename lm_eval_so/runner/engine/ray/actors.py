@@ -33,6 +33,9 @@ class Standing(NamedTuple):
 class CoordinatorActor:
     """The coordinator of a run; its calls come one at a time.
 
+    While the driver is silent nobody is answered, and so nobody can keep a lease alive. That time
+    does not pass for the coordinator, or the leases of all would have run out when it is over.
+
     Args:
         setup: What it is made of.
         clock: Seconds; never goes back.
@@ -44,6 +47,7 @@ class CoordinatorActor:
         self._clock = clock
         self._coordinator = Coordinator(setup, clock())
         self._driver_seen = clock()
+        self._silent_s = 0.0
 
     def call(self, name: str, worker: str, *values: object, **named: object) -> Any:  # noqa: ANN401 - any of them
         """A call of a worker; see `Port`.
@@ -51,11 +55,12 @@ class CoordinatorActor:
         Raises:
             DriverSilentError: The driver does not look any more.
         """
-        if self._clock() - self._driver_seen > _DRIVER_SILENT_S:
+        if self._silence():
             raise DriverSilentError
         if name == "stop":
             return self._coordinator.stop(*values, **named)  # type: ignore[arg-type]
-        return getattr(self._coordinator, name)(worker, *values, now=self._clock(), **named)
+        now = self._clock() - self._silent_s
+        return getattr(self._coordinator, name)(worker, *values, now=now, **named)
 
     def stop(self, why: Why, reason: str, *, at_once: bool) -> None:
         """Ends the run."""
@@ -67,6 +72,7 @@ class CoordinatorActor:
 
     def standing(self) -> Standing:
         """How the run stands; asked by the driver, now and then."""
+        self._silent_s += self._silence()
         self._driver_seen = self._clock()
         coordinator = self._coordinator
         return Standing(
@@ -76,6 +82,10 @@ class CoordinatorActor:
             coordinator.per_minute(),
             coordinator.finished,
         )
+
+    def _silence(self) -> float:
+        """Seconds for which nobody has been answered."""
+        return max(0.0, self._clock() - self._driver_seen - _DRIVER_SILENT_S)
 
 
 class WorkerActor:

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 
 from lm_eval_so.runner.engine.coordinator.coordinator import BEAT_S
 from lm_eval_so.runner.engine.coordinator.leases import LEASE_S
-from lm_eval_so.runner.engine.remote.port import UnreachableError, wait_for
+from lm_eval_so.runner.engine.remote.port import AGAIN_S, UnreachableError, wait_for
 
 
 class Heart:
     """Beats every two seconds, and at once where there is news; one beat at a time.
+
+    One that was not answered is soon made again, so that leases live on once somebody answers.
 
     Args:
         beat: Makes one heartbeat, and obeys its answer.
@@ -49,10 +51,11 @@ class Heart:
         while True:
             self._soon.clear()
             waiting, self._waiting = self._waiting, []
-            began = self._clock()
+            began, pause_s = self._clock(), BEAT_S
             try:
                 await self._beat()
             except UnreachableError:
+                pause_s = AGAIN_S
                 if self._clock() - answered_at > self._lease_s:
                     self._lost()
             else:
@@ -60,4 +63,4 @@ class Heart:
             for done in waiting:
                 if not done.done():
                     done.set_result(None)
-            await wait_for(self._soon, BEAT_S)
+            await wait_for(self._soon, pause_s)

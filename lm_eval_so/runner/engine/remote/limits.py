@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lm_eval_so.runner.backends.http.limit_headers import HeaderLimit
 from lm_eval_so.runner.engine.coordinator.starts import LATE_S, Asked, Given, Learned
-from lm_eval_so.runner.engine.remote.port import Port, UnreachableError
+from lm_eval_so.runner.engine.remote.port import AGAIN_S, Port, UnreachableError
 from lm_eval_so.runner.strategy.rate_limit.changes import Started
 from lm_eval_so.runner.strategy.rate_limit.limits import Limits, Want
 from lm_eval_so.runner.strategy.rate_limit.schedule import Slot
@@ -22,7 +22,6 @@ _APART_S = 0.03
 in advance and comes too early is lost to everybody."""
 _SOON_S = 0.001  # seconds until one looks again whose call is on its way
 _AT_ONCE_S = 0.005  # seconds; a first start that is due so soon was held back by no limit
-_AGAIN_S = 0.5  # seconds until a call that did not get through is made again
 
 
 class _Start(NamedTuple):
@@ -149,7 +148,7 @@ class RemoteLimits(Limits):
             self._learned = learned | self._learned
             self._unused_tokens += asked.unused_tokens
             self._pause_s = max(self._pause_s, asked.pause_s)
-            self._ask_at = self.clock() + _AGAIN_S
+            self._ask_at = self.clock() + AGAIN_S
         else:
             self._take(given)
 

@@ -14,7 +14,8 @@ from lm_eval_so.runner.engine.coordinator.stop import StopOrder, Why
 from lm_eval_so.runner.store.parts.lease import Lease
 from lm_eval_so.runner.summary.amount import Amount
 
-_AGAIN_S = 0.5  # seconds until a call that did not get through is made again
+AGAIN_S = 0.5
+"""Seconds until a call that did not get through is made again."""
 
 Answer = TypeVar("Answer")
 
@@ -57,7 +58,7 @@ async def surely(call: Callable[[], Awaitable[Answer]]) -> Answer:
         try:
             return await call()
         except UnreachableError:
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
 
 
 async def wait_for(event: asyncio.Event, seconds: float) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from lm_eval_so.runner.engine.coordinator.concurrency import Bounds
 from lm_eval_so.runner.engine.coordinator.starts import RateLimits
+from lm_eval_so.runner.engine.remote.port import AGAIN_S
 from support.cluster import LATENCY, Cluster, ids
 from support.virtual_time import now
 
@@ -144,6 +145,27 @@ def test_calls_without_an_answer_cost_time_and_nothing_else(
     assert cluster.sharded.results() == ids(2000)
     assert set(Counter(sample for _, sample in cluster.sent).values()) == {1}
     assert cluster.coordinator.progress()[:2] == (2000, 2000)
+
+
+def test_a_worker_beats_again_as_soon_as_it_is_answered(play: Callable[..., Cluster]) -> None:
+    """Its leases may be about to run out."""
+    beats: list[int] = []
+
+    async def script(cluster: Cluster) -> None:
+        port = cluster.join("a").port
+        for cut_for in (1.9, 2.3, 2.7, 3.1, 3.5):
+            await asyncio.sleep(3.0)
+            port.cut = True
+            await asyncio.sleep(cut_for)
+            port.cut = False
+            before = port.calls["beat"]
+            await asyncio.sleep(AGAIN_S + 0.1)
+            beats.append(port.calls["beat"] - before)
+        await cluster.ends()
+
+    cluster = play(script, 2000, 50, bounds=Bounds(8, 8, 8))
+    assert cluster.sharded.results() == ids(2000)
+    assert beats == [1] * 5
 
 
 def test_a_worker_that_leaves_hands_its_leases_back_at_once(play: Callable[..., Cluster]) -> None:
