@@ -257,10 +257,13 @@ def test_300_in_flight_open_at_most_300_connections_and_use_them_again() -> None
         sample = TestSample.model_validate({"id": "s0", "messages": QUESTION})
         request = request_of(sample, 0, asked.config, "key", "trace")
 
+        async def three() -> None:
+            for _ in range(3):  # at once, so that a slow machine lets no connection lie idle
+                await asked.send(request)
+
         async def main() -> None:
             async with asked:
-                for _ in range(3):
-                    await asyncio.gather(*[asked.send(request) for _ in range(300)])
+                await asyncio.gather(*[three() for _ in range(300)])
 
         asyncio.run(main())
         assert len(server.requests) == 900
