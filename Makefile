@@ -17,12 +17,12 @@ quickstart: $(VENV)/.installed  ## install, and answer the toy dataset with the 
 	@$(BIN)/lm-eval-so
 
 # MLflow's servers and clients keep every core busy for seconds; what measures time comes before them.
-# Four at once, since many of them wait: for answers, and for processes that they have killed.
+# Eight at once, since many of them wait: for answers, and for processes that they have killed.
 # The tests of Ray share two nodes, which are some twenty processes.
 test: $(VENV)/.installed-dev  ## run all tests
-	$(BIN)/pytest -n 4 --dist worksteal --ignore tests/tracking --ignore tests/pipeline \
+	$(BIN)/pytest -n 8 --dist worksteal --ignore tests/tracking --ignore tests/pipeline \
 	  --ignore tests/runner/engine/ray
-	$(BIN)/pytest -n 4 --dist worksteal tests/tracking tests/pipeline
+	$(BIN)/pytest -n 8 --dist worksteal tests/tracking tests/pipeline
 	$(BIN)/pytest tests/runner/engine/ray
 
 check: $(VENV)/.installed-dev  ## lint, format check, types, import contracts
