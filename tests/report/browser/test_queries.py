@@ -141,6 +141,38 @@ def ask(page: Page, rows: list[Row]) -> Callable[[str], None]:
     return typed
 
 
+TYPES_AS_A_QUERY_IS_TAKEN = """() => new Promise((done) => {
+  const box = document.getElementById('query')
+  const type = (more) => {
+    box.value += more
+    box.dispatchEvent(new Event('input', { bubbles: true }))
+  }
+  const frame = window.requestAnimationFrame
+  window.requestAnimationFrame = () => 0 // what waits for one has to help itself
+  box.value = ''
+  type('refun')
+  setTimeout(() => {
+    type('d')
+    setTimeout(() => {
+      type('s')
+      window.requestAnimationFrame = frame
+      done()
+    }, 90)
+  }, 120)
+})"""
+
+
+def test_a_letter_typed_as_the_query_is_taken_is_not_lost(
+    page: Page, ask: Callable[[str], None]
+) -> None:
+    from playwright.sync_api import expect  # noqa: PLC0415 - tests are collected without it, too
+
+    ask("status:ok")
+    page.evaluate(TYPES_AS_A_QUERY_IS_TAKEN)
+    expect(page.get_by_role("searchbox")).to_have_value("refunds")
+    expect(page).to_have_url(re.compile("#q=refunds$"))
+
+
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_query_shows_what_python_finds_in_the_files(
     page: Page, rows: list[Row], ask: Callable[[str], None], query: str

@@ -1,6 +1,6 @@
 /** The box of the typed query, and how far the search over the text is. */
-import { useSignal, useSignalEffect } from '@preact/signals'
-import { useRef } from 'preact/hooks'
+import { effect, useSignal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
 import { percent } from '../format'
 import { query } from '../state'
 import { type Key, t } from '../text'
@@ -12,9 +12,16 @@ const REST_MS = 120
 export function QueryBox() {
   const typed = useSignal(query.value)
   const timer = useRef(0)
-  useSignalEffect(() => {
-    typed.value = query.value
-  })
+  useEffect(
+    () =>
+      // At once: useSignalEffect waits for a frame, and would put what was typed before over what
+      // has been typed since.
+      effect(() => {
+        typed.value = query.value
+        clearTimeout(timer.current)
+      }),
+    [],
+  )
   const error = queryError.value
   const search = searched.value
   const searching = search !== null && search.done < search.of
