@@ -19,7 +19,6 @@ class Verdict(Enum):
 
 class _Failure(NamedTuple):
     left: int  # requests that had left when it came back
-    in_flight: int  # requests on the wire when it came back
     sample: str | None
     error: BackendError
     verdict: asyncio.Future[Verdict]
@@ -37,6 +36,7 @@ class PendingFailures:
 
     def __init__(self, in_flight: Callable[[], int]) -> None:
         self._in_flight = in_flight
+        self._needed = LEAST_ROUND
         self._failures: list[_Failure] = []
 
     def add(self, left: int, sample: str | None, error: BackendError) -> asyncio.Future[Verdict]:
@@ -50,21 +50,21 @@ class PendingFailures:
         Returns:
             The verdict, once there is one.
         """
+        known = self._needed if self._failures else LEAST_ROUND
+        self._needed = max(known, self._in_flight())
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._failures.append(_Failure(left, self._in_flight(), sample, error, verdict))
+        self._failures.append(_Failure(left, sample, error, verdict))
         return verdict
 
     def outage_error(self) -> BackendError | None:
-        """The latest error, if as many samples failed as were in flight when the first did.
+        """The latest error, if as many samples failed as were in flight at any time meanwhile.
 
-        The first is the oldest that has no verdict: how many were in flight when earlier ones
-        failed tells nothing any more, since a run begins with few.
+        That is the time for which some failure has been held. Where many samples fail it may be the
+        whole run, which begins with few in flight, and at its end has few again.
         """
         held = [failure for failure in self._failures if not failure.verdict.done()]
-        if not held:
-            return None
         samples = {failure.sample for failure in held} - {None}
-        return held[-1].error if len(samples) >= max(held[0].in_flight, LEAST_ROUND) else None
+        return held[-1].error if len(samples) >= self._needed else None
 
     def resolve(self, verdict: Verdict, *, before: int | None = None) -> None:
         """Gives the verdict to all, or to those that came back before a request left.
