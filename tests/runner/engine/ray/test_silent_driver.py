@@ -7,13 +7,7 @@ import pytest
 from lm_eval_so.runner.engine.coordinator.coordinator import Beat, CoordinatorSetup, Reply
 from lm_eval_so.runner.engine.coordinator.leases import Held
 from lm_eval_so.runner.store.parts.lease import Range
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from support.results import Clock
 
 
 def test_no_lease_runs_out_while_nobody_is_answered() -> None:
