@@ -72,7 +72,7 @@ def of_view(folder: Path) -> object:
     manifest = json.loads(board.snapshot.manifest)
     blocks = [board.block(number) for number in range(board.snapshot.blocks)]
     assert None not in blocks
-    return {**manifest, "revision": 0}, b"".join(board.snapshot.columns.pieces()), blocks
+    return {**manifest, "revision": 0, "created_at": ""}, b"".join(board.snapshot.columns.pieces()), blocks
 
 
 def of_pandas(folder: Path) -> object:
