@@ -7,10 +7,11 @@ import importlib
 import sys
 import traceback
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from lm_eval_so.runner.errors import BackendSetupError
 from lm_eval_so.runner.text.one_line import one_line
@@ -61,6 +62,17 @@ def find_callable(reference: str) -> Source:
     return Source(found, f"{shown}:{name}", _digest(getattr(module, "__file__", None)))
 
 
+class _Compiler(SourceFileLoader):
+    """Compiles what is there now.
+
+    Bytecode that Python keeps counts as that of a file of the same size and second; a run would
+    tell of an edited file, and ask the one of before.
+    """
+
+    def path_stats(self, path: str) -> Never:  # noqa: ARG002 - the base's
+        raise OSError("bytecode is neither read nor kept")
+
+
 def _load_file(path: Path) -> ModuleType:
     path = path.absolute()
     if not path.is_file():
@@ -74,6 +86,7 @@ def _load_file(path: Path) -> ModuleType:
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BackendSetupError(f"{_OPTION}: {path} is no Python file; its name must end in .py")
+    spec.loader = _Compiler(name, str(path))
     module = module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up
     try:

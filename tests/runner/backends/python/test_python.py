@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +41,16 @@ def write(tmp_path: Path) -> Write:
         return f"{tmp_path}/bot.py:answer"
 
     return as_bot
+
+
+def test_an_edit_of_the_same_size_and_second_is_the_one_that_is_asked(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for said in ("one", "two"):
+        reference = write(f"def answer(messages): return {said!r}")
+        os.utime(tmp_path / "bot.py", (1_800_000_000, 1_800_000_000))
+        assert ask(reference).text == said
 
 
 SHAPES = {
