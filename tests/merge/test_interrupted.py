@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,22 @@ if TYPE_CHECKING:
 
 MERGES = Path(faults.__file__).with_name("faulty_merges.py")
 LEAST_CALLS = 15
-COUNT = 60_000
+COUNT = 1_000
+HELD = """
+import os, sys, time
+from lm_eval_so.merge.cli import main
+
+sync = os.fsync
+
+def held(descriptor):
+    if "run_results.jsonl." in os.readlink(f"/proc/self/fd/{descriptor}"):
+        print("written", flush=True)
+        time.sleep(1000)
+    sync(descriptor)
+
+os.fsync = held
+sys.exit(main())
+"""
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +74,7 @@ def test_killed_at_any_call_to_its_files_the_same_command_gives_the_same(
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     *killed, whole = map(json.loads, done.stdout.splitlines())
@@ -90,14 +104,20 @@ def test_interrupted_while_it_writes_it_leaves_no_result_and_the_parts_as_they_w
             each = line.replace("question 0", f"question {n}").replace('"s0"', f'"s{n}"')
             file.write(each.replace("key-s0", f"key-s{n}") + "\n")
     before = (part / "run_results.jsonl").read_bytes()
-    command = [sys.executable, "-m", "lm_eval_so.merge", str(part), "--to", "whole"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    arguments = [str(part), "--to", "whole"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", HELD, *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     whole = tmp_path / "whole"
-    while not list(whole.glob("run_results.jsonl.*.tmp")):
-        assert process.poll() is None
-        time.sleep(0.001)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    assert list(whole.glob("run_results.jsonl.*.tmp"))
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=100)
     assert process.returncode == code
     assert (part / "run_results.jsonl").read_bytes() == before
     if number == signal.SIGINT:
@@ -105,6 +125,7 @@ def test_interrupted_while_it_writes_it_leaves_no_result_and_the_parts_as_they_w
         assert not whole.exists()
         return
     assert not (whole / "run_results.jsonl").exists()
-    assert subprocess.run(command, cwd=tmp_path, check=False, timeout=60).returncode == 0
+    command = [sys.executable, "-m", "lm_eval_so.merge", *arguments]
+    assert subprocess.run(command, cwd=tmp_path, check=False, timeout=100).returncode == 0
     assert (whole / "run_results.jsonl").read_bytes() == before
     assert not list(whole.glob("*.tmp"))

@@ -106,7 +106,7 @@ def assert_is_the_scripts_tree(uri: str) -> None:
 def test_the_tree_is_the_one_that_would_be_drawn_by_hand(database: str, tmp_path: Path) -> None:
     def fold(ctx: PipelineContext, number: int, both: threading.Barrier) -> None:
         with ctx.step(f"fold{number}"):
-            both.wait(10)
+            both.wait(100)
             ctx.log_metric("loss", number)
             with ctx.step("score"):
                 ctx.log_param("of", number)

@@ -72,7 +72,11 @@ def of_view(folder: Path) -> object:
     manifest = json.loads(board.snapshot.manifest)
     blocks = [board.block(number) for number in range(board.snapshot.blocks)]
     assert None not in blocks
-    return {**manifest, "revision": 0, "created_at": ""}, b"".join(board.snapshot.columns.pieces()), blocks
+    return (
+        {**manifest, "revision": 0, "created_at": ""},
+        b"".join(board.snapshot.columns.pieces()),
+        blocks,
+    )
 
 
 def of_pandas(folder: Path) -> object:
@@ -127,8 +131,9 @@ def test_in_parts_it_is_read_as_in_one_file(
 
 
 def test_the_counts_of_a_run_without_a_summary_are_those_of_its_parts(
-    runs: list[Path], tmp_path: Path
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("lm_eval_so.report.view.folder._COUNTING_S", 600)
     for run in runs:
         text = json.loads((run / "run_metadata.json").read_text()) | {"summary": None}
         (run / "run_metadata.json").write_text(json.dumps({**text, "state": "running"}))

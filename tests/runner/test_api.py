@@ -79,6 +79,11 @@ class Slow(Parrot):
         await asyncio.sleep(0.02)
 
 
+class Slower(Parrot):
+    async def think(self, request: RunRequest) -> None:  # noqa: ARG002 - whatever it is
+        await asyncio.sleep(0.02 if len(self.sent) <= 16 else 2)
+
+
 def metadata(report_dir: Path) -> dict[str, Any]:
     return orjson.loads((report_dir / "run_metadata.json").read_bytes())
 
@@ -308,7 +313,7 @@ def left_early(backend: Parrot, folder: Path, output: Path, *, asynchronous: boo
 def test_leaving_a_stream_ends_the_run_and_keeps_what_was_received(
     make_dataset: Make, tmp_path: Path, *, asynchronous: bool
 ) -> None:
-    backend = Slow()
+    backend = Slower()
     output = tmp_path / "run"
     assert left_early(backend, make_dataset(1000), output, asynchronous=asynchronous) == 5
     kept = [line["sample_id"] for line in rows(output / "run_results.jsonl")]

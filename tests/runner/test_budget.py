@@ -14,6 +14,7 @@ import pytest
 
 from conftest import program, rows
 from support.fake_openai import Reply
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,7 +200,7 @@ MISHAPS = (
     Reply(body=b"no JSON"),
     Reply(hang=True),
 )
-AT_ONCE = ("runner.backoff_initial=0.01", "runner.timeout=0.5", "runner.max_concurrency=4")
+AT_ONCE = ("runner.backoff_initial=0.01", "runner.timeout=1", "runner.max_concurrency=4")
 
 
 def mostly_mishaps(server: FakeOpenAI, connection: str) -> Callable[[Received, int], Reply]:
@@ -227,6 +228,7 @@ def test_five_commands_together_keep_to_a_budget_whatever_the_server_does(
     for bound in (15, 30, 45, 60, 60):
         code, metadata, stderr = go(f"runner.budget.requests={bound}", *AT_ONCE)
         assert (code, metadata["state"]) == (2, "partial"), stderr
+        wait_for(lambda: len(server.requests) >= spent(tmp_path)["requests"])  # what is read late
         assert len(server.requests) == spent(tmp_path)["requests"]
         # What a kept connection lost goes out once more within the attempt that was admitted.
         resent = 0 if connection == "close" else 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 SECRET = "hunter2-hunter2"  # noqa: S105 - of nobody
 HTTPS = {"OPENAI_BASE_URL": "https://127.0.0.1:9/v1"}
-NOT_WAITED = 20  # seconds; a server that is away is waited for 30
 
 
 @pytest.fixture
@@ -36,6 +34,7 @@ def run(
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(variable, raising=False)
     target = ["backend=openai", "model=m", "dataset=path", f"dataset.path={make_dataset(50)}"]
+    target += ["runner.breaker.wait=600"]  # longer than a command may take here
 
     def start(env: dict[str, str], *more: str) -> subprocess.CompletedProcess[str]:
         return command(*target, "output_dir=out", *more, env=env)
@@ -87,30 +86,24 @@ def test_variables_that_no_request_needs_do_not_matter(run: Command, server: Fak
 
 
 def test_a_proxy_that_is_away_is_told_at_once(run: Command, server: FakeOpenAI) -> None:
-    began = time.monotonic()
     ended = run({**server.env, "HTTP_PROXY": f"u:{SECRET}@127.0.0.1:9"})
     assert "the proxy http://127.0.0.1:9 (named by the variable HTTP_PROXY)" in sentence(ended)
-    assert time.monotonic() - began < NOT_WAITED
     assert server.requests == []
 
 
 def test_a_proxy_that_opens_no_way_is_told_at_once(run: Command, server: FakeOpenAI) -> None:
-    began = time.monotonic()
     with FakeProxy("502 Bad Gateway") as proxy:
         ended = run({**server.env, **HTTPS, "ALL_PROXY": proxy.url})
     assert "the variable ALL_PROXY" in sentence(ended)
-    assert time.monotonic() - began < NOT_WAITED
 
 
 def test_a_fault_of_tls_is_told_at_once(run: Command, tmp_path: Path) -> None:
-    began = time.monotonic()
     with FakeOpenAI(tls=make(tmp_path / "tls").server) as server:
         untrusted = run(server.env)
         address = {"OPENAI_BASE_URL": server.base_url.replace("https:", "http:")}
         plain = run({**server.env, **address}, "output_dir=other")
     assert "in the variable SSL_CERT_FILE" in sentence(untrusted)
     assert "must start with https://" in sentence(plain)
-    assert time.monotonic() - began < NOT_WAITED
     assert server.requests == []
 
 

@@ -115,7 +115,7 @@ def test_a_pilot_that_is_killed_goes_on_as_the_whole(
     server: FakeOpenAI,
     tmp_path: Path,
 ) -> None:
-    server.behave = lambda _received, _nth: Reply(latency=0.1)
+    server.behave = lambda _received, _nth: Reply(hang=len(server.requests) > 8)
     pilot = [*OpenAI, f"dataset.path={make_dataset(40)}", "select.sample=20", "select.seed=3"]
     process = subprocess.Popen(
         [*program(), *pilot, "runner.max_concurrency=2"],
@@ -124,9 +124,10 @@ def test_a_pilot_that_is_killed_goes_on_as_the_whole(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: len(server.requests) >= 8)
+    wait_for(lambda: len(server.requests) == 10)
     process.kill()
     process.wait()
+    server.behave = lambda _received, _nth: Reply()
     row = read_row(directory(), {})
     assert (row.state, row.ok, row.owed) == ("running", len(ids(directory())), 20 - (row.ok or 0))
 

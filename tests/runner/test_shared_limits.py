@@ -143,9 +143,10 @@ def test_commands_of_their_own_keep_one_limit(
     make_dataset: Callable[..., Path], server: FakeOpenAI, tmp_path: Path
 ) -> None:
     """As ``sbatch --array`` starts them."""
+    each = 80
     words = [
         *(*program(), "backend=openai", "model=m", "dataset=path", "runner.share_limits=true"),
-        *(f"dataset.path={make_dataset(COUNT)}", "runner.requests_per_minute=600"),
+        *(f"dataset.path={make_dataset(each)}", "runner.requests_per_minute=600"),
     ]
     commands = [
         subprocess.Popen([*words, f"params.seed={n}"], env={**os.environ, **server.env})
@@ -154,6 +155,5 @@ def test_commands_of_their_own_keep_one_limit(
     assert [command.wait(100) for command in commands] == [0, 0]
     assert list((tmp_path / "outputs" / ".limits").iterdir())
     times = sorted(received.at for received in server.requests)
-    assert len(times) == 2 * COUNT
-    for n, first in enumerate(times):
-        assert sum(first <= at < first + 1 for at in times[n:]) <= 10 + 8
+    assert len(times) == 2 * each
+    assert times[-1] - times[0] >= 9, "each alone takes 7 s, both together 14"

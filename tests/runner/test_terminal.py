@@ -28,7 +28,7 @@ def slow(make_dataset: Callable[..., Path]) -> list[str]:
         *program(),
         *("backend=simulated", "model=m", "dataset=path", "output_dir=run"),
         f"dataset.path={make_dataset(200, s1='긴 질문 ' * 40)}",
-        *("backend.options.latency_ms=200", "runner.max_concurrency=10"),
+        *("backend.options.latency_ms=200", "runner.max_concurrency=2"),
     ]
 
 

@@ -18,6 +18,7 @@ from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body, read_json
 from lm_eval_so.runner.backends.http.transport import Transport
 from lm_eval_so.runner.config.schema import Config
+from support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -151,5 +152,5 @@ class AskBot(ThreadingHTTPServer):
     def __exit__(self, *_: object) -> None:
         self.closing.set()
         self.shutdown()
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self.server_close()

@@ -62,6 +62,8 @@ class Tab:
         """Opens an address, and waits until the table is there."""
         self.page.goto(address)
         self.page.get_by_role("navigation").first.wait_for()
+        # Preact listens to keys after the next frame.
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
         return self.page
 
     def violations(self) -> list[str]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
+from support.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from ssl import SSLContext
@@ -84,7 +86,7 @@ class FakeOpenAI:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._up.wait(10)
+        assert self._up.wait(PATIENCE_S)
         return self
 
     def __exit__(
@@ -94,7 +96,7 @@ class FakeOpenAI:
         traceback: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
     @property

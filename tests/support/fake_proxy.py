@@ -7,6 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from support.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     import ssl
     from types import TracebackType
@@ -35,7 +37,7 @@ class FakeProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._up.wait(10)
+        assert self._up.wait(PATIENCE_S)
         return self
 
     def __exit__(
@@ -45,7 +47,7 @@ class FakeProxy:
         traceback: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
     @property

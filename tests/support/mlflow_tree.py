@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from mlflow import MlflowClient
+
+from support.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +85,7 @@ class MlflowServer:
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder
-        self.port = port or _free_port()
+        self.port = port or free_port()
 
     @property
     def uri(self) -> str:
@@ -126,10 +127,4 @@ class MlflowServer:
         """Takes the server and its worker away, at once."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, 9)
-            self.process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+            self.process.wait(100)

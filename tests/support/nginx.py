@@ -6,8 +6,10 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from typing import TYPE_CHECKING, Self
+
+from support.patience import PATIENCE_S, wait_for
+from support.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,13 +48,6 @@ def missing() -> str:
     return "" if shutil.which("nginx") else "nginx is not installed (apt-get install nginx)"
 
 
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
 class Nginx:
     """Passes everything on to ``upstream``, a port of this machine.
 
@@ -66,7 +61,7 @@ class Nginx:
     def __init__(self, folder: Path, upstream: int, http: str = "", location: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.config = folder / "nginx.conf"
         self.errors = folder / "error.log"
         self.config.write_text(
@@ -110,13 +105,12 @@ class Nginx:
 
     def _end(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
     def _wait_until_it_listens(self) -> None:
-        for _ in range(500):
-            assert self.process.poll() is None, self.errors.read_text()
-            with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise TimeoutError(f"nginx does not listen: {self.errors.read_text()}")
+        wait_for(self._listens)
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None, self.errors.read_text()
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -26,13 +25,6 @@ def arguments(dataset: Path, *more: str) -> list[str]:
 
 def pooled(*servers: FakeOpenAI) -> str:
     return f"{OPTION}.base_url=[{','.join(server.base_url for server in servers)}]"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from support.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -75,13 +77,13 @@ class Terminal:
     def end(self) -> int:
         """Waits for the exit code, and for all that was written."""
         code = self.process.wait(60)
-        self._reader.join(10)
+        self._reader.join(PATIENCE_S)
         return code
 
     def hang_up(self) -> None:
         """Closes the terminal: its session gets SIGHUP, and whatever writes to it an error."""
         self._hung_up.set()
-        self._reader.join(10)
+        self._reader.join(PATIENCE_S)
 
     def wait_for(self, what: Callable[[list[str]], bool], seconds: float = 60) -> list[str]:
         """The screen as soon as it is so."""

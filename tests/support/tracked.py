@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from conftest import rows
 from lm_eval_so.runner.store.metadata import read_metadata
@@ -47,8 +48,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 100) -> None:
         try:
             if condition():
                 return
-        except (AssertionError, ValueError):
-            pass  # the experiment or its run is not there yet
+        except (AssertionError, ValueError, MlflowException):
+            pass  # the experiment or its run is not there yet, or the database is in use
         assert time.monotonic() < until
         time.sleep(0.1)
 

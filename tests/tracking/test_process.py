@@ -22,7 +22,7 @@ from lm_eval_so.tracking.base import MESSAGES, Report
 for line in sys.stdin.buffer:
     end = MESSAGES.validate_json(line)
     time.sleep({first})  # MLflow is imported, and a database is made
-    print(Report(directory=end.directory, missing=("params",)).model_dump_json(), flush=True)
+    print(Report(directory=end.directory, missing=("params",)).model_dump_json(), flush={rest} > 0)
     time.sleep({rest})
     print(Report(directory=end.directory, final=True).model_dump_json(), flush=True)
 """

@@ -210,7 +210,7 @@ class TestTraces:
         hurried = command(*arguments, "tracking.drain_timeout=0.5")
         assert hurried.returncode == 0
         assert hurried.stderr.count("MLflow lacks") == 1
-        done = command(*arguments)
+        done = command(*arguments, "tracking.drain_timeout=90")
         assert "MLflow lacks" not in done.stderr
         assert len(traces(database, only(database))) == 100
 

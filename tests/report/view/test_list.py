@@ -15,6 +15,7 @@ from lm_eval_so.report.view.listing import listing
 from lm_eval_so.report.view.walk import walk
 from lm_eval_so.report.view.words import words_for
 from support.fake_openai import FakeOpenAI, Reply
+from support.viewer import until
 
 if TYPE_CHECKING:
     import subprocess
@@ -173,7 +174,8 @@ def test_links_that_lead_out_are_not_followed(
     assert "3 links that lead out of this folder are not followed" in text
     of_results, of_inside = viewer.boards()
     assert viewer.get(f"{of_inside}manifest.json")["rows"] == 3
-    refused = viewer.ask(f"{of_results}manifest.json")
+    link = f"{of_results}manifest.json"
+    refused = until(lambda: viewer.ask(link), lambda answer: answer.status != 503)
     assert refused.status == 409
     assert "is a link that leads out of the folder" in refused.json["error"]
 

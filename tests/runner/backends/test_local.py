@@ -128,7 +128,7 @@ def test_the_server_goes_away_with_the_run(number: signal.Signals, tmp_path: Pat
         wait_for(lambda: process.pid in servers().values())
         (own,) = [pid for pid, parent in servers().items() if parent == process.pid]
         process.send_signal(number)
-        process.wait(timeout=20)
+        process.wait(timeout=100)
     finally:
         process.kill()
         process.wait()
@@ -146,7 +146,7 @@ def test_the_server_goes_away_with_a_parent_that_never_read_its_address() -> Non
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdout.close()
-    child.communicate(orjson.dumps(settings | {"n_parallel": 1}) + b"\n", timeout=30)
+    child.communicate(orjson.dumps(settings | {"n_parallel": 1}) + b"\n", timeout=100)
     assert child.returncode == 0
 
 
@@ -249,7 +249,7 @@ def test_a_missing_wheel_is_one_sentence_with_the_command(
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=100,
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

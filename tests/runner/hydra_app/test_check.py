@@ -90,7 +90,7 @@ def test_what_came_instead_of_an_answer_is_shown(
 def test_a_bot_that_does_not_answer_is_waited_for_no_longer_than_the_timeout(
     bot: Chatbot, check: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bot.behave = lambda _: Says(hold=1.0)
+    bot.behave = lambda _: Says(hold=60.0)
     assert check("check=1", "runner.timeout=0.2") == 1
     assert "APITimeoutError" in capsys.readouterr().out
 

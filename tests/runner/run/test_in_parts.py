@@ -132,7 +132,7 @@ def test_a_stopped_run_leaves_its_results_in_order_and_goes_on(
     make_dataset: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    server.behave = lambda _received, _nth: Reply(latency=0.05)
+    server.behave = lambda _received, _nth: Reply(latency=0.05 if len(server.requests) < 12 else 2)
     process = subprocess.Popen(
         [
             *program(),
@@ -149,7 +149,8 @@ def test_a_stopped_run_leaves_its_results_in_order_and_goes_on(
     )
     wait_for(lambda: len(server.requests) >= 12)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(100) == 130
+    server.behave = lambda _received, _nth: Reply()
     found = ids(tmp_path / "parts")
     assert found == sorted(found, key=lambda name: int(name[1:]))
     counts = summary(tmp_path / "parts")["status_counts"]

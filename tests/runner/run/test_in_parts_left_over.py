@@ -48,7 +48,7 @@ def test_what_a_killed_retry_has_brought_is_kept_by_a_command_that_does_not_come
             return Reply()
         if nth == 1:
             return Reply(status=400, text="no")
-        return Reply(latency=5 if received.question == failing[3] and nth == 2 else 0)
+        return Reply(hang=received.question == failing[3] and nth == 2)
 
     server.behave = behave
     in_parts = ["store.parts_above=0", f"store.shard_size={SAMPLES}"]

@@ -57,7 +57,8 @@ def test_programs_that_hang_flood_or_fork_cost_a_sample_each_and_leave_nothing(
     make_dataset: Callable[..., Path], tmp_path: Path
 ) -> None:
     words = ",".join(script(tmp_path, BAD))
-    options = [f"backend.options.command=[{words}]", "runner.timeout=3", "runner.log_level=WARNING"]
+    options = [f"backend.options.command=[{words}]", "runner.timeout=20"]  # its start is part of it
+    options += ["runner.log_level=WARNING"]
     target = [f"dataset.path={make_dataset(8)}", "runner.max_response_mb=5"]
     assert main([*RUN, *options, *target]) == 1
     lines = rows(tmp_path / "run" / "run_results.jsonl")

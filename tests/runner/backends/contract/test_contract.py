@@ -68,7 +68,7 @@ def test_after_a_kill_the_same_command_asks_nothing_that_was_answered(
     answerer, count = start("echoes"), 150
     words, results = arguments(answerer, count), tmp_path / "run" / "run_results.jsonl"
     process = subprocess.Popen(
-        words,
+        [*words, "runner.rate_limit=15"],  # there is time to kill it
         env=environment(answerer),
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from lm_eval_so.runner.errors import (
     RedirectError,
 )
 from support.ask_bot import TOKEN, AskBackend, AskBot
+from support.ports import free_port
 from support.requests import request_of
 
 if TYPE_CHECKING:
@@ -142,10 +142,8 @@ def test_the_wait_that_the_bot_asks_for_is_read(bot: AskBot) -> None:
 
 
 def test_a_bot_that_is_away_is_told_as_such() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert isinstance(failure(f"http://127.0.0.1:{port}", "hi"), EndpointUnreachableError)
+    away = f"http://127.0.0.1:{free_port()}"
+    assert isinstance(failure(away, "hi"), EndpointUnreachableError)
 
 
 def test_what_backends_share_loads_none_of_them() -> None:

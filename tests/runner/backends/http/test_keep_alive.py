@@ -21,6 +21,13 @@ from support.requests import request_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+@pytest.fixture(autouse=True)
+def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the machine stands still between two questions."""
+    monkeypatch.setattr("lm_eval_so.runner.backends.http.transport.KEEP_ALIVE_S", 600)
+
+
 WHOLE = {"message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}
 CHUNK = {"index": 0, "delta": {"content": "fine"}, "finish_reason": "stop"}
 

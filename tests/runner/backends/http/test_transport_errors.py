@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import zlib
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from lm_eval_so.runner.models import RunConfig, RunRequest, TestSample
 from support.certificates import Certificate, make
 from support.fake_openai import FakeOpenAI, Reply
 from support.fake_proxy import FakeProxy
+from support.ports import free_port
 from support.requests import request_of
 
 if TYPE_CHECKING:
@@ -88,13 +88,6 @@ def fault(address: str, **parameters: object) -> BackendError:
     with pytest.raises(BackendError) as raised:
         ask(address, **parameters)
     return raised.value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def bundle(certificate: Certificate) -> str:

@@ -13,7 +13,8 @@ import pytest
 from conftest import program
 from support.fake_openai import FakeOpenAI, Received, Reply, echo
 from support.patience import wait_for
-from support.pools import ENV, OPTION, arguments, free_port, lines, metadata, pooled
+from support.pools import ENV, OPTION, arguments, lines, metadata, pooled
+from support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ def test_a_failed_sample_tells_who_failed_it(
         return Reply(hang=received.question == "question 4")
 
     with FakeOpenAI(behave) as one, FakeOpenAI(behave) as other:
-        options = ["runner.timeout=1", "runner.max_retries=1"]
+        options = ["runner.timeout=3", "runner.max_retries=1"]
         done = command(*arguments(make_dataset(6), pooled(one, other), *options), env=ENV)
         assert done.returncode == 1, done.stderr
         names = {one.base_url, other.base_url}
@@ -72,15 +73,18 @@ def test_a_failed_sample_tells_who_failed_it(
     assert (refused["error"]["served_by"] in names, late["status"]) == (True, "timeout")
     assert late["error"]["served_by"] in names
     assert {attempt["served_by"] for attempt in late["attempt_log"]} <= names
+    failed = [line for line in lines(tmp_path) if line["status"] != "ok"]
     found = metadata(tmp_path)["summary"]["by_replica"]
-    assert sum(replica["failed"] for replica in found.values()) == 2
+    assert sum(replica["failed"] for replica in found.values()) == len(failed) >= 2
 
 
 def test_one_that_is_killed_and_started_again_costs_no_sample(
     make_dataset: Callable[..., Path], tmp_path: Path
 ) -> None:
+    latency = 0.03
+
     def behave(_: Received, __: int) -> Reply:
-        return Reply(latency=0.03)
+        return Reply(latency=latency)
 
     port = free_port()
     with FakeOpenAI(behave) as one, FakeOpenAI(behave) as two:
@@ -96,10 +100,13 @@ def test_one_that_is_killed_and_started_again_costs_no_sample(
             text=True,
         )
         wait_for(lambda: len(mortal.requests) > 50)
+        latency = 0.3  # so that something is left when it is back
         mortal.__exit__(None, None, None)
         sent = len(one.requests) + len(two.requests)
         wait_for(lambda: len(one.requests) + len(two.requests) > sent + 100)
         with FakeOpenAI(behave, port=port) as again:
+            wait_for(lambda: len(again.requests) > 50 or process.poll() is not None)
+            latency = 0.03
             said = process.communicate(timeout=100)[1]
     assert process.returncode == 0, said
     assert len(again.requests) > 50

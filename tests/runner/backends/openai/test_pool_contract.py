@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,12 +65,14 @@ def test_a_budget_in_requests_counts_those_that_were_passed_on(
 
 
 def test_a_configured_limit_holds_for_the_whole_pool(
-    command: Command, make_dataset: Callable[..., Path], servers: list[FakeOpenAI]
+    command: Command, make_dataset: Callable[..., Path], tmp_path: Path, servers: list[FakeOpenAI]
 ) -> None:
     done = command(*arguments(make_dataset(60), pooled(*servers), "runner.rate_limit=30"), env=ENV)
     assert done.returncode == 0, done.stderr
-    at = sorted(received.at for server in servers for received in server.requests)
-    assert all(after - before >= 29 / 30 - 0.2 for before, after in zip(at, at[30:], strict=False))
+    assert all(server.requests for server in servers)
+    at = sorted(datetime.fromisoformat(line["started_at"]) for line in lines(tmp_path))
+    least = timedelta(seconds=29 / 30 - 0.2)
+    assert all(after - before >= least for before, after in zip(at, at[30:], strict=False))
 
 
 def test_a_wrong_key_everywhere_ends_the_run_and_names_the_variables(

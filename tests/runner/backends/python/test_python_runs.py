@@ -68,7 +68,7 @@ def test_a_function_that_hangs_takes_no_thread_from_others_and_keeps_no_run(writ
     assert all(thread.daemon for thread in left)
     module.released.set()
     for thread in left:
-        thread.join(10)
+        thread.join(100)
         assert not thread.is_alive()
 
 

@@ -16,7 +16,7 @@ from lm_eval_so import RunConfig, run
 from lm_eval_so.runner.errors import ConfigError
 from support.fake_openai import FakeOpenAI, Reply
 from support.patience import wait_for
-from support.pools import free_port
+from support.ports import free_port
 from support.ray_cluster import Driver
 
 if TYPE_CHECKING:
@@ -46,15 +46,16 @@ def assert_plain(said: str) -> None:
 def test_ctrl_c_keeps_what_was_received_and_the_same_command_goes_on(
     cluster: Cluster, on_cluster: Callable[..., Driver], server: FakeOpenAI, times: int
 ) -> None:
-    server.behave = lambda _received, _nth: Reply(latency=0.2 if times == 1 else 3)
+    held = 300 if times == 1 else 0
+    server.behave = lambda _r, _nth: Reply(latency=0.2 if len(server.requests) < held else 3)
     with on_cluster(server) as driver:
-        driver.until_asked(server, 300 if times == 1 else AT_ONCE)
+        driver.until_asked(server, max(held, AT_ONCE))
         for _ in range(times):
             driver.process.send_signal(signal.SIGINT)
             wait_for(lambda: "nothing more is sent" in driver.said)
         assert driver.wait() == 130, driver.said
         assert_plain(driver.said)
-    wait_for(lambda: not cluster.workers(), 30)
+    wait_for(lambda: not cluster.workers())
     assert metadata()["state"] == "partial"
     assert (metadata()["summary"] is None) is (times == 2), "there is no time for one"
     asked = len(server.requests)
@@ -97,7 +98,8 @@ def test_a_server_that_is_away_and_comes_back_costs_no_sample(
     on_cluster: Callable[..., Driver],
 ) -> None:
     with ExitStack() as up:
-        before = up.enter_context(FakeOpenAI(lambda _received, _nth: Reply(latency=0.05)))
+        before = up.enter_context(FakeOpenAI())
+        before.behave = lambda _r, _n: Reply(latency=0.05 if len(before.requests) < 300 else 3)
         with on_cluster(before) as driver:
             driver.until_asked(before, 300)
             up.close()

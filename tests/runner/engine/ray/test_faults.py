@@ -74,9 +74,11 @@ def test_workers_and_a_node_are_killed(
     server: FakeOpenAI,
 ) -> None:
     """Each kill costs at most what was in flight."""
+    server.behave = lambda _received, _nth: Reply(latency=3)
     with on_cluster(server, "engine.workers=3") as driver:
-        driver.until_asked(server, 400)
         wait_for(lambda: len(cluster.workers()) == 3)
+        server.behave = lambda _received, _nth: Reply(latency=0.1)
+        driver.until_asked(server, 400)
         kill(cluster.workers(third_node)[0])
         driver.until_asked(server, 900)
         first_again = asked_again(server)

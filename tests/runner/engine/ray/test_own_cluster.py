@@ -29,12 +29,14 @@ def alive(pids: list[int]) -> list[str]:
 def test_it_shows_nothing_of_ray_and_leaves_no_process(
     target: list[str], server: FakeOpenAI
 ) -> None:
+    server.behave = lambda _r, _nth: Reply(latency=0 if len(server.requests) < 100 else 3)
     with own(target, server) as driver:
         driver.until_asked(server, 100)
         begun = descendants(driver.process.pid)
         assert any(command_line(pid).startswith(WORKER) for pid in begun)
+        server.behave = lambda _received, _nth: Reply()
         assert driver.wait() == 0, driver.said
-        wait_for(lambda: not alive(begun), 30)
+        wait_for(lambda: not alive(begun))
         assert not [line for line in driver.said.splitlines() if any(w in line for w in SHOWN)]
     assert [row["sample_id"] for row in rows(Path("run/run_results.jsonl"))] == [
         f"s{n}" for n in range(COUNT)
@@ -55,7 +57,7 @@ def test_a_driver_that_is_killed_takes_its_workers_along(
         driver.wait()
         with alone(server) as then:
             assert then.wait() == 0, then.said
-        assert not any(WORKER in line for line in alive(begun))
+        wait_for(lambda: not any(WORKER in line for line in alive(begun)))
         assert len(server.requests) <= COUNT + AT_ONCE
     assert len(rows(Path("run/run_results.jsonl"))) == COUNT
     assert not list(Path("run").glob("parts"))

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 COUNT = 3600
 RATE = 300
-BURST = 15
-"""Requests that a server lets through at once. A machine that is busy sends late ones together."""
+AT_ONCE = 64
+BURST = AT_ONCE + 15
+"""Requests that a server lets through at once. A machine that is busy sends late ones together, and
+a server that stood still finds all that are in flight."""
 
 
 @pytest.fixture
 def target(target: list[str], make_dataset: Callable[..., Path]) -> list[str]:
     dataset = make_dataset(COUNT)
-    return [*target, f"dataset.path={dataset}", "runner.max_concurrency=64"]
+    return [*target, f"dataset.path={dataset}", f"runner.max_concurrency={AT_ONCE}"]
 
 
 class Bucket:

@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -62,12 +63,23 @@ def words(launcher: list[str], make_dataset: Callable[..., Path]) -> list[str]:
     ]
 
 
+PATIENT = """
+from lm_eval_so.runner.hydra_app import app
+from lm_eval_so.runner.hydra_app.launch import fleet
+
+if __name__ == "__main__":
+    fleet.ONE_REQUEST, fleet._LAST_WORDS = 8.0, 60.0
+    app.script()
+"""
+"""A command that gives its cells more time than a slow machine takes."""
+
+
 @contextmanager
-def started(words: list[str], server: FakeOpenAI, folder: Path) -> Iterator[Started]:
+def started(words: list[str], server: FakeOpenAI, folder: Path, *begin: str) -> Iterator[Started]:
     """In a session of its own, whose processes are all ended with the block."""
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(
-            [*program(), *words],
+            [*(begin or program()), *words],
             env={**os.environ, **server.env},
             cwd=folder,
             stdout=out,
@@ -110,11 +122,13 @@ def asked(server: FakeOpenAI) -> Counter[str]:
 class Holding(FakeOpenAI):
     """Answers a few questions of each model at once, and takes its time for the others."""
 
+    slow = 2.0
+
     def __init__(self) -> None:
         super().__init__(self.slowly)
 
     def slowly(self, received: Received, _nth: int) -> Reply:
-        return Reply(latency=0.01 if asked(self)[received.body["model"]] < 6 else 2)
+        return Reply(latency=0.01 if asked(self)[received.body["model"]] < 6 else self.slow)
 
     def wait_for_two_cells(self) -> None:
         wait_for(lambda: min(asked(self)["a"], asked(self)["b"]) >= 6)
@@ -179,7 +193,9 @@ def test_a_signal_to_the_command_alone_reaches_the_cells(
 
 def test_ctrl_c_of_the_terminal_is_one_request(words: list[str], tmp_path: Path) -> None:
     """It reaches the command and all cells at once, and the command hands it on besides."""
-    with Holding() as server, started(words, server, tmp_path) as sweep:
+    server = Holding()
+    server.slow = 1.0  # so that it is over before a second signal would be a request of its own
+    with server, started(words, server, tmp_path) as sweep:
         server.wait_for_two_cells()
         os.killpg(sweep.process.pid, signal.SIGINT)
         assert sweep.end() == 130, sweep.err
@@ -189,9 +205,11 @@ def test_ctrl_c_of_the_terminal_is_one_request(words: list[str], tmp_path: Path)
 
 
 def test_a_second_ctrl_c_leaves_no_cell_behind(words: list[str], tmp_path: Path) -> None:
+    patient = tmp_path / "patient.py"
+    patient.write_text(PATIENT)
     with (
         FakeOpenAI(lambda _received, _nth: Reply(hang=True)) as server,
-        started(words, server, tmp_path) as sweep,
+        started(words, server, tmp_path, sys.executable, str(patient)) as sweep,
     ):
         wait_for(lambda: asked(server)["a"] > 1 and asked(server)["b"] > 1)
         sweep.process.send_signal(signal.SIGINT)

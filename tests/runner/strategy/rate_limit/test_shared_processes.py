@@ -77,12 +77,25 @@ def working(*workers: Worker) -> Iterator[None]:
 )
 def test_two_processes_keep_one_limit_and_share_it(path: Path, skew: float, booted: int) -> None:
     one, other = Worker(path), Worker(path, skew=skew, booted=booted)
+
+    def since(began: float) -> list[tuple[float, int]]:
+        both = enumerate(worker.starts for worker in (one, other))
+        return sorted((start, who) for who, starts in both for start in starts if start > began)
+
+    def is_fair() -> bool:
+        """Of 300 starts on end each has a quarter; where one stands still, of later ones."""
+        whose = [who for _, who in since(began)]
+        ends = range(300, len(whose) + 1, 50)
+        return any(75 <= sum(whose[end - 300 : end]) <= 225 for end in ends)
+
     with working(one, other):
-        began = time.monotonic() + 0.5
-        wait_for(lambda: one.since(began) + other.since(began) >= 300)
-        times = sorted(start for start in one.starts + other.starts if start > began)[:300]
+        both = time.monotonic()
+        wait_for(lambda: min(one.since(both), other.since(both)) >= 40)  # they have met
+        began = time.monotonic()
+        wait_for(lambda: len(since(began)) >= 300)
+        times = [start for start, _ in since(began)[:300]]
         assert times[-1] - times[0] >= 299 / RATE * 0.93, "not faster than the limit"
-        assert min(one.since(began), other.since(began)) >= 75, "neither is starved"
+        wait_for(is_fair)
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
@@ -92,7 +105,7 @@ def test_a_holder_that_is_stopped_or_killed_delays_nobody(
     gone, one = Worker(path), Worker(path)
     with working(gone, one):
         began = gone.send(number)
-        wait_for(lambda: one.since(began) >= 3 * RATE, 30)
+        wait_for(lambda: one.since(began) >= 3 * RATE)
         assert gone.since(began + 0.1) == 0
 
 
@@ -127,6 +140,6 @@ def test_an_interrupt_ends_every_wait(path: Path, *, kept: bool) -> None:
         if kept:
             wait_for(lock.try_lock)
         one.send(signal.SIGINT)
-        assert one.process.wait(20) != 0
+        assert one.process.wait(60) != 0, "the next start is in 100 s"
         assert one.process.stderr is not None
         assert b"KeyboardInterrupt" in one.process.stderr.read()
