@@ -22,6 +22,11 @@ def own(target: list[str], server: FakeOpenAI) -> Driver:
     return Driver([*target, "engine=ray", "engine.workers=2"], server.env)
 
 
+def workers_of(driver: Driver) -> list[int]:
+    begun = descendants(driver.process.pid)
+    return [pid for pid in begun if command_line(pid).startswith(WORKER)]
+
+
 def alive(pids: list[int]) -> list[str]:
     return [line for pid in pids if (line := command_line(pid))]
 
@@ -48,13 +53,14 @@ def test_a_driver_that_is_killed_takes_its_workers_along(
 ) -> None:
     """What they still had in flight is all that the next command may ask again."""
     with (
-        FakeOpenAI(lambda _received, _nth: Reply(latency=0.1)) as server,
+        FakeOpenAI(lambda _received, _nth: Reply(latency=0.5)) as server,
         own(target, server) as driver,
     ):
-        driver.until_asked(server, 300)
+        driver.until_shared(server, lambda: workers_of(driver))
         begun = descendants(driver.process.pid)
         driver.process.kill()
         driver.wait()
+        server.behave = lambda _received, _nth: Reply(latency=0.1)
         with alone(server) as then:
             assert then.wait() == 0, then.said
         wait_for(lambda: not any(WORKER in line for line in alive(begun)))

@@ -66,13 +66,17 @@ def test_either_engine_goes_on_where_a_killed_run_of_the_other_stopped(
     ray_first: bool,
 ) -> None:
     first, then = (on_cluster, alone) if ray_first else (alone, on_cluster)
+    server.behave = lambda _r, _nth: Reply(latency=0.02 if len(server.requests) < 200 else 0.5)
     with first(server) as driver:
         driver.until_asked(server, 600)
+        if ray_first:
+            driver.until_shared(server, cluster.workers)
         driver.process.kill()
         driver.wait()
     wait_for(lambda: not cluster.workers())
     asked = len(server.requests)
     assert asked < COUNT
+    server.behave = lambda _received, _nth: Reply(latency=0.02)
     with then(server) as driver:
         assert driver.wait() == 0, driver.said
     assert [row["sample_id"] for row in rows(RESULTS)] == [f"s{n}" for n in range(COUNT)]
