@@ -60,7 +60,10 @@ def echo(question: str) -> str:
 
 
 class FakeOpenAI:
-    """Answers questions; `requests` keeps what arrived, `answered` what left."""
+    """Answers questions; `requests` keeps what arrived, `answered` what left.
+
+    Nobody is answered before it is `ready`.
+    """
 
     path = "/v1/chat/completions"
 
@@ -74,6 +77,7 @@ class FakeOpenAI:
         self._tls = tls
         self.port = port
         self.behave = behave or (lambda _received, _nth: Reply())
+        self.ready: Callable[[], object] = lambda: True
         self.models = ["gpt-4o", "gpt-4o-mini", "o3"]
         self.requests: list[Received] = []
         self.answered: Counter[str] = Counter()
@@ -144,6 +148,8 @@ class FakeOpenAI:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
+            while not self.ready():
+                await asyncio.sleep(0.01)
             return await self._reply(request, received, reply, question)
         finally:
             self.in_flight -= 1

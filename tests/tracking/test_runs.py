@@ -91,6 +91,7 @@ class TestARun:
         lasted = (metadata.ended_at - metadata.started_at).total_seconds()
         told = root.run.info.end_time - root.run.info.start_time
         assert told / 1000 == pytest.approx(lasted, abs=0.01)
+        assert lasted >= metadata.summary.wall_time_s - 0.01
         assert "mlflow ui" in done.stdout
 
     def test_is_gone_on_with_by_the_same_command(

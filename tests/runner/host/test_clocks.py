@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -24,8 +23,6 @@ from support.fake_openai import FakeOpenAI, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from aiohttp import web
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 HOUR = 3600
@@ -91,47 +88,34 @@ def test_a_clock_that_is_set_by_an_hour_holds_up_nothing_and_turns_no_times(
     assert timedelta(0) < ended - began < timedelta(minutes=5)
 
 
-class MeetingPlace(FakeOpenAI):
-    """Answers nobody before each host has asked, so that none is over when the other begins."""
-
-    def starts(self, top_p: float) -> list[float]:
-        return [received.at for received in self.requests if received.body["top_p"] == top_p]
-
-    async def _reply(self, *asked: Any) -> web.StreamResponse:  # noqa: ANN401 - as the base has it
-        while not (self.starts(0.1) and self.starts(0.2)):
-            await asyncio.sleep(0.01)
-        return await super()._reply(*asked)
-
-
 @pytest.mark.parametrize("limit", ["requests_per_minute=1200", "rate_limit=20"])
 def test_two_hosts_whose_clocks_differ_keep_one_limit_and_share_it(
     make_dataset: Callable[..., Path], tmp_path: Path, limit: str
 ) -> None:
     clock = WallClock(tmp_path, ahead=0.5)
-    rate, each, at_once = 20, 40, 8
-    queued = 2 * at_once  # a server that stands still finds them all at one time
-    burst = (0.8 * rate if "minute" in limit else 1) + queued
-    shares = [0]
-    for turn in range(4):  # a host that stands still gets less, but not each time
-        with MeetingPlace(lambda _received, _nth: Reply(latency=0.1)) as server:
-            words = [*CELL, f"dataset.path={make_dataset(each)}"]
-            words += [f"runner.{limit}", f"runner.max_concurrency={at_once}"]
-            one, other = ([*words, f"hydra.sweep.dir={name}{turn}"] for name in ("one", "other"))
-            hosts = [
-                start([*one, "params.top_p=0.1"], server.env),
-                start([*other, "params.top_p=0.2"], server.env | clock.env),
-            ]
-            for host in hosts:
-                said, _ = host.communicate(timeout=100)
-                assert host.returncode == 0, said
-        starts = [server.starts(top_p) for top_p in (0.1, 0.2)]
-        assert [len(found) for found in starts] == [each, each]
-        met, parted = max(found[0] for found in starts), min(found[-1] for found in starts)
-        together = [at for found in starts for at in found if at >= met]
-        assert max(together) - met >= (len(together) - burst) / (rate * 1.05)
-        shares = [sum(met <= at <= parted for at in found) for found in starts]
-        if min(shares) >= sum(shares) / 3:
-            break
+    rate, each = 20, 120
+
+    def starts(top_p: float) -> list[float]:
+        return [received.at for received in server.requests if received.body["top_p"] == top_p]
+
+    with FakeOpenAI(lambda _received, _nth: Reply(latency=0.1)) as server:
+        server.ready = lambda: starts(0.1) and starts(0.2)
+        words = [*CELL, f"dataset.path={make_dataset(each)}"]
+        words += [f"runner.{limit}", "runner.max_concurrency=8"]
+        hosts = [
+            start([*words, "params.top_p=0.1", "hydra.sweep.dir=one"], server.env),
+            start([*words, "params.top_p=0.2", "hydra.sweep.dir=other"], server.env | clock.env),
+        ]
+        for host in hosts:
+            said, _ = host.communicate(timeout=100)
+            assert host.returncode == 0, said
+    one, other = starts(0.1), starts(0.2)
+    assert len(one) == len(other) == each
+    met, parted = max(one[0], other[0]), min(one[-1], other[-1])
+    together = [at for at in one + other if at >= met]
+    burst = 0.8 * rate if "minute" in limit else 1
+    assert max(together) - met >= (len(together) - burst) / (rate * 1.05)
+    shares = [sum(met <= at <= parted for at in found) for found in (one, other)]
     assert min(shares) >= sum(shares) / 3
 
 

@@ -86,7 +86,8 @@ def _load_file(path: Path) -> ModuleType:
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BackendSetupError(f"{_OPTION}: {path} is no Python file; its name must end in .py")
-    spec.loader = _Compiler(name, str(path))
+    if isinstance(spec.loader, SourceFileLoader):
+        spec.loader = _Compiler(name, str(path))
     module = module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their module up
     try:

@@ -73,9 +73,8 @@ def test_a_failed_sample_tells_who_failed_it(
     assert (refused["error"]["served_by"] in names, late["status"]) == (True, "timeout")
     assert late["error"]["served_by"] in names
     assert {attempt["served_by"] for attempt in late["attempt_log"]} <= names
-    failed = [line for line in lines(tmp_path) if line["status"] != "ok"]
     found = metadata(tmp_path)["summary"]["by_replica"]
-    assert sum(replica["failed"] for replica in found.values()) == len(failed) >= 2
+    assert sum(replica["failed"] for replica in found.values()) == 2
 
 
 def test_one_that_is_killed_and_started_again_costs_no_sample(

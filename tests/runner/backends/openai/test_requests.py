@@ -22,8 +22,6 @@ from support.requests import request_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiohttp import web
-
 KEY = "sk-fake-0123456789"
 QUESTION = [{"role": "user", "content": "question"}]
 
@@ -253,21 +251,13 @@ def test_a_refusal_on_the_way_says_what_to_change(error: BackendError, what_to_c
     assert what_to_change in asyncio.run(backend("http://127.0.0.1:9/v1").remedy(error))
 
 
-class Awaiting(FakeOpenAI):
-    """Answers nobody before 300 have asked."""
-
-    async def _reply(self, *asked: Any) -> web.StreamResponse:  # noqa: ANN401 - as the base has it
-        while self.most_in_flight < 300:
-            await asyncio.sleep(0.01)
-        return await super()._reply(*asked)
-
-
 def test_300_in_flight_open_at_most_300_connections_and_use_them_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A machine that stands still lets none lie idle for too long.
     monkeypatch.setattr("lm_eval_so.runner.backends.http.transport.KEEP_ALIVE_S", 600)
-    with Awaiting(lambda _received, _nth: Reply(latency=0.3)) as server:
+    with FakeOpenAI(lambda _received, _nth: Reply(latency=0.3)) as server:
+        server.ready = lambda: server.most_in_flight == 300
         asked = backend(server.base_url)
         sample = TestSample.model_validate({"id": "s0", "messages": QUESTION})
         request = request_of(sample, 0, asked.config, "key", "trace")
