@@ -69,6 +69,7 @@ class Replica:
     Attributes:
         in_flight: Requests that it works on.
         out: Whether it takes no part: it is away, fails, or refuses everything.
+        suspicions: Requests that it refused as it would refuse any, while another has them.
     """
 
     def __init__(self, name: str, transport: Transport, clock: Callable[[], float]) -> None:
@@ -76,6 +77,7 @@ class Replica:
         self.transport = transport
         self.in_flight = 0
         self.out = False
+        self.suspicions = 0
         self._clock = clock
         self._latency: float | None = None  # seconds, an EWMA
         self._measured_at = 0.0

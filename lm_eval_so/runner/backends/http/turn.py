@@ -72,7 +72,8 @@ class Turn:
     def next(self) -> Replica | None:
         """Whom to ask; None where nobody is left who could do better.
 
-        A replica that is out and due to be probed comes first. Where no connection was made,
+        A replica that is out and due to be probed comes first, and one that is suspected last: it
+        refuses fast, and would seem to be the least loaded. Where no connection was made,
         everybody is tried; after a refusal for want of room only who has some.
         """
         untried = self._untried
@@ -87,7 +88,8 @@ class Turn:
                 candidates = untried
             if not candidates:
                 return None
-            replica = self._choose(candidates)
+            trusted = [one for one in candidates if not one.suspicions]
+            replica = self._choose(trusted or candidates)
         untried.remove(replica)
         return replica
 
@@ -99,6 +101,9 @@ class Turn:
         self._marks = replica.begin(self._size)
         self._held = replica.in_flight
         self._began = self._clock()
+        suspects = [suspect for suspect, _ in self._suspects]
+        for suspect in suspects:
+            suspect.suspicions += 1
         try:
             yield
         except asyncio.CancelledError:
@@ -106,6 +111,8 @@ class Turn:
             raise
         finally:
             replica.end()
+            for suspect in suspects:
+                suspect.suspicions -= 1
 
     def broke(self, error: BackendError, *, begun: bool = False) -> None:
         """Notes a failure of who was asked last; ``begun`` to answer.
