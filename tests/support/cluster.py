@@ -67,6 +67,7 @@ class Cluster:
         self.most_at_once = self.at_once = 0
 
     def join(self, name: str) -> Member:
+        self.coordinator.expect(name, now())
         port, stop = LocalPort(self.coordinator, name, now), Stop()
 
         async def send(request: RunRequest) -> ChatResponse:

@@ -17,8 +17,6 @@ from conftest import descendants
 from support.patience import PATIENCE_S, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from support.fake_openai import FakeOpenAI
 
 WORKER = "ray::WorkerActor"
@@ -129,15 +127,6 @@ class Driver:
         """Returns once the server has got so many questions."""
         wait_for(lambda: len(server.requests) >= count or self.process.poll() is not None)
         assert self.process.poll() is None, self.said
-
-    def until_shared(self, server: FakeOpenAI, workers: Callable[[], list[int]]) -> None:
-        """Returns once two workers are there, and the first knows that it has a share only.
-
-        It learns that in a heartbeat, and until then more is in flight than the whole. Of a server
-        that takes 0.5 s, 300 questions, 32 or 48 at once, are three seconds or more.
-        """
-        wait_for(lambda: len(workers()) == 2)
-        self.until_asked(server, len(server.requests) + 300)
 
 
 def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

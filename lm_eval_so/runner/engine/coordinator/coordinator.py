@@ -43,6 +43,7 @@ class Beat(NamedTuple):
         unused: Of its budget, what it will not need.
         alive: Signs of life that it got.
         left_s: Seconds since the last request left that got one.
+        holds: Requests that it has in flight, or may have by its bounds; the greater.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Beat(NamedTuple):
     unused: Amount = Amount()
     alive: int = 0
     left_s: float = 0.0
+    holds: int = 0
 
 
 class Reply(NamedTuple):
@@ -149,12 +151,18 @@ class Coordinator:
         """The rate limits in force, by unit."""
         return self._starts.per_minute
 
+    def expect(self, worker: str, now: float) -> None:
+        """Keeps a share for a worker that is about to begin, as for one that was just heard of."""
+        self._hear(worker, now)
+
     def beat(self, worker: str, beat: Beat, now: float) -> Reply:
         """Takes a heartbeat."""
         self._hear(worker, now)
         renewal = self._leases.renew(worker, beat.held, now)
         last = self._last.get(worker, _Last())
+        bounds = self._bounds.of(worker)
         if beat.number > last.number:
+            bounds = self._bounds.give(worker, beat.holds)
             self._last[worker] = _Last(beat.number, beat.alive)
             self._progress.note(worker, beat.counts)
             self._budget.report(worker, beat.spent)
@@ -163,7 +171,7 @@ class Coordinator:
                 self._outages.answered(worker, now, left_s=beat.left_s)
             if beat.counts.ok:
                 self._refusals.answered()
-        return self._reply(worker, renewal, now)
+        return self._reply(worker, renewal, bounds, now)
 
     def lease(self, worker: str, now: float, *, left: int = 0) -> Next:
         """Asks for work; see `Leases.next`. A run that ends hands nothing out."""
@@ -248,10 +256,10 @@ class Coordinator:
             self._stopping.request(Why.UNUSABLE, words)
         return self._outages.order(worker, now, quiet_until=now + self._starts.paused_s(now))
 
-    def _reply(self, worker: str, renewal: Renewal, now: float) -> Reply:
+    def _reply(self, worker: str, renewal: Renewal, bounds: Bounds, now: float) -> Reply:
         return Reply(
             renewal=renewal,
-            bounds=self._bounds.of(worker),
+            bounds=bounds,
             order=self._order(worker, now),
             cause=self._refusals.cause,
             paused_s=self._starts.paused_s(now),

@@ -59,12 +59,15 @@ class CoordinatorActor:
             raise DriverSilentError
         if name == "stop":
             return self._coordinator.stop(*values, **named)  # type: ignore[arg-type]
-        now = self._clock() - self._silent_s
-        return getattr(self._coordinator, name)(worker, *values, now=now, **named)
+        return getattr(self._coordinator, name)(worker, *values, now=self._now(), **named)
 
     def stop(self, why: Why, reason: str, *, at_once: bool) -> None:
         """Ends the run."""
         self._coordinator.stop(why, reason, at_once=at_once)
+
+    def expect(self, worker: str) -> None:
+        """A worker is about to begin."""
+        self._coordinator.expect(worker, self._now())
 
     def gone(self, worker: str) -> None:
         """A worker has died."""
@@ -82,6 +85,9 @@ class CoordinatorActor:
             coordinator.per_minute(),
             coordinator.finished,
         )
+
+    def _now(self) -> float:
+        return self._clock() - self._silent_s
 
     def _silence(self) -> float:
         """Seconds for which nobody has been answered."""

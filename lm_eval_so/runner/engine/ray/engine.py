@@ -135,6 +135,7 @@ class RayEngine:
         """The whole life of a worker; None where it died."""
         name = secrets.token_hex(4)
         actor = ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(WorkerActor)
+        self._coordinator.expect.remote(name)
         worker = actor.remote(name, self._coordinator, self._cluster.job)
         self._live[name] = worker
         try:

@@ -96,7 +96,7 @@ class RemoteWorker:
         self._judge.evidence, self._judge.breaker = self.stack.evidence, self.stack.breaker
         self.leases = RemoteLeases(port, parts, self)
         self._lease_s = lease_s
-        self._beats = self._delivered = self._ok = 0
+        self._beats = self._delivered = self._ok = self._most = 0
         self._failed: Counter[str] = Counter()
 
     async def run(self, feed: LeasedFeed) -> None:
@@ -213,6 +213,7 @@ class RemoteWorker:
             spent=self._spending.settled,
             alive=watch.alive,
             left_s=max(0.0, self._clock() - watch.alive_left) if watch.alive else 0.0,
+            holds=max(self._most, self.stack.slots.taken),
         )
 
     async def _obey(self, reply: Reply) -> None:
@@ -222,6 +223,7 @@ class RemoteWorker:
         for epoch in reply.renewal.lost:
             self._lose(epoch)
         follow(self.stack, reply.bounds)
+        self._most = reply.bounds.max
         self._under_way.look()
         self._judge.told(reply.cause)
         self._limits.paused(reply.paused_s)

@@ -51,6 +51,69 @@ def test_the_shares_add_up_to_the_whole(
         assert sum(part) == max(all_of_it, len(shares))
 
 
+class Obeying:
+    """A worker that has in flight what it may, and hears of other bounds in its heartbeats."""
+
+    def __init__(self) -> None:
+        self.most = self.in_flight = 0
+
+    def beat(self, table: SharedBounds, name: str, *, answered: bool = True) -> None:
+        given = table.give(name, max(self.most, self.in_flight))
+        if answered:
+            self.most = given.max
+
+
+STEPS = st.one_of(
+    st.tuples(st.sampled_from(["comes", "goes", "beats", "beats unheard"]), st.integers(0, 5)),
+    st.tuples(st.just("sends"), st.integers(0, 5)),
+    st.tuples(st.just("gets answers"), st.integers(0, 5), st.integers(1, 30)),
+)
+
+
+@given(st.integers(1, 30), st.lists(STEPS, max_size=60))
+def test_no_more_is_in_flight_than_may_be_whoever_comes_and_goes(
+    most: int, steps: list[tuple[str, int] | tuple[str, int, int]]
+) -> None:
+    table, there = SharedBounds(Bounds(most, most, most)), dict[str, Obeying]()
+    for what, number, *more in steps:
+        name = f"w{number}"
+        if what == "comes":
+            table.join(name)
+            there.setdefault(name, Obeying())
+        if name not in there:
+            continue
+        worker = there[name]
+        match what:
+            case "goes":
+                table.leave(name)
+                del there[name]
+            case "beats" | "beats unheard":
+                worker.beat(table, name, answered=what == "beats")
+            case "sends":
+                worker.in_flight = max(worker.most, worker.in_flight)
+            case "gets answers":
+                worker.in_flight = max(0, worker.in_flight - more[0])
+        assert sum(max(one.most, one.in_flight) for one in there.values()) <= most
+    for _ in range(3):  # to give up, to tell that, and to get the whole share
+        for name, worker in there.items():
+            worker.in_flight = min(worker.in_flight, worker.most)
+            worker.beat(table, name)
+    assert {name: worker.most for name, worker in there.items()} == {
+        name: table.of(name).max for name in there
+    }
+
+
+def test_a_worker_that_was_given_up_and_comes_back_takes_no_share_of_the_others() -> None:
+    table = SharedBounds(Bounds(20, 20, 20))
+    for name in "ab":
+        table.join(name)
+    assert [table.give(name, 0).max for name in "ab"] == [10, 10]
+    table.leave("a")
+    assert table.give("b", 10).max == 20
+    table.join("a")
+    assert [table.give("a", 10).max, table.give("b", 20).max] == [10, 10]
+
+
 def test_workers_beyond_what_may_be_in_flight_rest_until_one_goes() -> None:
     table = made(bounds=Bounds(1, 1, 1))
     assert table.lease("a", 0.0).lease

@@ -46,11 +46,10 @@ def assert_plain(said: str) -> None:
 def test_ctrl_c_keeps_what_was_received_and_the_same_command_goes_on(
     cluster: Cluster, on_cluster: Callable[..., Driver], server: FakeOpenAI, times: int
 ) -> None:
-    server.behave = lambda _received, _nth: Reply(latency=0.5)
+    held = 300 if times == 1 else 0
+    server.behave = lambda _r, _nth: Reply(latency=0.2 if len(server.requests) < held else 3)
     with on_cluster(server) as driver:
-        driver.until_shared(server, cluster.workers)
-        server.behave = lambda _received, _nth: Reply(latency=3)
-        driver.until_asked(server, len(server.requests) + AT_ONCE)
+        driver.until_asked(server, max(held, AT_ONCE))
         for _ in range(times):
             driver.process.send_signal(signal.SIGINT)
             wait_for(lambda: "nothing more is sent" in driver.said)

@@ -22,11 +22,6 @@ def own(target: list[str], server: FakeOpenAI) -> Driver:
     return Driver([*target, "engine=ray", "engine.workers=2"], server.env)
 
 
-def workers_of(driver: Driver) -> list[int]:
-    begun = descendants(driver.process.pid)
-    return [pid for pid in begun if command_line(pid).startswith(WORKER)]
-
-
 def alive(pids: list[int]) -> list[str]:
     return [line for pid in pids if (line := command_line(pid))]
 
@@ -56,7 +51,7 @@ def test_a_driver_that_is_killed_takes_its_workers_along(
         FakeOpenAI(lambda _received, _nth: Reply(latency=0.5)) as server,
         own(target, server) as driver,
     ):
-        driver.until_shared(server, lambda: workers_of(driver))
+        driver.until_asked(server, 300)
         begun = descendants(driver.process.pid)
         driver.process.kill()
         driver.wait()

@@ -69,8 +69,6 @@ def test_either_engine_goes_on_where_a_killed_run_of_the_other_stopped(
     server.behave = lambda _r, _nth: Reply(latency=0.02 if len(server.requests) < 200 else 0.5)
     with first(server) as driver:
         driver.until_asked(server, 600)
-        if ray_first:
-            driver.until_shared(server, cluster.workers)
         driver.process.kill()
         driver.wait()
     wait_for(lambda: not cluster.workers())
