@@ -149,13 +149,19 @@ class RayEngine:
             if not self._stop.at_once:
                 _LOG.warning("a worker has died; another one goes on where it was")
                 _LOG.debug("%s", error)
-            with suppress(RayError):
-                await self._coordinator.gone.remote(name)
+            await self._gone(name)
             return None
         finally:
             del self._live[name]
             ray.kill(worker)
+        if ended.left:
+            await self._gone(name)
         return ended
+
+    async def _gone(self, name: str) -> None:
+        """What the worker had is free at once."""
+        with suppress(RayError):
+            await self._coordinator.gone.remote(name)
 
     async def _comes_up(self, worker: Any) -> bool:  # noqa: ANN401 - Ray's handles have no type
         """Whether there is a worker before there is nothing to do; a cluster may have no room."""
