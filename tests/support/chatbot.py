@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
+from support.app_server import serve_app
 from support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -87,13 +89,10 @@ class Chatbot:
         self._closing = asyncio.Event()
         app = web.Application(client_max_size=1 << 26)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        self._port = runner.addresses[0][1]
+        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._port = listener.getsockname()[1]
         self._up.set()
-        await self._closing.wait()
-        await runner.cleanup()
+        await serve_app(app, listener, self._closing)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         form = await self._form(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
+from support.app_server import serve_app
 from support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -124,14 +126,10 @@ class FakeOpenAI:
         azure = "/openai/deployments/{name}/chat/completions"
         app.router.add_post(azure, self._completions)
         app.router.add_get("/v1/models", self._models)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024, ssl_context=self._tls)
-        await site.start()
-        self.port = runner.addresses[0][1]
+        listener = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+        self.port = listener.getsockname()[1]
         self._up.set()
-        await self._closing.wait()
-        await runner.cleanup()
+        await serve_app(app, listener, self._closing, self._tls)
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         received = Received(

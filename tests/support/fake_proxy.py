@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from support.app_server import let_nobody_in
 from support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class FakeProxy:
         self.port = server.sockets[0].getsockname()[1]
         self._up.set()
         await self._closing.wait()
+        await let_nobody_in(server.sockets[0])
         server.close()
         turns = asyncio.all_tasks() - {asyncio.current_task()}
         for turn in turns:
