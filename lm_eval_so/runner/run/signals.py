@@ -60,6 +60,9 @@ ONE_REQUEST = 2.0
 """Seconds in which signals are one request; see the rules."""
 _LAST_WORDS = 4.0
 """Seconds from the second signal to the end of the process: for the files, and for MLflow."""
+_NUDGE = getattr(signal, "SIGURG", signal.SIGINT)
+"""Gets the main thread out of a call. Nobody else sends SIGURG: of two signals with one number that
+come together Python tells one, and a second request would be lost."""
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 _is_ours = False
 
@@ -193,7 +196,7 @@ class _Handlers:
         if len(self._listeners) == 1:
             self._requests = StopRequests()
             self._before = {
-                number: signal.signal(number, self._handle) for number in stop_signals()
+                number: signal.signal(number, self._handle) for number in {*stop_signals(), _NUDGE}
             }
 
     def remove(self, listener: _Listener) -> None:
@@ -215,9 +218,11 @@ class _Handlers:
                 signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        overdue, self._overdue = self._overdue, None
-        if overdue is not None:
+        if number == _NUDGE and self._overdue is not None:
+            overdue, self._overdue = self._overdue, None
             raise overdue
+        if number not in stop_signals():
+            return
         self._listeners = self._open()
         if not self._listeners:
             self._put_back()
@@ -232,7 +237,8 @@ class _Handlers:
         is_second = any(listener.received > 1 for listener in self._listeners)
         if is_second and _is_ours:
             _end_soon(error.exit_code)
-        _in_thread(self._insist, number, _for_good(error) if is_second else error, heard)
+        overdue = _for_good(error) if is_second else error
+        threading.Thread(target=self._insist, args=(overdue, heard), daemon=True).start()
         error.raised = self._hand_on(number, frame)
 
     def _hand_on(self, number: int, frame: FrameType | None) -> BaseException | None:
@@ -246,12 +252,12 @@ class _Handlers:
             return error
         return None
 
-    def _insist(self, number: int, overdue: BaseException, heard: threading.Event) -> None:
+    def _insist(self, overdue: BaseException, heard: threading.Event) -> None:
         patience = min((listener.patience for listener in self._listeners), default=0.0)
         if heard.wait(patience) or not self._listeners:
             return
         self._overdue = overdue
-        _to_main_thread(number)
+        _nudge_main_thread()
 
 
 _HANDLERS = _Handlers()
@@ -272,13 +278,13 @@ def _for_good(error: InterruptedRunError) -> BaseException:
     return SystemExit(error.exit_code)
 
 
-def _to_main_thread(number: int) -> None:
-    """Delivers a signal there, so that a system call that waits there returns."""
+def _nudge_main_thread() -> None:
+    """Makes the system call return that waits there, and the handler run."""
     ident = threading.main_thread().ident
     if ident is not None and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(ident, number)
+        signal.pthread_kill(ident, _NUDGE)
     else:
-        _thread.interrupt_main(signal.Signals(number))
+        _thread.interrupt_main(_NUDGE)
 
 
 def _interrupt_for_good(number: int, _: object) -> None:
@@ -288,12 +294,6 @@ def _interrupt_for_good(number: int, _: object) -> None:
 
 
 def _end_soon(exit_code: int) -> None:
-    def end() -> None:
-        time.sleep(_LAST_WORDS)
-        os._exit(exit_code)
-
-    _in_thread(end)
-
-
-def _in_thread(work: Callable[..., object], *arguments: Any) -> None:  # noqa: ANN401 - the work's own
-    threading.Thread(target=work, args=arguments, daemon=True).start()
+    end = threading.Timer(_LAST_WORDS, os._exit, [exit_code])
+    end.daemon = True
+    end.start()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
@@ -273,6 +274,34 @@ def test_who_hides_the_first_from_itself_gets_another_for_the_second(
                         blocked()
                     except InterruptedRunError:
                         press(number, blocked)
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("_each_signal_counts")
+@pytest.mark.parametrize(
+    ("number", "raised"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
+)
+def test_the_second_counts_where_it_comes_in_the_moment_in_which_the_first_is_overdue(
+    number: signal.Signals, raised: type[BaseException]
+) -> None:
+    """As in a process that has stood still: all that came is delivered at once."""
+    held_back = set(signal.Signals) - {signal.SIGALRM}
+
+    def blocks() -> None:
+        os.kill(os.getpid(), number)
+        signal.pthread_sigmask(signal.SIG_BLOCK, held_back)
+        time.sleep(1.0)
+        signal.pthread_kill(threading.get_ident(), number)
+        for _ in range(2):
+            with suppress(InterruptedRunError):
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, held_back)
+                time.sleep(30.0)
+
+    async def main() -> None:
+        with on_signal(lambda _: None, patience=0.2), pytest.raises(raised):
+            blocks()
 
     asyncio.run(main())
 
