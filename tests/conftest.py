@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,3 +166,12 @@ def program(module: str = "app") -> list[str]:
 def rows(path: Path) -> list[dict[str, Any]]:
     """The lines of a results file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def starts(*results: Path) -> list[float]:
+    """When the samples of results files were sent, in order, in seconds since the epoch.
+
+    By the clock of who sends: a server that stands still finds late ones together.
+    """
+    lines = [line for path in results for line in rows(path)]
+    return sorted(datetime.fromisoformat(line["started_at"]).timestamp() for line in lines)

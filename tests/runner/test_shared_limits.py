@@ -6,12 +6,11 @@ import asyncio
 import os
 import subprocess
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import program, rows
+from conftest import program, starts
 from lm_eval_so import RunConfig, RunnerOptions, run_async
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
 from lm_eval_so.runner.config.schema import RunPlan
@@ -155,8 +154,7 @@ def test_commands_of_their_own_keep_one_limit(
     assert [command.wait(100) for command in commands] == [0, 0]
     assert list((tmp_path / "outputs" / ".limits").iterdir())
     assert len(server.requests) == 2 * COUNT
-    lines = [line for path in tmp_path.rglob("run_results.jsonl") for line in rows(path)]
-    times = sorted(datetime.fromisoformat(line["started_at"]).timestamp() for line in lines)
+    times = starts(*tmp_path.rglob("run_results.jsonl"))
     assert len(times) == 2 * COUNT
     for n, first in enumerate(times):
         assert sum(first <= at < first + 1 for at in times[n:]) <= 10 + 8

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conftest import program, rows
+from conftest import program, rows, starts
 from support.fake_openai import FakeOpenAI, Received, Reply
 from support.patience import wait_for
 
@@ -350,8 +350,8 @@ def test_processes_share_the_limits_of_one_endpoint_and_key(
     )
     assert done.returncode == 0, done.stderr
     assert states(tmp_path) == {"complete": 4}
-    times = sorted(received.at for received in server.requests)
-    assert len(times) == 4 * SAMPLES
+    times = starts(*tmp_path.rglob("run_results.jsonl"))
+    assert len(server.requests) == len(times) == 4 * SAMPLES
     burst = per_second  # a second's worth
     for n, first in enumerate(times):
         for seconds in (1, 5):

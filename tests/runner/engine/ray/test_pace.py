@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.fake_openai import FakeOpenAI, Received, Reply
+from conftest import starts
+from support.fake_openai import FakeOpenAI, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,29 +27,27 @@ def target(target: list[str], make_dataset: Callable[..., Path]) -> list[str]:
     return [*target, f"dataset.path={dataset}", "runner.max_concurrency=64"]
 
 
-class Bucket:
-    """Refuses what comes faster than the limit."""
-
-    def __init__(self) -> None:
-        self._tokens, self._at = float(BURST), 0.0
-        self.refused = 0
-
-    def answer(self, received: Received, _nth: int) -> Reply:
-        self._tokens = min(BURST, self._tokens + (received.at - self._at) * RATE)
-        self._at = received.at
-        if self._tokens < 1:
-            self.refused += 1
-            return Reply(status=429)
-        self._tokens -= 1
-        return Reply(latency=0.02)
+def refused(times: list[float]) -> int:
+    """How many come faster than the limit, for a server that takes each when it is sent."""
+    tokens, before, found = float(BURST), times[0], 0
+    for at in times:
+        tokens, before = min(BURST, tokens + (at - before) * RATE), at
+        if tokens < 1:
+            found += 1
+        else:
+            tokens -= 1
+    return found
 
 
-def test_two_workers_keep_one_rate_limit(on_cluster: Callable[..., Driver]) -> None:
-    bucket = Bucket()
-    with FakeOpenAI(bucket.answer) as server:
-        with on_cluster(server, f"runner.rate_limit={RATE}") as driver:
-            assert driver.wait() == 0, driver.said
-        took = server.requests[-1].at - server.requests[0].at
-    assert bucket.refused <= COUNT // 100
-    assert len(server.requests) == COUNT + bucket.refused
-    assert took >= (COUNT - 1 - BURST) / RATE
+def test_two_workers_keep_one_rate_limit(on_cluster: Callable[..., Driver], tmp_path: Path) -> None:
+    with (
+        FakeOpenAI(lambda _received, _nth: Reply(latency=0.02)) as server,
+        on_cluster(server, f"runner.rate_limit={RATE}") as driver,
+    ):
+        assert driver.wait() == 0, driver.said
+    sent = starts(tmp_path / "run" / "run_results.jsonl")
+    assert len(server.requests) == len(sent) == COUNT
+    arrived = (received.at for received in server.requests)
+    assert all(left <= came for left, came in zip(sent, arrived, strict=True))
+    assert refused(sent) <= COUNT // 100
+    assert sent[-1] - sent[0] >= (COUNT - 1 - BURST) / RATE
