@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+each_with_what_it_raises = pytest.mark.parametrize(
+    ("number", "raised"),
+    list(zip(STOPPING, [KeyboardInterrupt, SystemExit, SystemExit], strict=True)),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -256,10 +260,7 @@ def test_a_blocked_loop_is_interrupted_where_it_hangs(number: signal.Signals) ->
 
 
 @pytest.mark.usefixtures("_each_signal_counts")
-@pytest.mark.parametrize(
-    ("number", "raised"),
-    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
-)
+@each_with_what_it_raises
 def test_who_hides_the_first_from_itself_gets_another_for_the_second(
     number: signal.Signals, raised: type[BaseException]
 ) -> None:
@@ -279,10 +280,7 @@ def test_who_hides_the_first_from_itself_gets_another_for_the_second(
 
 
 @pytest.mark.usefixtures("_each_signal_counts")
-@pytest.mark.parametrize(
-    ("number", "raised"),
-    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit), (signal.SIGHUP, SystemExit)],
-)
+@each_with_what_it_raises
 def test_the_second_counts_where_it_comes_in_the_moment_in_which_the_first_is_overdue(
     number: signal.Signals, raised: type[BaseException]
 ) -> None:
