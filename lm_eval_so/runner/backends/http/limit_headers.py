@@ -17,6 +17,16 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _WINDOW = re.compile(r";\s*w=(\d+)")
 _MINUTE, _HOUR = 60.0, 3600.0
 _LONGEST_WINDOW = 31 * 86400.0  # seconds; quotas by the month are the longest that are sold
+_WINDOWS = {
+    "second": 1.0,
+    "minute": _MINUTE,
+    "hour": _HOUR,
+    "day": 86400.0,
+    "month": _LONGEST_WINDOW,
+}
+"""Those that Kong names, in seconds. Of several the shortest sets the pace: whoever keeps a longer
+one alone is refused every second; who keeps the shortest alone is refused once, and told how long.
+"""
 _POINT_IN_TIME = 1e9  # seconds; from here on a reset is a time of day, and clocks differ
 _HIGHEST = 1e19  # some send the largest 64-bit integer where there is no limit
 
@@ -48,11 +58,14 @@ class _Names(NamedTuple):
     remaining: str
     reset: str
     policy: str
+    window: float | None
+    """In seconds, where the names tell it."""
 
     @classmethod
-    def of(cls, form: str) -> "_Names":
+    def of(cls, form: str, window: float | None = None) -> "_Names":
         """The names of a form, in which ``{}`` stands for ``limit``, ``remaining``, ..."""
-        return cls(*(form.format(field) for field in cls._fields))
+        limit, remaining, reset, policy = (form.format(field) for field in cls._fields[:-1])
+        return cls(limit, remaining, reset, policy, window)
 
 
 def _forms(unit: str) -> list[_Names]:
@@ -64,9 +77,11 @@ def _forms(unit: str) -> list[_Names]:
         f"anthropic-ratelimit-{unit}-{{}}",
         f"{_LITELLM}anthropic-ratelimit-{unit}-{{}}",
     ]
-    if unit == "requests":  # draft-ietf-httpapi-ratelimit-headers counts requests
-        forms += ["x-ratelimit-{}", "ratelimit-{}"]
-    return [_Names.of(form) for form in forms]
+    found = [_Names.of(form) for form in forms]
+    if unit == "requests":  # as gateways and draft-ietf-httpapi-ratelimit-headers count
+        found += [_Names.of(f"x-ratelimit-{{}}-{name}", in_s) for name, in_s in _WINDOWS.items()]
+        found += [_Names.of("x-ratelimit-{}"), _Names.of("ratelimit-{}")]
+    return found
 
 
 _FORMS = {unit: _forms(unit) for unit in _SLOWEST}
@@ -134,6 +149,8 @@ def _limit(headers: Mapping[str, str], names: _Names, unit: str) -> HeaderLimit 
 
 def _rate(headers: Mapping[str, str], names: _Names, limit: float, remaining: float) -> float:
     """Units that come back a second; a limit is by the minute where the headers give no window."""
+    if names.window is not None:
+        return limit / names.window
     window = _WINDOW.search(headers.get(names.policy) or headers[names.limit])
     if window:
         seconds = float(window[1])

@@ -87,6 +87,12 @@ def test_limits_are_read_off_the_headers(
     assert read_limits(headers) == expected
 
 
+def kong(window: str, limit: int, remaining: int) -> dict[str, str]:
+    """As Kong sends it, beside the plain names with its next reset."""
+    values = {f"x-ratelimit-limit-{window}": limit, f"x-ratelimit-remaining-{window}": remaining}
+    return {name: str(value) for name, value in values.items()} | {"ratelimit-reset": "1"}
+
+
 def litellm(headers: dict[str, str]) -> dict[str, str]:
     return {f"llm_provider-{name}": value for name, value in headers.items()}
 
@@ -134,6 +140,17 @@ def litellm(headers: dict[str, str]) -> dict[str, str]:
             {"requests": HeaderLimit(1, 59), "tokens": HeaderLimit(100, 5000)},
             id="anthropic",
         ),
+        pytest.param(
+            kong("second", 5, 4) | {"ratelimit-limit": "5", "ratelimit-remaining": "4"},
+            {"requests": HeaderLimit(5, 4)},
+            id="kong-by-the-second",
+        ),
+        pytest.param(
+            kong("hour", 7200, 7000) | kong("minute", 300, 299),
+            {"requests": HeaderLimit(5, 299)},
+            id="kong-the-shortest-window",
+        ),
+        pytest.param(kong("day", 86400, 9), {"requests": HeaderLimit(1, 9)}, id="kong-by-the-day"),
     ],
 )
 def test_gateways_and_other_providers_are_understood(
