@@ -2,24 +2,54 @@
 
 import os
 import shlex
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from lm_eval_so.runner.backends.http.address import address_fault, in_quotes
+from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.masking.values import public_address
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 _SQLITE = "sqlite:///"
+_STORES = {"file", "databricks", "databricks-uc", "uc", "sqlite", "postgresql", "mysql", "mssql"}
+"""What MLflow takes before a colon, beside servers; plugins add to it."""
+_PLUGINS = "mlflow.tracking_store"
 
 
 def tracking_uri(given: str | None, root: Path) -> str:
-    """The address: what is given, else ``MLFLOW_TRACKING_URI``, else a database in ``root``."""
+    """The address: what is given, else ``MLFLOW_TRACKING_URI``, else a database in ``root``.
+
+    Raises:
+        ConfigError: MLflow could not take it.
+    """
     found = given or os.environ.get("MLFLOW_TRACKING_URI")
-    return found or f"{_SQLITE}{(root / DATABASE).absolute().as_posix()}"
+    if not found:
+        return f"{_SQLITE}{(root / DATABASE).absolute().as_posix()}"
+    if fault := _fault(found):
+        told_by = "tracking.uri" if given else "the variable MLFLOW_TRACKING_URI"
+        raise ConfigError(f"{told_by} {fault}")
+    return found
+
+
+def _fault(uri: str) -> str | None:
+    """What is wrong with an address, as the rest of a sentence."""
+    if is_remote(uri) or in_quotes(uri):
+        return address_fault(uri)
+    scheme, colon, _ = uri.partition("://")
+    if not uri.isprintable():
+        return "holds a line break or another character that no address can have"
+    dialect = scheme.partition("+")[0].lower()  # as in postgresql+psycopg
+    if not colon or dialect in _STORES | {plugin.name for plugin in entry_points(group=_PLUGINS)}:
+        return None
+    return (
+        "must be a folder, or start with http://, https:// or the name of a database (sqlite:///)"
+    )
 
 
 def is_remote(uri: str) -> bool:
     """Whether a server of MLflow's is asked, rather than files."""
-    return uri.startswith(("http://", "https://"))
+    return uri.lower().startswith(("http://", "https://"))
 
 
 def database_of(uri: str) -> Path | None:

@@ -17,6 +17,7 @@ from lm_eval_so.runner.masking.options import secrets_in, shown
 from lm_eval_so.runner.masking.redactor import Redactor
 from lm_eval_so.runner.masking.values import secrets_in_environment, without_handed_on
 from lm_eval_so.runner.run.observer import NullObserver, Started
+from lm_eval_so.tracking.address import tracking_uri
 from lm_eval_so.tracking.base import ALL, End, Report, TrackedRun
 
 _LOG = logging.getLogger(__name__)
@@ -163,11 +164,16 @@ class Tracking(NullObserver):
         process: Follows the run directory.
         sweep: Folder of the sweep that the run is a cell of.
         label: What sets it apart from the other cells.
+
+    Raises:
+        ConfigError: MLflow's address is none.
     """
 
     def __init__(
         self, plan: RunPlan, process: TrackerProcess, sweep: Path | None = None, label: str = ""
     ) -> None:
+        if plan.tracking.kind == "mlflow":
+            tracking_uri(plan.tracking.uri, plan.output_root)
         self._plan = plan
         self._process = process
         self._sweep = sweep
