@@ -20,6 +20,8 @@ from lm_eval_so.runner.models import ChatResponse
         ("model_length", "length"),
         ("content_filter", "content_filter"),
         ("SAFETY", "content_filter"),
+        ("content_filter: PROHIBITED_CONTENT", "content_filter"),
+        ("function_call_filter: MALFORMED", "function_call_filter: MALFORMED"),
         ("refusal", "content_filter"),
         ("tool_calls", "tool_calls"),
         ("tool_use", "tool_calls"),

@@ -35,4 +35,5 @@ def finish_reason(told: str | None) -> str | None:
     """``stop``, ``length``, ``content_filter``, ``tool_calls`` or ``error``; else as it is told."""
     if told is None or told in _WORDS:
         return told
-    return _OURS.get(told.lower(), told)
+    word, _, _ = told.lower().partition(":")  # Gemini: content_filter: PROHIBITED_CONTENT
+    return _OURS.get(word, told)

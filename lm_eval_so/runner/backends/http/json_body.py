@@ -35,12 +35,12 @@ def read_json(body: bytes, problem: str = _UNREADABLE) -> object:
         pass
     try:
         return sanitise_json(_read_leniently(body))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         text = body.decode(errors="replace")
         raise invalid_body(f"{problem}: {_instead_of_json(text, error)}", text) from error
 
 
-def _instead_of_json(text: str, error: Exception) -> str:
+def _instead_of_json(text: str, error: ValueError) -> str:
     """What a body is that is no JSON, with its words where it is made of such."""
     if is_page(text):
         return f"a web page: {page_words(text)}"
@@ -56,7 +56,7 @@ def read_piece(text: bytes) -> object:
     """The JSON of a piece of an answer, which may hold halves of characters.
 
     Raises:
-        ValueError, RecursionError: It is no JSON.
+        ValueError: It is no JSON.
     """
     try:
         return orjson.loads(text)
@@ -70,13 +70,16 @@ def _read_leniently(body: bytes) -> object:
     NaN and the infinities (of log-probabilities) become text; a byte that is no UTF-8 costs one
     character; line breaks within strings, lone surrogates and a BOM are fine.
     """
-    return json.loads(
-        body.decode(json.detect_encoding(body), "replace"),
-        strict=False,
-        parse_constant=str,
-        parse_float=_number,
-        parse_int=_number,
-    )
+    try:
+        return json.loads(
+            body.decode(json.detect_encoding(body), "replace"),
+            strict=False,
+            parse_constant=str,
+            parse_float=_number,
+            parse_int=_number,
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def _number(digits: str) -> float | str:

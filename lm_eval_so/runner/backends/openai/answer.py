@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lm_eval_so.runner.backends.http.sse import Event
+    from lm_eval_so.runner.errors import InvalidResponseError
 
 _DONE = b"[DONE]"
 _ERROR = b"error"
@@ -72,8 +73,19 @@ def _chunks(name: bytes, lines: list[bytes]) -> Iterator[Any]:
     lines = [line for line in lines if line.strip()]
     try:
         yield from [read_piece(b"\n".join(lines))] if lines else ()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         if len(lines) == 1:
-            text = lines[0].decode(errors="replace")
-            raise not_a_completion(f"no JSON in the stream ({error})", text) from error
-        yield from map(read_piece, lines)
+            raise _no_json(lines[0], error) from error
+        yield from map(_read, lines)
+
+
+def _read(line: bytes) -> object:
+    try:
+        return read_piece(line)
+    except ValueError as error:
+        raise _no_json(line, error) from error
+
+
+def _no_json(line: bytes, error: ValueError) -> InvalidResponseError:
+    text = line.decode(errors="replace")
+    return not_a_completion(f"no JSON in the stream ({error})", text)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_so.runner.backends.openai.pieces import append, replace
+from lm_eval_so.runner.backends.openai.content import readable
+from lm_eval_so.runner.backends.openai.pieces import NoPieceError, append, replace
 from lm_eval_so.runner.backends.openai.thoughts import split_thoughts
 from lm_eval_so.runner.backends.openai.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ANSWER = ("content", "refusal", "function_call")
+_ANSWER = ("content", "refusal", "function_call", "audio")
 _SAY_SOMETHING = (
     *_ANSWER,
     "tool_calls",
@@ -30,11 +31,6 @@ def finish_reason_of(choice: Mapping[str, Any]) -> Any:  # noqa: ANN401 - SGLang
         reason = reason.get("type") or reason
     going_on = isinstance(reason, str) and reason.lower() in _NOT_YET
     return None if going_on else reason
-
-
-def is_part(content: object) -> bool:
-    """Whether a content is one part with text, where a list of parts should be."""
-    return isinstance(content, dict) and "text" in content
 
 
 class Choice:
@@ -56,7 +52,7 @@ class Choice:
         """Takes in a piece, and returns whether it says something.
 
         Raises:
-            AttributeError, TypeError: It is no piece of a choice.
+            NoPieceError, AttributeError, TypeError: It is no piece of a choice.
         """
         said = self._said(piece)
         if said.get("tool_calls") is not None:
@@ -84,16 +80,20 @@ class Choice:
         """The delta, else a message in its place; one that repeats all deltas adds nothing."""
         delta, message = piece.get("delta"), piece.get("message")
         if delta is None and message is None and piece.get("text"):
-            raise TypeError("a choice of the older completions API")
+            raise NoPieceError("it is of the older completions API")
         said = delta or message or {}
-        if is_part(said.get("content")):
-            said = {**said, "content": [said["content"]]}
-        if not isinstance(said.get("content"), str | list | None):
-            raise TypeError("a content that is no text")
+        if not isinstance(said.get("content"), str | None):
+            said = {**said, "content": self._readable(said["content"])}
         if delta:
             self._came_in_deltas = True
         elif said and self._came_in_deltas:
             if said.get("content") not in (None, "", self._message["content"]):
-                raise TypeError("a message that is not the sum of its deltas")
+                raise NoPieceError("its message is not the sum of its deltas")
             return {}
         return said
+
+    def _readable(self, content: object) -> str | list[Any] | None:
+        found = readable(content)
+        if isinstance(content, dict | list) and isinstance(found, str) and self._message["content"]:
+            raise NoPieceError("its content is an object, where text goes on")
+        return found

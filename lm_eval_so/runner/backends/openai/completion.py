@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 from lm_eval_so.runner.backends.http.error_response import without_an_answer
 from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body
-from lm_eval_so.runner.backends.openai.choice import is_part
 from lm_eval_so.runner.backends.openai.error_in_answer import error_within, failed_finish
-from lm_eval_so.runner.backends.openai.message import answer_of
+from lm_eval_so.runner.backends.openai.message import answer_of, message_of
 from lm_eval_so.runner.backends.openai.usage import reported_cost, token_usage
 from lm_eval_so.runner.errors import InvalidResponseError
 from lm_eval_so.runner.models import AnswerChoice, ChatResponse
 
 NO_COMPLETION = "the answer is no completion"
 """How the message of each error begins that is about the shape of an answer."""
+
+_WRAPPERS = ("result", "data")  # Workers AI; gateways with a code and a message beside it
 
 
 class AnswerOptions(NamedTuple):
@@ -42,9 +43,12 @@ def parse_completion(
         raise without_an_answer(not_a_completion("no JSON object", body), body)
     if error := error_within(body):
         raise error
-    choice = _first_choice(body)
+    if wrapped := _wrapped_in(body):
+        response = parse_completion(wrapped, status_code, headers, think_tags=think_tags)
+        return response.model_copy(update={"raw": body})
+    choice, message = _first_choice(body)
     usage = body.get("usage") or choice.get("usage")  # Moonshot's streams
-    first = answer_of(choice, think_tags=think_tags)
+    first = answer_of(choice, message, think_tags=think_tags)
     return ChatResponse(
         **first,
         choices=_all_choices(body["choices"], first, think_tags=think_tags),
@@ -65,7 +69,16 @@ def not_a_completion(reason: str, body: object) -> InvalidResponseError:
     return invalid_body(f"{NO_COMPLETION}: {reason}", body)
 
 
-def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
+def _wrapped_in(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The completion that stands in the place of another; None where there is none."""
+    if "choices" in body:
+        return None
+    inner = (body.get(name) for name in _WRAPPERS)
+    return next((each for each in inner if isinstance(each, dict) and each.get("choices")), None)
+
+
+def _first_choice(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first choice and its message."""
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices):
         raise without_an_answer(not_a_completion("no choices", body), body)
@@ -73,12 +86,10 @@ def _first_choice(body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(choice, dict) and (error := error_within(choice) or failed_finish(choice)):
             raise error
     choice = choices[0]
-    if not (isinstance(choice, dict) and isinstance(choice.get("message"), dict)):
+    message = message_of(choice) if isinstance(choice, dict) else None
+    if message is None:
         raise not_a_completion("a choice without a message", body)
-    content = choice["message"].get("content")
-    if not (content is None or isinstance(content, str | list) or is_part(content)):
-        raise not_a_completion("a content that is no text", body)
-    return choice
+    return choice, message
 
 
 def _all_choices(
@@ -88,9 +99,9 @@ def _all_choices(
     if len(choices) < 2:  # noqa: PLR2004 - one is none to choose from
         return None
     others = [
-        answer_of(choice, think_tags=think_tags)
+        answer_of(choice, message, think_tags=think_tags)
         for choice in choices[1:]
-        if isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+        if isinstance(choice, dict) and (message := message_of(choice)) is not None
     ]
     return tuple(AnswerChoice(**found) for found in (first, *others))
 

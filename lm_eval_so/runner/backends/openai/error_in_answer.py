@@ -46,6 +46,8 @@ def error_within(part: Mapping[str, Any]) -> BackendError | None:
         return None
     if part.get("choices") and isinstance(error, dict) and str(error.get("code")).lower() in _FINE:
         return None
+    if isinstance(error, list):  # Gemini
+        error = error[0]
     fields = error if isinstance(error, dict) else {"message": str(error)}
     return from_error_object(fields, str(fields.get("message") or fields))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from lm_eval_so.runner.backends.http.numbers import whole_number
@@ -13,16 +14,20 @@ _NAMES = frozenset({"role", "id", "type", "name"})
 """Strings that come whole, and again in some servers' every chunk."""
 
 
+class NoPieceError(ValueError):
+    """Something in a chunk is not what it should be; the message says what."""
+
+
 def index_of(piece: dict[str, Any]) -> int | None:
     """The index in a piece; None where it is null or not there.
 
     Raises:
-        TypeError: It is no index.
+        NoPieceError: It is no index.
     """
     told = piece.get("index")
     index = whole_number(told)
     if told is not None and (index is None or index > _HIGHEST_INDEX):
-        raise TypeError(f"index {told!r:.20}")
+        raise NoPieceError(f"its index is no number from 0 to {_HIGHEST_INDEX}")
     return index
 
 
@@ -38,10 +43,22 @@ def append(whole: dict[str, Any], piece: dict[str, Any]) -> None:
             whole[key] = known + value
         elif isinstance(value, dict) and isinstance(known, dict):
             append(known, value)
+        elif _is_text_and_number(known, value):  # Workers AI streams digits as numbers
+            whole[key] = _in_text(known) + _in_text(value)
         elif isinstance(value, str | list) and isinstance(known, str | list):
             whole[key] = _parts(known) + _parts(value)
         else:
             whole[key] = value
+
+
+def _is_text_and_number(one: object, other: object) -> bool:
+    types = str | int | float
+    of_text = isinstance(one, str) or isinstance(other, str)
+    return of_text and isinstance(one, types) and isinstance(other, types)
+
+
+def _in_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _parts(content: str | list[Any]) -> list[Any]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
+from lm_eval_so.runner.backends.http.error_response import without_an_answer
 from lm_eval_so.runner.backends.openai.choice import Choice
 from lm_eval_so.runner.backends.openai.error_in_answer import error_within
-from lm_eval_so.runner.backends.openai.pieces import index_of, replace
+from lm_eval_so.runner.backends.openai.pieces import NoPieceError, index_of, replace
 from lm_eval_so.runner.errors import InvalidResponseError
+from lm_eval_so.runner.text.sanitise import sanitise_json
 
 _OK = 200
+_LONGEST_EXCERPT = 200  # characters
 _APART = {"choices", "error"}
 
 
@@ -40,17 +45,18 @@ class Assembly:
             InvalidResponseError: It is no chunk.
             BackendError: It is an error, or holds one.
         """
-        try:
-            self._add(chunk)
-        except (AttributeError, TypeError) as error:  # something is not of the type it should be
-            raise InvalidResponseError(
-                f"the stream holds something that is no chunk ({error}): {chunk!r:.200}",
-                status_code=_OK,
-            ) from error
-
-    def _add(self, chunk: Any) -> None:  # noqa: ANN401 - whatever came
         if chunk is None or chunk == []:  # it keeps the connection alive
             return
+        if not isinstance(chunk, dict):
+            raise without_an_answer(_no_chunk(chunk), chunk)  # Gemini: an error in a list
+        try:
+            self._add(chunk)
+        except NoPieceError as error:
+            raise _no_chunk(chunk, f" ({error})") from error
+        except (AttributeError, TypeError, RecursionError) as error:  # of types that do not fit
+            raise _no_chunk(chunk) from error
+
+    def _add(self, chunk: dict[str, Any]) -> None:
         for part in (chunk, *(chunk.get("choices") or ())):
             if part is not None and (error := error_within(part)):
                 raise error
@@ -60,7 +66,7 @@ class Assembly:
             if piece is not None:
                 index = index_of(piece)
                 if index is None and len(pieces) < self._asked:
-                    raise TypeError("nothing tells which choice it belongs to")
+                    raise NoPieceError("nothing tells which choice it belongs to")
                 choice = self._choice(position if index is None else index)
                 self.first_said = choice.add(piece) or self.first_said
                 if self.first_said and not self.first_answered:
@@ -95,3 +101,10 @@ class Assembly:
             raise InvalidResponseError("the stream ended before the answer did", status_code=_OK)
         whole = [choice.whole() for choice in choices]
         return {**self.head, "object": "chat.completion", "choices": whole}
+
+
+def _no_chunk(chunk: object, why: str = "") -> InvalidResponseError:
+    excerpt = orjson.dumps(sanitise_json(chunk)).decode()[:_LONGEST_EXCERPT]
+    return InvalidResponseError(
+        f"the stream holds something that is no chunk{why}: {excerpt}", status_code=_OK
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from lm_eval_so.runner.backends.openai.pieces import append, index_of
+from lm_eval_so.runner.backends.openai.pieces import NoPieceError, append, index_of
 
 
 class ToolCalls:
@@ -25,10 +25,10 @@ class ToolCalls:
         """Takes in the pieces of one chunk.
 
         Raises:
-            AttributeError, TypeError: They are no pieces of calls.
+            NoPieceError, AttributeError, TypeError: They are no pieces of calls.
         """
         if not isinstance(pieces, list):
-            raise TypeError("tool_calls")
+            raise NoPieceError("its tool calls are no list")
         for piece in pieces:
             index = index_of(piece)
             call = self._latest(index)

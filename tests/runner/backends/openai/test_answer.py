@@ -336,7 +336,7 @@ def test_of_several_choices_none_may_be_missing_or_cut(body: bytes) -> None:
     [
         pytest.param({"choices": [{"text": "h"}]}, id="older-api"),
         pytest.param(said({"image": "h"}), id="content-object"),
-        pytest.param(said(5), id="content-number"),
+        pytest.param(said([{"image": "h"}]), id="content-list"),
         pytest.param(said("", delta="h"), id="delta-text"),
         pytest.param(said("", delta=None, message={"content": "other"}), id="another-message"),
         pytest.param([said("h")], id="list"),
@@ -346,6 +346,30 @@ def test_of_several_choices_none_may_be_missing_or_cut(body: bytes) -> None:
 )
 def test_text_that_cannot_be_placed_is_an_error_and_not_left_out(chunk: object) -> None:
     assert isinstance(failure(sse(said("so far"), chunk, stop())), InvalidResponseError)
+
+
+PYTHON_SAYS = ("object", "attribute", "indices", "iterable", "Error", "recursion", "None", "'")
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        *["text", 7, True, [1], [None], [[]]],
+        *[{"choices": wrong} for wrong in ("x", 7, {"0": {}}, [7], ["x"], [[]])],
+        *[said("", delta=wrong) for wrong in ("x", [1], 7)],
+        *[said("", index=wrong) for wrong in ("x", [], {"a": None}, -1)],
+        *[called(index=0, function=wrong) for wrong in ("x", 7, [1])],
+        *[{"choices": [{"delta": {"tool_calls": wrong}}]} for wrong in ("x", 7, [7], [None])],
+        *[b"[" * 5000, b"nonsense", b"{}\ndata: nonsense"],
+    ],
+    ids=lambda chunk: repr(chunk)[:60],
+)
+def test_what_is_no_chunk_is_told_in_words_and_as_json(chunk: object) -> None:
+    begun = called(index=0, function={"name": "f", "arguments": ""})
+    error = failure(sse(said("so far"), begun, chunk, stop()))
+    assert isinstance(error, InvalidResponseError)
+    assert "no chunk" in error.message or "no JSON in the stream" in error.message
+    assert not [words for words in PYTHON_SAYS if words in error.message], error.message
 
 
 @pytest.mark.parametrize(
@@ -440,10 +464,14 @@ def test_half_a_character_in_an_error_event_can_be_written() -> None:
 
 @pytest.mark.parametrize(
     "said_by",
-    ["content", "reasoning", "reasoning_content", "refusal", "tool_calls", "function_call"],
+    [
+        *("content", "reasoning", "reasoning_content", "refusal"),
+        *("tool_calls", "function_call", "audio"),
+    ],
 )
 def test_the_first_token_is_whatever_says_something(said_by: str) -> None:
     values: dict[str, object] = {"tool_calls": [{"index": 0}], "function_call": {"name": "f"}}
+    values |= {"audio": {"transcript": "x"}}
     reader = AnswerReader()
     reader.feed(sse({"choices": [{"index": 0, "delta": {"content": ""}}]}, done=False), 5.0)
     assert reader.time_to_first_token_ms is None
