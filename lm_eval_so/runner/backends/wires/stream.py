@@ -144,10 +144,16 @@ def named_error(data: bytes) -> BackendError:
 
 def described_error(said: object) -> BackendError:
     """The error of ours for an object that describes one, or that holds it in ``error``."""
+    said = _first_of(said)
     if isinstance(said, dict):
-        said = said.get("error") or said
+        said = _first_of(said.get("error") or said)
     fields = said if isinstance(said, dict) else {"message": str(said)}
     return from_error_object(fields, str(fields.get("message") or fields))
+
+
+def _first_of(said: object) -> object:
+    """The first of a list (Gemini); else the same."""
+    return said[0] if isinstance(said, list) and said else said
 
 
 @contextmanager

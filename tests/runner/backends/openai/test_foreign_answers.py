@@ -208,7 +208,8 @@ GEMINI = {
 @pytest.mark.parametrize("before", [b"", ANSWERED], ids=["first", "later"])
 @pytest.mark.parametrize("error", [[{"error": GEMINI}], {"error": [GEMINI]}], ids=["list", "error"])
 def test_an_error_in_a_list_counts_in_a_stream_as_in_a_body(error: object, before: bytes) -> None:
-    for body in (json.dumps(error).encode(), before + events(error)):
+    event = events(error)
+    for body in (json.dumps(error).encode(), before + event, before + b"event: error\n" + event):
         found = failure(body)
         assert (found.error_type, found.status_code) == ("RateLimitError", 429)
         assert (found.message, found.retry_after) == ("You exceeded your current quota.", 3)
