@@ -62,7 +62,8 @@ class AnswerReader:
         self.fields = Fields(options, NAMES)
         named = [self._answer, *self.fields.paths]
         self._names = {name for each in named if each is not None for name in each.begins_with}
-        if "error" not in options.model_fields_set and BODY not in self._names:
+        self._is_json = BODY in self._names
+        if "error" not in options.model_fields_set and not self._is_json:
             self._error = None  # the answer is text, and nobody said that it may be JSON
         if self._error is not None:
             self._names |= self._error.begins_with
@@ -91,10 +92,11 @@ class AnswerReader:
         """What the paths look into.
 
         Raises:
-            InvalidResponseError: A path looks into the body, which is no JSON.
+            InvalidResponseError: The body is no JSON, in which the answer or what stands beside
+                it is; where an error alone may be in it, it may be anything.
         """
-        values = values_of(answer, self._names - {BODY})
-        if BODY in self._names:
+        values = values_of(answer, self._names - {BODY} if self._is_json else self._names)
+        if self._is_json:
             values[BODY] = read_json(answer.body)
         elif TEXT in self._names:
             _check_text(values[TEXT])
@@ -121,7 +123,7 @@ class AnswerReader:
             **self.fields.read(values, _found),
             status_code=answer.status,
             headers=answer.headers,
-            raw=values[BODY] if BODY in values else values.get(TEXT),
+            raw=values[BODY] if self._is_json else values.get(TEXT),
         )
         path = self.fields.session
         return Told(response, None if path is None else _found(path, values))

@@ -76,6 +76,45 @@ def test_what_one_sample_causes_is_its_own(
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "paths", "text"),
+    [
+        pytest.param(Says("plain ü"), ["answer=text"], "plain ü", id="text"),
+        pytest.param(Says('{"error": "no"}'), ["answer=text"], '{"error": "no"}', id="JSON text"),
+        pytest.param(
+            Says("", headers={"X-Reply": "hi"}), ["answer='headers.\"x-reply\"'"], "hi", id="header"
+        ),
+        pytest.param(Says("plain"), ["answer=text", "error=body.why"], "plain", id="error named"),
+        pytest.param(
+            Says({"reply": "a", "error": "b"}), ["error=null"], "a", id="error is nothing"
+        ),
+    ],
+)
+def test_an_answer_that_is_no_json_works_by_command_line(
+    said: Says,
+    paths: list[str],
+    text: str,
+    bot: Chatbot,
+    make_dataset: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    bot.behave = lambda _: said
+    assert run(bot, make_dataset(1), *(f"{OPTION}.{path}" for path in paths)) == 0
+    assert results(tmp_path)[0]["response"]["text"] == text
+
+
+@pytest.mark.parametrize("paths", [[], ["answer=text", "error=body.error"]], ids=str)
+def test_an_error_is_no_answer_by_command_line(
+    paths: list[str], bot: Chatbot, make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    bot.behave = lambda heard: Says(
+        {"reply": "a", "error": "b"} if heard.json["q"] == "x" else {"reply": "a"}
+    )
+    more = [f"{OPTION}.{path}" for path in paths]
+    assert run(bot, make_dataset(4, s3="x"), "runner.max_retries=0", *more) == 1
+    assert [row["status"] for row in results(tmp_path)] == ["ok", "ok", "ok", "error"]
+
+
 def test_what_is_edited_is_asked_again_only_where_it_is_sent(bot: Chatbot, tmp_path: Path) -> None:
     def write(tier: str, note: str) -> Path:
         samples = [
