@@ -12,6 +12,7 @@ A backend makes a `Connection`, opens a `Transport` and reads the body of each a
         keep_alive      kept connections, and requests that are lost on one
         redirect        which redirects are followed, and the message for the others
         response_body   bounds, gzip, reading in pieces
+        charset         other charsets -> UTF-8, which all that follows reads
         transport_errors    failures below HTTP -> errors of ours
     json_body           a body -> JSON, repaired where it is damaged
     web_page            an HTML page -> one sentence

@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from lm_eval_so.runner.backends.http.charset import Utf8Pieces, foreign_charset, in_utf8
 from lm_eval_so.runner.errors import AnswerTooLongError
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ _MAGIC = b"\x1f\x8b"
 
 
 class Answer(NamedTuple):
-    """An HTTP answer, read to its end; header names are looked up in any case."""
+    """An HTTP answer, read to its end; header names are looked up in any case.
+
+    Text of the body is UTF-8, whatever charset the headers declare.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -49,6 +53,7 @@ class Stream:
         self._answer = answer
         self._longest = longest
         self._unpacked = _unpacking(answer.headers)
+        self._charset = foreign_charset(answer.headers)
         self._whole: Answer | None = None
 
     @property
@@ -56,15 +61,23 @@ class Stream:
         """Whether the status is a 2xx."""
         return self.status in _SUCCESS
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body in the pieces in which it comes.
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body in the pieces in which it comes; text is UTF-8.
 
         Raises:
             AnswerTooLongError: It is longer than allowed; the connection is closed.
         """
         if self._whole is not None:
-            yield self._whole.body
-            return
+            return _once(self._whole.body)
+        return self._pieces() if self._charset is None else self._in_utf8(self._charset)
+
+    async def _in_utf8(self, charset: str) -> AsyncIterator[bytes]:
+        recoded = Utf8Pieces(charset)
+        async for piece in self._pieces():
+            yield recoded.feed(piece)
+        yield recoded.rest()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
         if (self._answer.content_length or 0) > self._longest:
             raise self._too_long()
         read, turn = 0, _TURN
@@ -89,12 +102,15 @@ class Stream:
         if self._whole is None:
             read = []
             try:
-                async for piece in self.pieces():
+                async for piece in self._pieces():
                     read.append(piece)  # noqa: PERF401 - kept when it breaks off
             except AnswerTooLongError:
                 if self.ok:
                     raise
-            self._whole = Answer(self.status, self.headers, b"".join(read))
+            body = b"".join(read)
+            if self._charset is not None:
+                body = in_utf8(body, self._charset)
+            self._whole = Answer(self.status, self.headers, body)
         return self._whole
 
     def retell(self, headers: Mapping[str, str]) -> None:
@@ -116,6 +132,10 @@ class Stream:
             f"the answer is longer than runner.max_response_mb ({self._longest / 1e6:g}) allows",
             status_code=self.status,
         )
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], Iterable[bytes]]:
