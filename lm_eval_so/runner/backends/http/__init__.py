@@ -23,6 +23,7 @@ A backend makes a `Connection`, opens a `Transport` and reads the body of each a
         error_body      the message in a body of any shape
         error_codes     an error code in a 200 -> a status
         error_words     context too long, content filter, spent quota: known by their words
+        no_error        "errors" that say that there is none
         retry_after     the wait that a server asks for, in a header or a body
     limit_headers   the limits that a server's headers tell
 

@@ -12,6 +12,7 @@ from lm_eval_so.runner.backends.http.error_response import (
 )
 from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body, read_json
+from lm_eval_so.runner.backends.http.no_error import tells_no_error
 from lm_eval_so.runner.backends.http.web_page import page_words
 from lm_eval_so.runner.backends.http_api.environment import KEY
 from lm_eval_so.runner.backends.http_api.fields import Fields
@@ -114,11 +115,13 @@ class AnswerReader:
         """
         self.check(answer)
         values = self.values(answer)
-        if self._error is not None and (told := _found(self._error, values)):
-            raise error_of(told)
+        told = None if self._error is None else _found(self._error, values)
         assert self._answer is not None  # noqa: S101 - else it is a stream
+        found = None if told and not tells_no_error(told) else _found(self._answer, values)
+        if told and found is None:
+            raise error_of(told)
         response = ChatResponse(
-            text=self._text(_found(self._answer, values), values),
+            text=self._text(found, values),
             request_id=self._request_id(answer, values),
             **self.fields.read(values, _found),
             status_code=answer.status,

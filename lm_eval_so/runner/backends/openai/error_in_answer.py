@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.http.error_response import from_error_object
+from lm_eval_so.runner.backends.http.no_error import tells_no_error
 from lm_eval_so.runner.backends.openai.choice import finish_reason_of
 
 if TYPE_CHECKING:
@@ -29,22 +30,19 @@ _FAILED = frozenset(
 )
 """Finish reasons of a generation that failed; what there is of its text is no answer."""
 
-_FINE = {"0", "200", "ok", "success"}
-"""Codes of an "error" that some gateways put beside every answer."""
-
 
 def error_within(part: Mapping[str, Any]) -> BackendError | None:
     """The error that a 200 tells in its body, in a chunk or in a choice.
 
-    None where it tells none; an empty one (``{}``, or nothing but nulls), as some gateways put
-    beside every answer, is none.
+    None where it tells none; an empty one (``{}``, or nothing but nulls) is none, nor is one beside
+    an answer that says so.
     """
     error = part.get("error")
     if "error" in (part.get("object"), part.get("type")):  # vLLM, SGLang; Anthropic
         error = error or part
     if not error or (isinstance(error, dict) and not any(error.values())):
         return None
-    if part.get("choices") and isinstance(error, dict) and str(error.get("code")).lower() in _FINE:
+    if part.get("choices") and tells_no_error(error):
         return None
     if isinstance(error, list):  # Gemini
         error = error[0]

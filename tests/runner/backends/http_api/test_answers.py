@@ -41,6 +41,24 @@ def error(bot: Chatbot, says: Says, **options: Any) -> BackendError:  # noqa: AN
 
 PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>...</body></html>"
 
+NO_ERRORS: list[Any] = [
+    *("none", "None", "0", "null", "false", "success", " OK ", "No error", 200, [], [None], [{}]),
+    *({"code": 0, "message": "done"}, {"code": "0"}, {"code": None, "message": None}),
+    *({"code": "", "message": ""}, {"status": "success"}, {"errors": [], "code": None}),
+]
+ERRORS: list[Any] = [
+    *(
+        "no",
+        "x",
+        5,
+        True,
+        ["x"],
+        {"code": "", "message": "boom"},
+        {"code": None, "message": "boom"},
+    ),
+    *({"code": "none", "message": "boom"}, {"code": 1, "message": "ok"}, {"message": "boom"}),
+]
+
 NEVER_AN_ANSWER: list[Any] = [
     pytest.param(Says(PAGE, 500), {}, InternalServerError, "Sign in", id="500 page"),
     pytest.param(Says({"reply": "x"}, 404), {}, NotFoundError, "reply", id="404 with an answer"),
@@ -109,6 +127,15 @@ def test_what_is_no_answer_is_never_one(
     assert words in found.message
 
 
+@pytest.mark.parametrize("said", ERRORS, ids=str)
+def test_an_error_beside_an_answer_is_one(said: Any, bot: Chatbot) -> None:  # noqa: ANN401 - JSON
+    assert error(bot, Says({"reply": "sorry", "error": said})).retryable
+
+
+def test_what_stands_for_no_error_is_one_without_an_answer(bot: Chatbot) -> None:
+    assert "down" in error(bot, Says({"error": {"code": 0, "message": "down"}})).message
+
+
 def test_a_path_that_finds_nothing_is_not_tried_again_and_an_error_is(bot: Chatbot) -> None:
     assert not error(bot, Says({"other": 1})).retryable
     assert error(bot, Says({"error": "busy"})).retryable
@@ -121,6 +148,10 @@ ANSWERS: list[Any] = [
     pytest.param(Says({"reply": "ok", "error": None}), {}, "ok", id="no error"),
     pytest.param(Says({"reply": "ok", "error": {}}), {}, "ok", id="an empty error"),
     pytest.param(Says({"reply": "ok", "error": "x"}), {"error": None}, "ok", id="error is nothing"),
+    *(
+        pytest.param(Says({"reply": "ok", "error": error}), {}, "ok", id=f"no error: {error}")
+        for error in NO_ERRORS
+    ),
     pytest.param(Says({"reply": "gone"}, 404), {"ok_status": [404]}, "gone", id="ok_status"),
     pytest.param(Says("plain ü\n"), {"answer": "text"}, "plain ü\n", id="text"),
     pytest.param(Says("<b>yes</b>"), {"answer": "text"}, "<b>yes</b>", id="a bit of HTML"),
