@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval_so.runner.backends.http.error_response import without_an_answer
 from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body, read_json, read_piece
+from lm_eval_so.runner.backends.http.no_error import tells_no_error
 from lm_eval_so.runner.backends.http.sse import Event, EventReader
 from lm_eval_so.runner.backends.http.web_page import page_words
 from lm_eval_so.runner.backends.http_api.answer import error_of, is_web_page
@@ -16,6 +17,7 @@ from lm_eval_so.runner.backends.http_api.fields import Fields
 from lm_eval_so.runner.backends.http_api.incoming import BODY
 from lm_eval_so.runner.backends.http_api.path import Path, PathError
 from lm_eval_so.runner.backends.http_api.template import as_text
+from lm_eval_so.runner.backends.wires.stream import described_error
 from lm_eval_so.runner.errors import BackendError, InvalidResponseError
 from lm_eval_so.runner.models import ChatResponse
 from lm_eval_so.runner.text.sanitise import sanitise_text
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 _EVENT_NAMES = frozenset({"event", "data"})
 _DONE = "[DONE]"
+_ERROR = "error"
+_TORN = ("{", "[{")
+"""Starts of JSON, and not of a word in brackets, as some servers send beside the answer."""
 _OK = 200
 _LONGEST_KEPT = 4000  # bytes of what is no stream, for its error
 
@@ -90,10 +95,10 @@ class Assembly:
         if self._paths.format == "text":
             self._add(self._decoder.decode(piece), elapsed_ms)
         elif self._paths.format == "sse":
-            self._take((_of_event(event) for event in self._events.feed(piece)), elapsed_ms)
+            self._take(self._events.feed(piece), elapsed_ms)
         else:
             *lines, self._line = (self._line + piece).split(b"\n")
-            self._take((_of_line(line) for line in lines), elapsed_ms)
+            self._take(map(_of_line, lines), elapsed_ms)
 
     def response(self, status: int, headers: Mapping[str, str], elapsed_ms: float) -> ChatResponse:
         """The whole answer.
@@ -103,6 +108,7 @@ class Assembly:
         """
         if not self.done:
             self._end(elapsed_ms)
+        self._check_stray()
         if self._paths.done is not None and not self.done:
             raise InvalidResponseError("the stream ended before the answer did", status_code=_OK)
         if not self._delta_seen:
@@ -126,27 +132,49 @@ class Assembly:
                 )
             self._add(self._decoder.decode(b"", final=True), elapsed_ms)
         elif self._paths.format == "sse":
-            self._take((_of_event(event) for event in self._events.rest()), elapsed_ms)
+            self._take(self._events.rest(), elapsed_ms)
         else:
             self._take([_of_line(self._line)], elapsed_ms)
 
-    def _take(self, events: Iterable[dict[str, Any] | None], elapsed_ms: float) -> None:
-        for event in events:
-            if event is None or self.done:
-                continue
-            if event["data"] == _DONE:
-                self.done = True
-                return
-            self._raw.append(event["data"])
-            if told := _look(self._paths.error, event):
-                raise error_of(told)
-            self._add(_look(self._paths.delta, event), elapsed_ms)
-            self._note(event["data"])
-            self.done = bool(_look(self._paths.done, event))
+    def _take(self, events: Iterable[Event], elapsed_ms: float) -> None:
+        for name, lines in events:
+            for data in _data_of(lines):
+                if not self.done:
+                    self._take_data(name.decode(errors="replace"), data, elapsed_ms)
+
+    def _take_data(self, name: str, data: Any, elapsed_ms: float) -> None:  # noqa: ANN401 - JSON
+        if _is_end(data):
+            self.done = True
+            return
+        event = {"event": name, "data": data}
+        self._raw.append(data)
+        self._check(event)
+        delta = _look(self._paths.delta, event)
+        if _is_text(delta):
+            self._add(delta, elapsed_ms)
+        elif isinstance(data, str) and data.lstrip().startswith(_TORN):
+            raise invalid_body("the answer cannot be read: no JSON in the stream", data)
+        self._note(data)
+        self.done = bool(_look(self._paths.done, event))
+
+    def _check(self, event: dict[str, Any]) -> None:
+        """Raises the error that an event tells, by the path or by its name."""
+        if self._paths.error is None:
+            return
+        told = _look(self._paths.error, event)
+        if told and not tells_no_error(told):
+            raise error_of(told)
+        if event["event"].lower() == _ERROR:
+            raise described_error(event["data"])
+
+    def _check_stray(self) -> None:
+        """Raises the error of a line between the events, as of a gateway."""
+        stray = _json_or_text(self._events.stray)
+        told = stray.get("error") if isinstance(stray, dict) else None
+        if self._paths.error is not None and told and not tells_no_error(told):
+            raise error_of(told)
 
     def _add(self, delta: Any, elapsed_ms: float) -> None:  # noqa: ANN401 - JSON
-        if delta is None or isinstance(delta, bool | dict | list):
-            return  # an event that adds nothing
         self._delta_seen = True
         if text := as_text(delta):
             self.first_ms = round(elapsed_ms, 3) if self.first_ms is None else self.first_ms
@@ -184,14 +212,30 @@ def _look(path: Path | None, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 
         raise InvalidResponseError(str(error), status_code=_OK, retryable=False) from error
 
 
-def _of_event(event: Event) -> dict[str, Any]:
-    text = b"\n".join(event.data)
-    return {"event": event.name.decode(errors="replace"), "data": _json_or_text(text)}
-
-
-def _of_line(line: bytes) -> dict[str, Any] | None:
+def _of_line(line: bytes) -> Event:
+    """A line of JSON as an event, which has no name; an empty one as an event without data."""
     line = line.strip()
-    return {"event": "", "data": _json_or_text(line)} if line else None
+    return Event(b"", [line] if line else [])
+
+
+def _data_of(lines: list[bytes]) -> list[Any]:
+    """What an event holds: one thing, or one in each line where the empty lines are missing."""
+    if not lines:
+        return []
+    whole = _json_or_text(b"\n".join(lines))
+    each = [_json_or_text(line) for line in lines] if isinstance(whole, str) else []
+    apart = each and not any(isinstance(data, str) and not _is_end(data) for data in each)
+    return each if apart else [whole]
+
+
+def _is_text(delta: Any) -> bool:  # noqa: ANN401 - JSON
+    """Whether an event adds something to the answer, which may be a number."""
+    return delta is not None and not isinstance(delta, bool | dict | list)
+
+
+def _is_end(data: Any) -> bool:  # noqa: ANN401 - JSON
+    """Some servers write the end in quotes, or in lower case."""
+    return isinstance(data, str) and data.strip("\"' \t").upper() == _DONE
 
 
 def _json_or_text(text: bytes) -> Any:  # noqa: ANN401 - JSON

@@ -96,10 +96,67 @@ def test_half_a_character_waits_for_its_other_half(bot: Chatbot) -> None:
     assert answer(bot, Says(bytewise(["é🙂".encode()])), {"format": "text"}).text == "é🙂"
 
 
+@pytest.mark.parametrize(
+    ("pieces", "stream"),
+    [
+        pytest.param(
+            [*events({"text": "hello", "error": {"code": 0, "message": "done"}}), *events(END)],
+            SSE,
+            id="no error",
+        ),
+        pytest.param(
+            events({"text": "hello"}, {"error": "none", "end": True}), SSE, id="no error at the end"
+        ),
+        pytest.param(
+            [*events("[START]", "ping"), *events({"text": "hello"}, END)], SSE, id="words beside it"
+        ),
+        pytest.param([*events({"text": "hello"}), b'data: "[done]"\n\n'], SSE, id="[done]"),
+        pytest.param(
+            [b'data: {"text": "hel"}\ndata: {"text": "lo"}\ndata: [DONE]\n\n'],
+            SSE,
+            id="no empty lines",
+        ),
+        pytest.param(
+            [*events({"text": "hello"}), b'{"error": null}\n\n', *events(END)],
+            SSE,
+            id="no error aside",
+        ),
+        pytest.param(
+            events({"text": "hello"}) + events({"text": ""}, name="error"),
+            {"format": "sse", "delta": "data.text", "error": None},
+            id="error is nothing",
+        ),
+    ],
+)
+def test_what_is_no_error_leaves_the_answer(
+    pieces: list[bytes], stream: dict[str, Any], bot: Chatbot
+) -> None:
+    assert answer(bot, Says(pieces), stream).text == "hello"
+
+
+@pytest.mark.parametrize(
+    "lines", [["{", "he", "}"], ["[", "1", "]"], ["{he\ndata: {}"], ["he\ndata: {}"]], ids=str
+)
+def test_words_that_look_like_json_stay_words(lines: list[str], bot: Chatbot) -> None:
+    found = answer(bot, Says([*events(*lines), *events("[DONE]")]), {"format": "sse"})
+    assert found.text == "".join(lines).replace("data: ", "")
+
+
 def test_an_answer_may_be_empty(bot: Chatbot) -> None:
     assert answer(bot, Says(events({"text": ""}, END)), SSE).text == ""
 
 
+WITHOUT_END = {"format": "sse", "delta": "data.text"}
+FAULTS: list[tuple[str, list[bytes], str]] = [
+    ("event named error", events({"message": "boom"}, name="error"), "boom"),
+    ("event named Error", events({"error": {"message": "boom"}}, name="Error"), "boom"),
+    ("named error, in words", events("upstream died", name="error"), "upstream died"),
+    ("named error, CLOVA's", events({"status": {"message": "boom"}}, name="error"), "boom"),
+    ("named error, torn", [b'event: error\ndata: {"mess\n\n'], '{"mess'),
+    ("line of a gateway", [b'{"error": "upstream died"}\n\n'], "upstream died"),
+    ("line of a gateway's", [b'{"error": {"message": "boom", "code": 429}}\n\n'], "boom"),
+    ("torn event", [b'data: {"te\n\n'], "no JSON in the stream"),
+]
 NEVER: list[Any] = [
     pytest.param(Says(events({"text": "he"})), SSE, "ended before the answer did", id="no end"),
     pytest.param(
@@ -109,7 +166,31 @@ NEVER: list[Any] = [
         id="an error among the events",
     ),
     pytest.param(Says(events({"txt": "he"}, END)), SSE, "found nothing in 2 events", id="no text"),
-    pytest.param(Says({"error": "out of order"}), SSE, "the stream ended", id="JSON"),
+    pytest.param(Says({"error": "out of order"}), SSE, "out of order", id="JSON"),
+    *(
+        pytest.param(Says([*events({"text": "he"}), *more]), stream, words, id=f"{name}{end}")
+        for name, more, words in FAULTS
+        for end, stream in (("", WITHOUT_END), (", then the end", SSE))
+        for more in ([*more, *(events(END) if end else [])],)
+    ),
+    pytest.param(
+        Says([b'{"t": "he"}\n{"t": "l'], headers={"Content-Type": "application/x-ndjson"}),
+        {"format": "ndjson", "delta": "data.t"},
+        "no JSON",
+        id="a torn line",
+    ),
+    pytest.param(
+        Says([*events([{"text": "he"}]), b'data: [{"te']),
+        {"format": "sse", "delta": "data[0].text"},
+        "no JSON",
+        id="a torn list",
+    ),
+    pytest.param(
+        Says(events("he") + events("out of order", name="error")),
+        {"format": "sse"},
+        "out of order",
+        id="an event named error among words",
+    ),
     pytest.param(Says(""), {"format": "sse"}, "nothing at all", id="nothing"),
     pytest.param(Says("<html><title>Sign in</title>"), {"format": "text"}, "Sign in", id="a page"),
     pytest.param(Says("<html><title>Sign in</title>"), {"format": "sse"}, "Sign in", id="a page "),
