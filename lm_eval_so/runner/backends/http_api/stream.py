@@ -109,7 +109,7 @@ class Assembly:
         if not self.done:
             self._end(elapsed_ms)
         self._check_stray()
-        if self._paths.done is not None and not self.done:
+        if self._raw and self._paths.done is not None and not self.done:
             raise InvalidResponseError("the stream ended before the answer did", status_code=_OK)
         if not self._delta_seen:
             raise self._nothing()

@@ -192,6 +192,8 @@ NEVER: list[Any] = [
         id="an event named error among words",
     ),
     pytest.param(Says(""), {"format": "sse"}, "nothing at all", id="nothing"),
+    pytest.param(Says(""), SSE, "nothing at all", id="nothing, and no end"),
+    pytest.param(Says("<html><title>Sign in</title>"), SSE, "Sign in", id="a page, and no end"),
     pytest.param(Says("<html><title>Sign in</title>"), {"format": "text"}, "Sign in", id="a page"),
     pytest.param(Says("<html><title>Sign in</title>"), {"format": "sse"}, "Sign in", id="a page "),
 ]
