@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 from lm_eval_so.runner.backends.http.error_response import without_an_answer
 from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body
-from lm_eval_so.runner.backends.openai.error_in_answer import error_within, failed_finish
+from lm_eval_so.runner.backends.openai.error_in_answer import failed_finish
 from lm_eval_so.runner.backends.openai.message import answer_of, message_of
-from lm_eval_so.runner.backends.openai.usage import reported_cost, token_usage
+from lm_eval_so.runner.backends.openai.usage import token_usage
+from lm_eval_so.runner.backends.wires.cost import reported_cost
+from lm_eval_so.runner.backends.wires.error_in_answer import error_within
 from lm_eval_so.runner.errors import InvalidResponseError
 from lm_eval_so.runner.models import AnswerChoice, ChatResponse
 

@@ -8,8 +8,8 @@ import orjson
 
 from lm_eval_so.runner.backends.http.error_response import without_an_answer
 from lm_eval_so.runner.backends.openai.choice import Choice
-from lm_eval_so.runner.backends.openai.error_in_answer import error_within
 from lm_eval_so.runner.backends.openai.pieces import NoPieceError, index_of, replace
+from lm_eval_so.runner.backends.wires.error_in_answer import error_within
 from lm_eval_so.runner.errors import InvalidResponseError
 from lm_eval_so.runner.text.sanitise import sanitise_json
 

@@ -1,17 +1,15 @@
-"""Tokens and cost, as the server reports them."""
+"""Tokens, as the server reports them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lm_eval_so.runner.backends.http.numbers import number, whole_number
+from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.models import TokenUsage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_COST = "x-litellm-response-cost"  # US dollars; "None" where LiteLLM does not know
-_TICKS = 10**10  # to the US dollar: https://docs.x.ai/developers/cost-tracking
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _CACHED = (
     ("prompt_tokens_details", "cached_tokens"),  # OpenAI and most others
@@ -66,31 +64,3 @@ def _first(usage: Mapping[str, Any], places: tuple[tuple[str, ...], ...]) -> int
         if found is not None and (count := whole_number(found)) is not None:
             return count
     return None
-
-
-def reported_cost(headers: Mapping[str, str], usage: object) -> float | None:
-    """US dollars by the usage or a header (LiteLLM); None where nobody tells."""
-    cost = _told_cost(usage) if isinstance(usage, dict) else None
-    if cost is None:
-        cost = number(headers.get(_COST))
-    return cost if cost is not None and cost >= 0 else None
-
-
-def _told_cost(usage: Mapping[str, Any]) -> float | None:
-    ticks = number(usage.get("cost_in_usd_ticks"))  # xAI
-    if ticks is not None:
-        return ticks / _TICKS
-    cost = usage.get("cost")
-    if isinstance(cost, dict):
-        cost = cost.get("total_cost")  # Perplexity
-    if usage.get("is_byok") is True:
-        return _with_own_key(number(cost), usage.get("cost_details"))
-    told = number(cost)
-    return number(usage.get("estimated_cost")) if told is None else told  # DeepInfra
-
-
-def _with_own_key(fee: float | None, details: object) -> float | None:
-    """OpenRouter's fee and what the provider bills itself; None where that is not told."""
-    told = details.get("upstream_inference_cost") if isinstance(details, dict) else None
-    upstream = number(told)
-    return None if upstream is None else (fee or 0.0) + upstream

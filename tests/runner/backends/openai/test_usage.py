@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.openai.completion import parse_completion
-from lm_eval_so.runner.backends.openai.usage import reported_cost, token_usage
+from lm_eval_so.runner.backends.openai.usage import token_usage
+from lm_eval_so.runner.backends.wires.cost import reported_cost
 from lm_eval_so.runner.models import ChatResponse, Outcome, RunConfig, TestSample, TokenUsage
 from lm_eval_so.runner.run.recorder import Recorder
 from lm_eval_so.runner.strategy.price import Price

@@ -8,8 +8,8 @@ from lm_eval_so.runner.backends.http.error_response import from_error_object, wi
 from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body
 from lm_eval_so.runner.backends.http.numbers import whole_number
-from lm_eval_so.runner.backends.openai.error_in_answer import error_within
-from lm_eval_so.runner.backends.openai.usage import reported_cost
+from lm_eval_so.runner.backends.wires.cost import reported_cost
+from lm_eval_so.runner.backends.wires.error_in_answer import error_within
 from lm_eval_so.runner.models import ChatResponse, TokenUsage
 
 if TYPE_CHECKING:
