@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from lm_eval_so.runner.errors import BackendError
 
+_ANSWERS = ("choices", "output", "output_text", "content")
+"""Where an answer stands: in Chat Completions, in Responses and in Messages."""
+
 
 def error_within(part: Mapping[str, Any]) -> BackendError | None:
     """The error that a 200 tells in its body, in a piece of a stream or in a choice.
@@ -24,9 +27,13 @@ def error_within(part: Mapping[str, Any]) -> BackendError | None:
         error = error or part
     if not error or (isinstance(error, dict) and not any(error.values())):
         return None
-    if part.get("choices") and tells_no_error(error):
+    if _answers(part) and tells_no_error(error):
         return None
     if isinstance(error, list):  # Gemini
         error = error[0]
     fields = error if isinstance(error, dict) else {"message": str(error)}
     return from_error_object(fields, str(fields.get("message") or fields))
+
+
+def _answers(part: Mapping[str, Any]) -> bool:
+    return any(part.get(name) for name in _ANSWERS)

@@ -6,12 +6,15 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from lm_eval_so.runner.backends.http.json_body import invalid_body, read_piece
-from lm_eval_so.runner.backends.wires.stream import StreamReader, described_error, named_error
+from lm_eval_so.runner.backends.wires.error_in_answer import error_within
+from lm_eval_so.runner.backends.wires.stream import StreamReader, named_error
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.backends.http.sse import Event
 
-_ERROR = "error"
+_ERROR = b"error"
+_ALIVE = {b"ping", b"keepalive", b"keep-alive", b"heartbeat"}
+"""Names of events that say nothing, whatever their data is."""
 _DONE = b"[DONE]"  # of servers that speak Chat Completions too
 
 
@@ -41,15 +44,15 @@ class TypedEventReader(StreamReader):
         self.first_answered = self.first_answered or answer
 
     def take(self, event: Event) -> bool:
-        data = b"\n".join(event.data).strip()
-        if event.name.lower() == _ERROR.encode():
+        name, data = event.name.lower(), b"\n".join(event.data).strip()
+        if name == _ERROR:
             raise named_error(data)
-        if not data or data.startswith(_DONE):
+        if not data or data.startswith(_DONE) or name in _ALIVE:
             return False
         piece = self._read(data)
+        if error := error_within(piece):
+            raise error
         kind = piece.get("type") or event.name.decode(errors="replace")
-        if kind == _ERROR:
-            raise described_error(piece)
         return self.take_piece(str(kind), piece)
 
     def _read(self, data: bytes) -> dict[str, Any]:

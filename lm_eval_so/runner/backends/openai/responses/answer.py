@@ -10,6 +10,7 @@ from lm_eval_so.runner.backends.http.json_body import invalid_body
 from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.wires.cost import reported_cost
 from lm_eval_so.runner.backends.wires.error_in_answer import error_within
+from lm_eval_so.runner.backends.wires.texts import texts_of
 from lm_eval_so.runner.models import ChatResponse, TokenUsage
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def parse_response(body: object, status_code: int, headers: Mapping[str, str]) -
         InvalidResponseError: The body is no response, or one that is not there yet.
         BackendError: It failed, or is an error.
     """
-    items = _items(body)
+    output = _output(body)
     assert isinstance(body, dict)  # noqa: S101 - looked at above
-    refusal = "".join(_parts(items, "message", "content", "refusal")) or None
-    text = "".join(_parts(items, "message", "content", "output_text"))
+    items = _items(output)
+    refusal = _refusal(items)
+    text = "".join(texts_of(output, NO_RESPONSE)) or _text_or_none(body.get("output_text"))
     calls = list(_calls(items))
     usage = body.get("usage")
     return ChatResponse(
@@ -59,13 +61,28 @@ def parse_response(body: object, status_code: int, headers: Mapping[str, str]) -
 def failed_response(response: Mapping[str, Any]) -> BackendError:
     """The error of a response that failed, or was given up."""
     error = response.get("error")
-    fields = error if isinstance(error, dict) else {}
+    fields = error if isinstance(error, dict) else {"message": error} if error else {}
     status = response.get("status")
     message = fields.get("message") or f"the answer was given up by the server (status {status!r})"
     return from_error_object(dict(fields), str(message))
 
 
-def _items(body: object) -> list[Item]:
+def says(output: list[Any], kind: str) -> bool:
+    """Whether an output has anything of a kind: ``reasoning``, ``message`` or ``call``.
+
+    Raises:
+        InvalidResponseError: It holds something of no known kind.
+    """
+    items = _items(output)
+    match kind:
+        case "reasoning":
+            return _reasoning(items) is not None
+        case "message":
+            return any(texts_of(output, NO_RESPONSE)) or _refusal(items) is not None
+    return any(_calls(items))
+
+
+def _output(body: object) -> list[Any]:
     if not isinstance(body, dict):
         raise without_an_answer(invalid_body(f"{NO_RESPONSE}: no JSON object", body), body)
     if body.get("status") in GIVEN_UP:
@@ -73,11 +90,21 @@ def _items(body: object) -> list[Item]:
     if error := error_within(body):
         raise error
     output = body.get("output")
+    if output is None and body.get("output_text"):
+        output = []
     if not isinstance(output, list):
         raise without_an_answer(invalid_body(f"{NO_RESPONSE}: no output", body), body)
     if body.get("status") not in _ANSWERED:
         raise invalid_body(f"{NO_RESPONSE}: its status is {body['status']!r}", body)
+    return output
+
+
+def _items(output: list[Any]) -> list[Item]:
     return [item for item in output if isinstance(item, dict)]
+
+
+def _refusal(items: list[Item]) -> str | None:
+    return "".join(_parts(items, "message", "content", "refusal")) or None
 
 
 def _finish_reason(body: Mapping[str, Any], calls: list[Item]) -> str | None:
@@ -100,7 +127,7 @@ def _parts(items: list[Item], item_type: str, place: str, part_type: str) -> Ite
     """The texts of the parts of a type, in items of a type."""
     key = "refusal" if part_type == "refusal" else "text"
     for item in items:
-        if item.get("type") == item_type and isinstance(item.get(place), list):
+        if (item.get("type") or "message") == item_type and isinstance(item.get(place), list):
             for part in item[place]:
                 if isinstance(part, dict) and part.get("type") == part_type:
                     yield _text_or_none(part.get(key)) or ""

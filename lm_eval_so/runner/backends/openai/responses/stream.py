@@ -1,26 +1,27 @@
-"""Reads the events of a streamed response. Its last one holds all of it."""
+"""Reads the events of a streamed response. Its last one should hold all of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lm_eval_so.runner.backends.http.numbers import whole_number
+from lm_eval_so.runner.backends.http.json_body import invalid_body
 from lm_eval_so.runner.backends.openai.responses.answer import (
     GIVEN_UP,
     NO_RESPONSE,
     failed_response,
 )
+from lm_eval_so.runner.backends.openai.responses.pieces import Pieces
 from lm_eval_so.runner.backends.wires.stream import cut_stream
 from lm_eval_so.runner.backends.wires.typed_events import TypedEventReader
 
-_LAST = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
-_ANSWER = (
-    "response.output_text.delta",
-    "response.refusal.delta",
-    "response.function_call_arguments.delta",
-    "response.custom_tool_call_input.delta",
-)
-_REASONING = ("response.reasoning_text.delta", "response.reasoning_summary_text.delta")
+_ENDS = {
+    "response.completed": "completed",
+    "response.done": "completed",  # the name of the Realtime API, in gateways
+    "response.incomplete": "incomplete",
+    "response.failed": "failed",
+    "response.cancelled": "cancelled",
+}
+"""The status that the type of a last event stands for."""
 
 
 class ResponseReader(TypedEventReader):
@@ -30,7 +31,7 @@ class ResponseReader(TypedEventReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._items: dict[int, Any] = {}
+        self._pieces = Pieces()
         self._response: dict[str, Any] | None = None
         self._begun: dict[str, Any] = {}
 
@@ -39,26 +40,36 @@ class ResponseReader(TypedEventReader):
         return self._begun
 
     def take_piece(self, kind: str, piece: dict[str, Any]) -> bool:
-        if kind in _ANSWER or kind in _REASONING:
-            if piece.get("delta"):
-                self.note(answer=kind in _ANSWER)
-        elif kind == "response.output_item.done":
-            at = whole_number(piece.get("output_index"))
-            self._items[len(self._items) if at is None else at] = piece.get("item")
-        elif kind == "response.created":
-            self._begun = piece.get("response") or {}
-        elif kind in _LAST:
-            self._response = response = piece["response"]
-            if response.get("status") in GIVEN_UP:
-                raise failed_response(response)
+        if kind in _ENDS:
+            self._response = self._ended(_ENDS[kind], piece)
             return True
+        if kind == "response.created":
+            begun = piece.get("response")
+            self._begun = begun if isinstance(begun, dict) else {}
+        elif said := self._pieces.add(kind, piece):
+            self.note(answer=said != "reasoning")
         return False
 
     def assembled(self) -> dict[str, Any]:
-        """The response; where its last event repeats no output, with what came before it."""
+        """The response; with what came before it, where its last event does not repeat that."""
         response = self._response
         if response is None:
             raise cut_stream()
-        if not response.get("output"):
-            response = {**response, "output": [item for _, item in sorted(self._items.items())]}
+        output = response.get("output")
+        if isinstance(output, list | None):
+            response = {**response, "output": self._pieces.complete(output or [])}
+        return response
+
+    def _ended(self, by_event: str, piece: dict[str, Any]) -> dict[str, Any]:
+        """The response of a last event, where there is one, with a status that is an end."""
+        told = piece.get("response")
+        response = told if isinstance(told, dict) else self._begun
+        if not response:
+            raise invalid_body(f"{NO_RESPONSE}: the last event of the stream holds none", piece)
+        status = response.get("status")
+        if by_event in GIVEN_UP or status not in _ENDS.values():
+            status = by_event
+        response = {**response, "status": status}
+        if status in GIVEN_UP:
+            raise failed_response(response)
         return response
