@@ -10,8 +10,11 @@ from lm_eval_so.runner.backends.http.error_response import without_an_answer
 from lm_eval_so.runner.backends.http.header import request_id
 from lm_eval_so.runner.backends.http.json_body import invalid_body
 from lm_eval_so.runner.backends.http.numbers import whole_number
-from lm_eval_so.runner.backends.wires.stream import described_error
+from lm_eval_so.runner.backends.wires.cost import reported_cost
+from lm_eval_so.runner.backends.wires.error_in_answer import error_within
+from lm_eval_so.runner.backends.wires.texts import text_of
 from lm_eval_so.runner.models import ChatResponse, TokenUsage
+from lm_eval_so.runner.text.sanitise import sanitise_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,18 +37,19 @@ def parse_message(body: object, status_code: int, headers: Mapping[str, str]) ->
     """
     if not isinstance(body, dict):
         raise without_an_answer(invalid_body(f"{NO_MESSAGE}: no JSON object", body), body)
-    if body.get("type") == "error" or body.get("error"):
-        raise described_error(body)
+    if error := error_within(body):
+        raise error
     content = body.get("content")
-    if not isinstance(content, list):
+    if not isinstance(content, str | list | dict):
         raise without_an_answer(invalid_body(f"{NO_MESSAGE}: no content", body), body)
-    blocks = [block for block in content if isinstance(block, dict)]
+    listed = content if isinstance(content, list) else [content]
+    blocks = [block for block in listed if isinstance(block, dict)]
     refusal = _refusal(body)
     usage = body.get("usage")
     return ChatResponse(
-        text="".join(_texts(blocks, "text")) or refusal or "",
+        text=text_of(content, NO_MESSAGE) or refusal or "",
         finish_reason=_text_or_none(body.get("stop_reason")),
-        reasoning=_BETWEEN.join(_texts(blocks, "thinking")) or None,
+        reasoning=_BETWEEN.join(_thoughts(blocks)) or None,
         tool_calls=list(_calls(blocks)) or None,
         refusal=refusal,
         status_code=status_code,
@@ -54,6 +58,7 @@ def parse_message(body: object, status_code: int, headers: Mapping[str, str]) ->
         service_tier=_text_or_none(usage.get("service_tier")) if isinstance(usage, dict) else None,
         request_id=request_id(headers),
         headers=headers,
+        cost_usd=reported_cost(headers, usage),
         raw=body,
     )
 
@@ -92,13 +97,11 @@ def _refusal(body: Mapping[str, Any]) -> str | None:
     return _text_or_none(details.get("explanation") or details.get("category"))
 
 
-def _texts(blocks: list[Block], kind: str) -> Iterator[str]:
-    """The texts of the blocks of a type, which is also the name of their text."""
-    return (
-        block[kind]
-        for block in blocks
-        if block.get("type") == kind and isinstance(block.get(kind), str)
-    )
+def _thoughts(blocks: list[Block]) -> Iterator[str]:
+    for block in blocks:
+        match block:
+            case {"type": "thinking", "thinking": str(thought)}:
+                yield thought
 
 
 def _calls(blocks: list[Block]) -> Iterator[Block]:
@@ -107,8 +110,9 @@ def _calls(blocks: list[Block]) -> Iterator[Block]:
         match block:
             case {"type": "tool_use", "name": name}:
                 given = block.get("input", {})  # a text, where a stream was cut by max_tokens
-                arguments = given if isinstance(given, str) else orjson.dumps(given).decode()
-                function = {"name": name, "arguments": arguments}
+                if not isinstance(given, str):
+                    given = orjson.dumps(sanitise_json(given)).decode()
+                function = {"name": name, "arguments": given}
                 yield {"id": block.get("id"), "type": "function", "function": function}
 
 

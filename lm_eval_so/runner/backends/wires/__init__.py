@@ -6,7 +6,7 @@
     ask                 one request through the transport, streamed or not
     stream              reads an answer as it comes; one subclass for each wire
     typed_events        the same for streams whose events say their type
-    texts               the texts of a content, in whatever form servers give it
+    texts               the text of a content, in whatever form servers give it
     error_in_answer     an error that a 200 tells; one that says all is well is none
     cost                what an answer cost, as a server or a gateway reports it
     conversation        messages of Chat Completions, read to be written in another wire's way

@@ -11,6 +11,7 @@ from lm_eval_so.runner.backends.wires.stream import StreamReader, named_error
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.backends.http.sse import Event
+    from lm_eval_so.runner.errors import InvalidResponseError
 
 _ERROR = b"error"
 _ALIVE = {b"ping", b"keepalive", b"keep-alive", b"heartbeat"}
@@ -56,11 +57,13 @@ class TypedEventReader(StreamReader):
         return self.take_piece(str(kind), piece)
 
     def _read(self, data: bytes) -> dict[str, Any]:
-        text = data.decode(errors="replace")
         try:
             piece = read_piece(data)
         except (ValueError, RecursionError) as error:
-            raise invalid_body(f"{self.problem}: no JSON in the stream ({error})", text) from error
+            raise self._invalid(f"no JSON in the stream ({error})", data) from error
         if not isinstance(piece, dict):
-            raise invalid_body(f"{self.problem}: the stream holds something that is no event", text)
+            raise self._invalid("the stream holds something that is no event", data)
         return piece
+
+    def _invalid(self, what: str, data: bytes) -> InvalidResponseError:
+        return invalid_body(f"{self.problem}: {what}", data.decode(errors="replace"))

@@ -10,7 +10,7 @@ from lm_eval_so.runner.backends.http.json_body import invalid_body
 from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.wires.cost import reported_cost
 from lm_eval_so.runner.backends.wires.error_in_answer import error_within
-from lm_eval_so.runner.backends.wires.texts import texts_of
+from lm_eval_so.runner.backends.wires.texts import text_of
 from lm_eval_so.runner.models import ChatResponse, TokenUsage
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def parse_response(body: object, status_code: int, headers: Mapping[str, str]) -
     assert isinstance(body, dict)  # noqa: S101 - looked at above
     items = _items(output)
     refusal = _refusal(items)
-    text = "".join(texts_of(output, NO_RESPONSE)) or _text_or_none(body.get("output_text"))
+    text = text_of(output, NO_RESPONSE) or _text_or_none(body.get("output_text"))
     calls = list(_calls(items))
     usage = body.get("usage")
     return ChatResponse(
@@ -78,7 +78,7 @@ def says(output: list[Any], kind: str) -> bool:
         case "reasoning":
             return _reasoning(items) is not None
         case "message":
-            return any(texts_of(output, NO_RESPONSE)) or _refusal(items) is not None
+            return bool(text_of(output, NO_RESPONSE)) or _refusal(items) is not None
     return any(_calls(items))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lm_eval_so.runner.backends.http.numbers import whole_number
 from lm_eval_so.runner.backends.openai.responses.answer import NO_RESPONSE, Item, says
-from lm_eval_so.runner.backends.wires.texts import texts_of
+from lm_eval_so.runner.backends.wires.texts import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,12 @@ _CALLS = {
 """By the type of an item: what its deltas are of, and where they stand in it."""
 
 _KEYS = {**{what: place.key for what, place in _PLACES.items()}, **dict(_CALLS.values())}
-"""By the beginning of an event's type: where the whole text stands in the event at its end."""
+_EVENTS = {
+    f"{what}.{step}": (what, "delta" if step == "delta" else key)
+    for what, key in _KEYS.items()
+    for step in ("delta", "done")
+}
+"""By the type of an event: what it tells a text of, and where it has it."""
 
 
 class Pieces:
@@ -51,23 +56,21 @@ class Pieces:
         self._done: dict[int, Any] = {}
         self._texts: dict[tuple[str, int, int], list[Any]] = {}
 
-    def add(self, kind: str, piece: Mapping[str, Any]) -> str | None:
-        """Takes in an event; the type of the item that it says something of, else None."""
-        what, _, step = kind.rpartition(".")
-        if what == "response.output_item":
-            self._add_item(step, piece)
-        if what not in _KEYS:
-            return None
-        text = piece.get("delta" if step == "delta" else _KEYS[what])
-        if not text:
-            return None
-        part = piece.get("summary_index", piece.get("content_index"))
-        at = (what, whole_number(piece.get("output_index")) or 0, whole_number(part) or 0)
-        if step == "delta":
-            self._texts.setdefault(at, []).append(text)
-        else:
-            self._texts[at] = [text]
-        return _PLACES[what].item if what in _PLACES else "call"
+    def add(self, kind: str, piece: Mapping[str, Any]) -> bool:
+        """Takes in an event, and returns whether it says something."""
+        if kind in _EVENTS:
+            what, key = _EVENTS[kind]
+            if text := piece.get(key):
+                part = piece.get("summary_index", piece.get("content_index"))
+                at = (what, whole_number(piece.get("output_index")) or 0, whole_number(part) or 0)
+                known = self._texts.setdefault(at, [])
+                if key != "delta":  # the whole, which the deltas came to
+                    known.clear()
+                known.append(text)
+            return bool(text)
+        if kind.startswith("response.output_item."):
+            self._add_item(piece, done=kind.endswith(".done"))
+        return False
 
     def complete(self, output: list[Any]) -> list[Any]:
         """The output of the last event, with what is missing in it.
@@ -78,9 +81,9 @@ class Pieces:
         output = output or [item for _, item in sorted(self._done.items())]
         return [*output, *self._missing(output)]
 
-    def _add_item(self, step: str, piece: Mapping[str, Any]) -> None:
+    def _add_item(self, piece: Mapping[str, Any], *, done: bool) -> None:
         at, item = whole_number(piece.get("output_index")), piece.get("item")
-        if step == "done":
+        if done:
             self._done[len(self._done) if at is None else at] = item
         elif at is not None and isinstance(item, dict):
             self._begun[at] = item
@@ -89,7 +92,7 @@ class Pieces:
         for what, place in _PLACES.items():
             parts = [pieces for (of, _, _), pieces in self._texts.items() if of == what]
             if parts and not says(output, place.item):
-                yield place.item_of(["".join(texts_of(part, NO_RESPONSE)) for part in parts])
+                yield place.item_of([text_of(part, NO_RESPONSE) for part in parts])
         if not says(output, "call"):
             yield from self._calls()
 
@@ -97,5 +100,5 @@ class Pieces:
         for at, item in self._begun.items():
             if (kind := str(item.get("type"))) in _CALLS:
                 what, key = _CALLS[kind]
-                told = "".join(texts_of(self._texts.get((what, at, 0)), NO_RESPONSE))
+                told = text_of(self._texts.get((what, at, 0)), NO_RESPONSE)
                 yield {**item, key: item.get(key) or told}

@@ -46,8 +46,8 @@ class ResponseReader(TypedEventReader):
         if kind == "response.created":
             begun = piece.get("response")
             self._begun = begun if isinstance(begun, dict) else {}
-        elif said := self._pieces.add(kind, piece):
-            self.note(answer=said != "reasoning")
+        elif self._pieces.add(kind, piece):
+            self.note(answer=not kind.startswith("response.reasoning"))
         return False
 
     def assembled(self) -> dict[str, Any]:

@@ -196,6 +196,12 @@ def test_a_failed_event_needs_no_status(error: object) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["ping", "keepalive"])
+def test_a_ping_may_hold_anything(name: str) -> None:
+    ping = f"event: {name}\ndata: {name}\n\n".encode()
+    assert read(sse([BEGUN]) + ping + sse([delta("hello"), end()])).text == "hello"
+
+
 def test_an_error_without_a_type_in_a_stream_is_told() -> None:
     error = failure(sse([BEGUN, delta("he")]) + b'data: {"error": {"message": "it broke"}}\n\n')
     assert error.message == "it broke"
