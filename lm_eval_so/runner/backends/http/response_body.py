@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from lm_eval_so.runner.backends.http.charset import Utf8Pieces, foreign_charset, in_utf8
-from lm_eval_so.runner.errors import AnswerTooLongError
+from lm_eval_so.runner.backends.http.packed_body import unpacking
+from lm_eval_so.runner.errors import AnswerTooLongError, InvalidResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Container, Mapping
 
     from aiohttp import ClientResponse
 
 _SUCCESS = range(200, 300)
-_GZIP = zlib.MAX_WBITS | 16
-_AT_ONCE = 1 << 18
-"""Bytes that are unpacked at once, as aiohttp does for what it unpacks itself."""
 _TURN = 1 << 20
 """Bytes after which the event loop gets a turn: a small body may unpack to a large one."""
-_MAGIC = b"\x1f\x8b"
+_REFUSAL_S = 10.0
+"""Seconds for the body of a refusal: its status counts, whatever becomes of the rest."""
 
 
 class Answer(NamedTuple):
@@ -39,21 +39,30 @@ class Answer(NamedTuple):
         return self.status in _SUCCESS
 
 
+def wire_errors() -> tuple[type[Exception], ...]:
+    """What is raised where a connection breaks, or what comes over it is damaged."""
+    import aiohttp  # noqa: PLC0415 - not for --help
+
+    return (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError, zlib.error)
+
+
 class Stream:
     """An HTTP answer whose body is read piece by piece.
 
     Args:
         answer: Its head is there.
         longest: Bytes of the body, unpacked, that are read at the most.
+        answered: Statuses beside the 2xx that are no refusal.
     """
 
-    def __init__(self, answer: ClientResponse, longest: int) -> None:
+    def __init__(self, answer: ClientResponse, longest: int, answered: Container[int] = ()) -> None:
         self.status = answer.status
         self.headers: Mapping[str, str] = answer.headers
         self._answer = answer
         self._longest = longest
-        self._unpacked = _unpacking(answer.headers)
+        self._unpacked = unpacking(answer.headers)
         self._charset = foreign_charset(answer.headers)
+        self._refused = not self.ok and self.status not in answered
         self._whole: Answer | None = None
 
     @property
@@ -66,6 +75,7 @@ class Stream:
 
         Raises:
             AnswerTooLongError: It is longer than allowed; the connection is closed.
+            InvalidResponseError: It is packed in a way that was not asked for.
         """
         if self._whole is not None:
             return _once(self._whole.body)
@@ -90,28 +100,38 @@ class Stream:
                     turn = read + _TURN
                     await asyncio.sleep(0)
                 yield piece
+        self._unpacked.end()
 
     async def whole(self) -> Answer:
         """The answer, read to its end.
 
-        Of one that is no success, what is too long is cut: the status tells what it is.
+        Of a refusal, what breaks off, is too long or does not come is cut: the status tells what
+        it is.
 
         Raises:
             AnswerTooLongError: As `pieces`.
         """
         if self._whole is None:
-            read = []
-            try:
-                async for piece in self._pieces():
-                    read.append(piece)  # noqa: PERF401 - kept when it breaks off
-            except AnswerTooLongError:
-                if self.ok:
-                    raise
+            read: list[bytes] = []
+            if self._refused:
+                await self._read_refusal(read)
+            else:
+                await self._read(read)
             body = b"".join(read)
             if self._charset is not None:
                 body = in_utf8(body, self._charset)
             self._whole = Answer(self.status, self.headers, body)
         return self._whole
+
+    async def _read(self, read: list[bytes]) -> None:
+        async for piece in self._pieces():
+            read.append(piece)  # noqa: PERF401 - kept when it breaks off
+
+    async def _read_refusal(self, read: list[bytes]) -> None:
+        cut = (AnswerTooLongError, InvalidResponseError, TimeoutError, *wire_errors())
+        with suppress(*cut):
+            async with asyncio.timeout(_REFUSAL_S):
+                await self._read(read)
 
     def retell(self, headers: Mapping[str, str]) -> None:
         """Gives the answer other headers."""
@@ -136,42 +156,3 @@ class Stream:
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
     yield body
-
-
-def _unpacking(headers: Mapping[str, str]) -> Callable[[bytes], Iterable[bytes]]:
-    """What unpacks a body: aiohttp does not know gzip's older name (RFC 9110, 8.4.1.3)."""
-    if headers.get("Content-Encoding", "").strip().lower() != "x-gzip":
-        return _ByLook()
-    return _gunzip()
-
-
-class _ByLook:
-    """Unpacks what is gzip by its first bytes: gateways drop the header, or pack twice."""
-
-    def __init__(self) -> None:
-        self._start = b""
-        self._unpacked: Callable[[bytes], Iterable[bytes]] | None = None
-
-    def __call__(self, piece: bytes) -> Iterable[bytes]:
-        if self._unpacked is None:
-            piece = self._start + piece
-            if len(piece) < len(_MAGIC) and _MAGIC.startswith(piece):
-                self._start = piece
-                return ()
-            self._unpacked = _gunzip() if piece.startswith(_MAGIC) else _as_it_is
-        return self._unpacked(piece)
-
-
-def _gunzip() -> Callable[[bytes], Iterable[bytes]]:
-    packed = zlib.decompressobj(wbits=_GZIP)
-
-    def unpacked(piece: bytes) -> Iterator[bytes]:
-        while piece:
-            yield packed.decompress(piece, _AT_ONCE)
-            piece = packed.unconsumed_tail
-
-    return unpacked
-
-
-def _as_it_is(piece: bytes) -> tuple[bytes]:
-    return (piece,)

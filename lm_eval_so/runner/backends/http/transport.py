@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from lm_eval_so.runner.backends.base import LONGEST_ANSWER, Outgoing
 from lm_eval_so.runner.backends.http.keep_alive import KEEP_ALIVE_S, Sending, new_socket
+from lm_eval_so.runner.backends.http.packed_body import CODINGS
 from lm_eval_so.runner.backends.http.redirect import moved_to
-from lm_eval_so.runner.backends.http.response_body import Answer, Stream
+from lm_eval_so.runner.backends.http.response_body import Answer, Stream, wire_errors
 from lm_eval_so.runner.backends.http.tls import default_trust
 from lm_eval_so.runner.backends.http.transport_errors import TransportErrors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Container, Mapping
     from ssl import SSLContext
 
     from aiohttp import (
@@ -73,9 +73,10 @@ class Transport:
         longest: Bytes of one answer, unpacked, at the most.
         clock: In seconds.
         method: Of every request.
+        answered: Statuses beside the 2xx whose body is an answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each may be given alone
         self,
         connection: Connection,
         path: str,
@@ -83,10 +84,12 @@ class Transport:
         longest: int = LONGEST_ANSWER,
         clock: Callable[[], float] = time.monotonic,
         method: str = "POST",
+        answered: Container[int] = (),
     ) -> None:
         self._clock = clock
         self._method = method
         self._longest = longest
+        self._answered = answered
         self._connection = connection
         self._path = path
         self._errors = TransportErrors(connection)
@@ -110,19 +113,14 @@ class Transport:
             aiohttp.ClientOSError,
             aiohttp.ClientConnectionResetError,
         )
-        self._broken = (
-            aiohttp.ClientError,
-            aiohttp.http.HttpProcessingError,
-            OSError,
-            zlib.error,
-        )
+        self._broken = wire_errors()
         return self
 
     def _opened(self, connector: BaseConnector) -> ClientSession:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar  # noqa: PLC0415 - as above
         from multidict import CIMultiDict  # noqa: PLC0415 - as above
 
-        headers = CIMultiDict({"Content-Type": _JSON, "Accept": _JSON})
+        headers = CIMultiDict({"Content-Type": _JSON, "Accept": _JSON, "Accept-Encoding": CODINGS})
         for name, value in self._connection.headers.items():
             headers[name] = value  # of names that differ in case alone, the last counts
         return ClientSession(
@@ -130,6 +128,7 @@ class Transport:
             timeout=ClientTimeout(total=None, sock_connect=self._connection.connect_s),
             headers=headers,
             cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
             trust_env=False,
             proxy=None if self._connection.proxy is None else self._connection.proxy.url,
             max_line_size=_LONGEST_LINE,
@@ -161,7 +160,7 @@ class Transport:
         """
         try:
             async with await self._head(at, body, headers, resent) as answer:
-                whole = await Stream(answer, self._longest).whole()
+                whole = await Stream(answer, self._longest, self._answered).whole()
                 self._errors.check(whole.status, whole.body)
                 return whole
         except self._broken as error:
@@ -184,7 +183,7 @@ class Transport:
         """
         try:
             async with await self._head(at, body, headers, resent) as answer:
-                stream = Stream(answer, self._longest)
+                stream = Stream(answer, self._longest, self._answered)
                 refused = stream.status == _REFUSED  # its body may say that TLS is asked for
                 self._errors.check(stream.status, (await stream.whole()).body if refused else b"")
                 yield stream

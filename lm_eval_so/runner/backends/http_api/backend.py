@@ -99,7 +99,11 @@ class HttpBackend(ChatBackend):
 
     async def __aenter__(self) -> Self:
         self._transport = await Transport(
-            self._target.connection, "", longest=self.longest_answer, method=self.options.method
+            self._target.connection,
+            "",
+            longest=self.longest_answer,
+            method=self.options.method,
+            answered=self.options.ok_status,
         ).__aenter__()
         return self
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import program, rows
-from lm_eval_so.runner.backends.http.response_body import _unpacking
+from lm_eval_so.runner.backends.http.connection import Connection
+from lm_eval_so.runner.backends.http.transport import Transport
 from lm_eval_so.runner.backends.openai.backend import OpenAIBackend
-from lm_eval_so.runner.errors import AnswerTooLongError, BackendError
+from lm_eval_so.runner.errors import AnswerTooLongError, APIConnectionError, BackendError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, TestSample
 from support.fake_openai import FakeOpenAI, Reply
 from support.requests import request_of
@@ -55,7 +56,7 @@ class Server:
         writer.close()
 
 
-def ask(server: Server, bound: int = BOUND, **parameters: Any) -> ChatResponse:  # noqa: ANN401 - any
+def ask(server: Server | Raw, bound: int = BOUND, **parameters: Any) -> ChatResponse:  # noqa: ANN401 - any
     async def main() -> ChatResponse:
         async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
             port = listening.sockets[0].getsockname()[1]
@@ -72,7 +73,7 @@ def ask(server: Server, bound: int = BOUND, **parameters: Any) -> ChatResponse: 
     return asyncio.run(main())
 
 
-def failure(server: Server, **parameters: Any) -> BackendError:  # noqa: ANN401 - any
+def failure(server: Server | Raw, **parameters: Any) -> BackendError:  # noqa: ANN401 - any
     with pytest.raises(BackendError) as raised:
         ask(server, **parameters)
     return raised.value
@@ -182,12 +183,94 @@ def test_a_bomb_costs_no_more_memory_than_the_bound(
     assert results[0]["error"]["error_type"] == "AnswerTooLongError"
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_gzip_whose_header_was_dropped_is_unpacked(size: int) -> None:
-    body = WHOLE
-    packed, unpack = gzip.compress(body), _unpacking({})
-    pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
-    assert b"".join(part for piece in pieces for part in unpack(piece)) == body
-    plain = _unpacking({})
-    pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    assert b"".join(part for piece in pieces for part in plain(piece)) == body
+REFUSAL = json.dumps({"error": {"message": "the key is wrong"}}).encode()
+CHUNK = b"%x\r\n%b\r\n" % (len(REFUSAL), REFUSAL)
+
+
+class Raw:
+    """Answers with these lines and this body, and hangs up or waits for the other side to."""
+
+    def __init__(self, status: int, body: bytes, *headers: str, hangs_up: bool = True) -> None:
+        head = "\r\n".join([f"HTTP/1.1 {status} Said", *headers, "", ""])
+        self._answer, self._hangs_up = head.encode() + body, hangs_up
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self._answer)
+            await writer.drain()
+            while not self._hangs_up and await reader.read(1 << 16):
+                pass
+        writer.close()
+
+
+BROKEN = pytest.mark.parametrize(
+    ("body", "header"),
+    [
+        pytest.param(REFUSAL, "Content-Length: 500", id="short"),
+        pytest.param(CHUNK, "Transfer-Encoding: chunked", id="no-last-chunk"),
+        pytest.param(CHUNK[:-9], "Transfer-Encoding: chunked", id="half-a-chunk"),
+        pytest.param(gzip.compress(REFUSAL)[:-9], "Content-Encoding: gzip", id="gzip-cut"),
+        pytest.param(REFUSAL, "Content-Encoding: gzip", id="no-gzip"),
+        pytest.param(REFUSAL, "Content-Encoding: x-gzip", id="no-x-gzip"),
+        pytest.param(REFUSAL, "Content-Encoding: deflate", id="no-deflate"),
+        pytest.param(b"\x0b\x02\x80abc\x03", "Content-Encoding: br", id="br"),
+        pytest.param(b"\x28\xb5\x2f\xfdabc", "Content-Encoding: zstd", id="zstd"),
+    ],
+)
+
+
+@SHAPES
+@BROKEN
+def test_a_status_counts_whatever_becomes_of_its_body(
+    body: bytes, header: str, parameters: dict[str, Any]
+) -> None:
+    found = failure(Raw(401, body, header), **parameters)
+    assert (found.error_type, found.status_code) == ("AuthenticationError", 401)
+    waits = failure(Raw(429, body, header, "Retry-After: 7"), **parameters)
+    assert (waits.error_type, waits.retry_after) == ("RateLimitError", 7.0)
+
+
+@pytest.mark.parametrize("header", ["Content-Length: 500", "Content-Encoding: gzip"])
+def test_what_was_read_of_a_broken_refusal_is_told(header: str) -> None:
+    assert failure(Raw(401, REFUSAL, header)).message == "the key is wrong"
+
+
+@SHAPES
+def test_a_refusal_whose_body_does_not_come_is_not_waited_for(
+    parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lm_eval_so.runner.backends.http.response_body._REFUSAL_S", 0.05)
+    found = failure(Raw(401, REFUSAL, "Content-Length: 500", hangs_up=False), **parameters)
+    assert (found.error_type, found.message) == ("AuthenticationError", "the key is wrong")
+
+
+@SHAPES
+@pytest.mark.parametrize(
+    ("body", "header"),
+    [
+        pytest.param(WHOLE, "Content-Length: 500", id="short"),
+        pytest.param(
+            b"%x\r\n%b\r\n" % (len(WHOLE), WHOLE), "Transfer-Encoding: chunked", id="chunk"
+        ),
+        pytest.param(zlib.compress(WHOLE)[:-4], "Content-Encoding: deflate", id="deflate"),
+        pytest.param(WHOLE, "Content-Encoding: br", id="br"),
+    ],
+)
+def test_a_broken_answer_is_none(body: bytes, header: str, parameters: dict[str, Any]) -> None:
+    found = failure(Raw(200, body, header), **parameters)
+    assert found.retryable
+    assert found.error_type in ("APIConnectionError", "InvalidResponseError")
+
+
+def test_a_status_that_was_said_to_be_an_answer_s_must_be_whole() -> None:
+    async def main(server: Raw) -> bytes:
+        async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            connection = Connection(address=f"http://127.0.0.1:{port}")
+            async with Transport(connection, "/ask", answered=[404]) as transport:
+                return (await transport.post(b"{}", {})).body
+
+    assert asyncio.run(main(Raw(404, b"words", "Content-Length: 5"))) == b"words"
+    with pytest.raises(APIConnectionError):
+        asyncio.run(main(Raw(404, b"words", "Content-Length: 6")))
