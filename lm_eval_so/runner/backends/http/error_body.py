@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from lm_eval_so.runner.backends.http.error_sentence import by_plain_name, json_in, sentence_in
 from lm_eval_so.runner.backends.http.json_body import read_json
 from lm_eval_so.runner.backends.http.web_page import is_page, page_words
 from lm_eval_so.runner.errors import BackendError
 
 _LONGEST_READ = 20_000  # characters in which words and waits are looked for
 _LONGEST_KEPT = 2000  # characters of a body that is no JSON
-_IDENTIFIERS = ("code", "type", "status", "param")
-_MESSAGES = ("message", "detail", "error", "msg", "status_msg")
-"""Of OpenAI, FastAPI, Ollama, others, MiniMax."""
+_IDENTIFIERS = ("code", "type", "status", "status_code", "param")
+_DESCRIBES = ("error", "errors", "baseresp", "status", "fault")
+"""Names of the object that describes the error: of most, MiniMax, CLOVA, Apigee."""
 
 
 class ErrorBody(NamedTuple):
@@ -37,15 +38,12 @@ class ErrorBody(NamedTuple):
     def words(self) -> str:
         """Where words are looked for: what the server chose to say, not what it may quote."""
         fields = self.fields
-        parts: list[object] = [
-            self.message,
-            *(f"{key}:{fields[key]}" for key in _IDENTIFIERS if fields.get(key)),
-        ]
-        metadata, inner = fields.get("metadata"), fields.get("innererror")
-        if isinstance(metadata, dict):  # OpenRouter
-            parts += [metadata.get("raw"), *metadata]
-        if isinstance(inner, dict):  # Azure
-            parts.append(inner.get("code"))
+        parts: list[object] = [self.message, *_identifiers(fields)]
+        if isinstance(fields.get("metadata"), dict):  # OpenRouter
+            parts += fields["metadata"]
+        for quoted in _quoted(fields):
+            inner = _described(json_in(quoted) or quoted)
+            parts += [sentence_in(inner), *_identifiers(inner)]
         details = fields.get("details")
         if isinstance(details, list):  # Gemini
             parts += [key for item in details if isinstance(item, dict) for key in item]
@@ -60,38 +58,43 @@ def read_error_body(body: bytes) -> ErrorBody:
     try:
         parsed = read_json(body)
     except BackendError:
-        return ErrorBody(page_words(text) if is_page(text) else text[:_LONGEST_KEPT], {}, text)
+        words = page_words(text) if is_page(text) else sentence_in(text)
+        return ErrorBody(words[:_LONGEST_KEPT], {}, text)
     said = error_in_json(parsed, text)
-    return said if said.message else said._replace(message=text[:_LONGEST_KEPT])
+    whole = parsed if isinstance(parsed, str) else text
+    return said if said.message else said._replace(message=sentence_in(whole)[:_LONGEST_KEPT])
 
 
 def error_in_json(parsed: object, text: str = "") -> ErrorBody:
     """The same for a body that was read already; its ``message`` may be empty."""
     fields = _described(parsed)
-    message = next((_sentence(fields[key]) for key in _MESSAGES if fields.get(key)), "")
+    message = sentence_in(fields) or (sentence_in(parsed) if isinstance(parsed, dict) else "")
+    for reason in map(sentence_in, _quoted(fields)):
+        if reason not in message:
+            message = f"{message}: {reason}" if message else reason
     return ErrorBody(message, fields, text)
 
 
 def _described(parsed: object) -> dict[str, Any]:
-    """The object that describes the error: within ``error``, a list (Gemini), or the body."""
-    if isinstance(parsed, list) and parsed:
-        return _described(parsed[0])
+    """The object that describes the error: one within the body, a list (Gemini), or the body."""
+    while isinstance(parsed, list) and parsed:
+        parsed = parsed[0]
     if not isinstance(parsed, dict):
         return {}
-    inner = parsed.get("error") or parsed.get("errors") or parsed.get("base_resp")  # MiniMax
-    if isinstance(inner, list) and inner:
-        inner = inner[0]
-    return inner if isinstance(inner, dict) else parsed
+    names = by_plain_name(parsed)
+    for inner in map(names.get, _DESCRIBES):
+        first = inner[0] if isinstance(inner, list) and inner else inner
+        if isinstance(first, dict) and first:
+            return first
+    return parsed
 
 
-def _sentence(value: object) -> str:
-    """A message as text; FastAPI's list of what is wrong without what was sent."""
-    if isinstance(value, list):
-        return "; ".join(_sentence(item) for item in value)
-    if isinstance(value, dict) and "msg" in value:
-        place = value.get("loc")
-        where = ".".join(map(str, place)) if isinstance(place, list) else ""
-        return f"{where}: {value['msg']}" if where else str(value["msg"])
-    if isinstance(value, dict) and isinstance(value.get("message"), str):
-        return str(value["message"])
-    return str(value)
+def _quoted(fields: dict[str, Any]) -> list[object]:
+    """What an error tells of another one that is its reason."""
+    metadata = fields.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None  # OpenRouter: the provider's
+    return [raw, fields.get("innererror"), json_in(fields.get("message"))]  # Azure; gateways
+
+
+def _identifiers(fields: dict[str, Any]) -> list[str]:
+    return [f"{name}:{fields[name]}" for name in _IDENTIFIERS if fields.get(name)]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from lm_eval_so.runner.backends.http.error_body import ErrorBody, error_in_json, read_error_body
 from lm_eval_so.runner.backends.http.error_codes import status_by_code
-from lm_eval_so.runner.backends.http.error_words import classify
+from lm_eval_so.runner.backends.http.error_sentence import sentence_in
+from lm_eval_so.runner.backends.http.error_words import classify, status_by_words
 from lm_eval_so.runner.backends.http.header import header_text, request_id
 from lm_eval_so.runner.backends.http.redirect import REDIRECTS, redirected
 from lm_eval_so.runner.backends.http.retry_after import requested_wait
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _OK = 200
+_LONGEST_SHOWN = 2000  # characters of an object without a sentence
+_NO_WORDS = "the server told an error without words"
 _SHOULD_RETRY = {"true": True, "false": False}
 """What OpenAI and others say in ``x-should-retry``; their SDKs heed it before the status."""
 
@@ -38,13 +43,28 @@ def from_proxy(status_code: int, reason: str) -> BackendError:
     return _refused(status_code, said, {}, {})
 
 
-def from_error_object(fields: dict[str, Any], message: str) -> BackendError:
-    """The error of ours for an error that came with a 200, in the body or within a stream."""
-    fields, message = sanitise_json(fields), sanitise_text(message)
-    status_code = status_by_code(fields)
+def from_error_object(fields: dict[str, Any], otherwise: str = "") -> BackendError:
+    """The error of ours for an error that came with a 200, in the body or within a stream.
+
+    Args:
+        fields: The object that describes it.
+        otherwise: The message where it has no sentence.
+    """
+    fields = sanitise_json(fields)
+    text = orjson.dumps(fields).decode()
+    said = ErrorBody(error_in_json(fields).message, fields, text)
+    status_code = _status_told(said)
+    shown = text[:_LONGEST_SHOWN] if any(fields.values()) else _NO_WORDS
+    message = said.message or sentence_in(sanitise_text(otherwise)) or shown
     if status_code is None:
         return InvalidResponseError(message, status_code=_OK, details=fields)
-    return _refused(status_code, ErrorBody(message, fields, str(fields)), {}, fields)
+    return _refused(status_code, said._replace(message=message), {}, fields)
+
+
+def _status_told(said: ErrorBody) -> int | None:
+    """The status that an error without one stands for; None where it tells none."""
+    by_code = status_by_code(said.fields)
+    return status_by_words(said.words) if by_code is None else by_code
 
 
 def without_an_answer(
@@ -58,9 +78,10 @@ def without_an_answer(
         stray: A line that stands between the events of a stream; it is looked at first.
     """
     said = read_error_body(stray) if stray else error_in_json(body)
-    if not said.message or isinstance(said.fields.get("message"), dict):  # of another API
+    told = said.fields.get("message")
+    if not said.message or (isinstance(told, dict) and "content" in told):  # of another API
         return fault
-    if status_by_code(said.fields) is not None:
+    if _status_told(said) is not None:
         return from_error_object(said.fields, said.message)
     return InvalidResponseError(
         f"{fault.message}, but: {sanitise_text(said.message)}",

@@ -71,6 +71,8 @@ _CONTENT = (
     "content exists risk",  # DeepSeek
     "considered high risk",  # Moonshot
     "new_sensitive",  # MiniMax: input new_sensitive, output new_sensitive
+    "status_code:1026",  # MiniMax: the same as codes
+    "status_code:1027",
     "不安全或敏感内容",  # Zhipu: unsafe or sensitive content
 )
 _MEDIA = (
@@ -154,7 +156,10 @@ _COMES_BACK = ("resource_exhausted", "retrydelay")
 _LARGER_THAN_LIMIT = ("request too large", "must be reduced in order to run")
 """Of OpenAI: a 429 for a request that is larger than a whole minute's tokens."""
 
-_CONTENT_TOO_LARGE, _TOO_MANY = 413, 429
+_BAD_REQUEST, _PAYMENT, _CONTENT_TOO_LARGE, _TOO_MANY = 400, 402, 413, 429
+_FOR_GOOD = {501, 505, 511}
+"""Statuses of a server that will not do it later either: not implemented, another version of HTTP,
+a login to the network."""
 _MAY_BE_SPENT = {400, 403, _TOO_MANY}
 _MAY_BE_SAMPLE = {400, 403, 404, 422, 500}
 
@@ -184,7 +189,19 @@ def classify(status_code: int, said: str) -> Reading:
     if status_code in _MAY_BE_SPENT and _any(_SPENT, said) and not _any(_COMES_BACK, said):
         kind = QuotaExceededError
     fault = kind is not QuotaExceededError and _about_the_sample(status_code, said)
-    return Reading(kind, fault, kind.default_retryable and not fault)
+    passes = kind.default_retryable and status_code not in _FOR_GOOD
+    return Reading(kind, fault, passes and not fault)
+
+
+def status_by_words(said: str) -> int | None:
+    """The status that words (any case) would have come with; None where they tell none.
+
+    It is for an error that came with a 200.
+    """
+    said = said.lower()
+    if _any(_SPENT, said):
+        return _TOO_MANY if _any(_COMES_BACK, said) else _PAYMENT
+    return _BAD_REQUEST if _any(_SAMPLE, said) or _any(_SETTING, said) else None
 
 
 def _about_the_sample(status_code: int, said: str) -> bool:

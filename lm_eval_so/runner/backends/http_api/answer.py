@@ -182,7 +182,7 @@ class AnswerReader:
 def error_of(told: Any) -> BackendError:  # noqa: ANN401 - JSON
     """The error of ours for what ``error`` found."""
     fields = told if isinstance(told, dict) else {"message": as_text(told)}
-    return from_error_object(fields, as_text(fields.get("message") or fields))
+    return from_error_object(fields)
 
 
 def _final(error: BackendError) -> BackendError:

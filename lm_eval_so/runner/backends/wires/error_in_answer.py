@@ -32,7 +32,7 @@ def error_within(part: Mapping[str, Any]) -> BackendError | None:
     if isinstance(error, list):  # Gemini
         error = error[0]
     fields = error if isinstance(error, dict) else {"message": str(error)}
-    return from_error_object(fields, str(fields.get("message") or fields))
+    return from_error_object(fields)
 
 
 def _answers(part: Mapping[str, Any]) -> bool:

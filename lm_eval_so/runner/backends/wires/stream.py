@@ -148,7 +148,7 @@ def described_error(said: object) -> BackendError:
     if isinstance(said, dict):
         said = _first_of(said.get("error") or said)
     fields = said if isinstance(said, dict) else {"message": str(said)}
-    return from_error_object(fields, str(fields.get("message") or fields))
+    return from_error_object(fields)
 
 
 def _first_of(said: object) -> object:
