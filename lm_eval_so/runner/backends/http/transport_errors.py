@@ -20,7 +20,7 @@ from lm_eval_so.runner.errors import (
 from lm_eval_so.runner.text.one_line import one_line
 
 if TYPE_CHECKING:
-    from aiohttp import ClientConnectorError, ClientHttpProxyError
+    from aiohttp import ClientConnectorError, ClientHttpProxyError, ClientResponseError
 
     from lm_eval_so.runner.backends.http.connection import Connection
 
@@ -28,6 +28,7 @@ _BAD_REQUEST = 400
 _PLAIN = "its address must start with http://"
 _LONGEST_REASON = 200  # characters
 _ALERT = "ALERT"  # in OpenSSL's words for what the other side refuses
+_NO_STATUS = "Bad status line"  # in aiohttp's words
 _GONE = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _CUT_SHORT = (*_GONE, ConnectionResetError, BrokenPipeError)
 
@@ -75,7 +76,7 @@ class TransportErrors:
             return self._of_tls(error, told)
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         if isinstance(error, aiohttp.ClientResponseError):  # aiohttp's parser calls all this 400
-            reason = f"what came is no valid HTTP: {one_line(error.message, _LONGEST_REASON)}"
+            reason = self._no_http(error)
         if isinstance(error, aiohttp.ClientConnectorError):
             return self._not_connected(error, reason)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
@@ -85,6 +86,12 @@ class TransportErrors:
         if isinstance(error, (*hung_up, *no_http)) and await self._is_tls_asked_for():
             return self._wants_tls()
         return APIConnectionError(reason)
+
+    def _no_http(self, error: ClientResponseError) -> str:
+        """What the parser says, but for what is no HTTP from its first byte: SSH, HTTP/2, Redis."""
+        if error.message.startswith(_NO_STATUS) and not self._answered:
+            return f"{self._origin} does not speak HTTP/1.1: check its address and its port"
+        return f"what came is no valid HTTP: {one_line(error.message, _LONGEST_REASON)}"
 
     def _not_connected(self, error: ClientConnectorError, reason: str) -> BackendError:
         cause = error.os_error

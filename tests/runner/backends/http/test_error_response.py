@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lm_eval_so.runner.backends.http.error_response import from_proxy, from_status
+from lm_eval_so.runner.backends.http.error_response import (
+    from_error_object,
+    from_proxy,
+    from_status,
+    without_an_answer,
+)
+from lm_eval_so.runner.errors import InvalidResponseError
 
 if TYPE_CHECKING:
     from lm_eval_so.runner.errors import BackendError
@@ -156,12 +162,175 @@ def test_a_limit_that_comes_back_is_a_rate_limit(message: str, fields: dict[str,
         ),
         ({"detail": {"message": "why"}}, "why"),
         ({"error": {"code": 5}}, '{"error": {"code": 5}}'),
+        ({"error": {"message": {"en": "x"}}}, '{"error": {"message": {"en": "x"}}}'),
+        ({"error": True}, '{"error": true}'),
+        ({"error": {"code": 5}, "message": "why"}, "why"),
+        ({"error": {"message": ["one", "two"]}}, "one; two"),
+        ({"Message": "of AWS", "__type": "X"}, "of AWS"),
+        ({"Error": {"Code": "X", "Message": "of AWS"}}, "of AWS"),
+        ({"errorMessage": "of Lambda", "errorType": "X"}, "of Lambda"),
+        ({"error_code": 18, "error_msg": "of Baidu"}, "of Baidu"),
+        ({"err_code": 18, "err_msg": "no room"}, "no room"),
+        ({"errcode": 18, "errmsg": "no room"}, "no room"),
+        ({"resultCode": "1", "resultMsg": "no room"}, "no room"),
+        ({"status": {"code": "40003", "message": "of CLOVA"}, "result": None}, "of CLOVA"),
+        ({"fault": {"faultstring": "of Apigee", "detail": {"errorcode": "x"}}}, "of Apigee"),
+        ({"base_resp": {"status_code": 1004, "status_msg": "of MiniMax"}}, "of MiniMax"),
+        ({"ok": False, "error_code": 400, "description": "of Telegram"}, "of Telegram"),
+        ({"type": "about:blank", "title": "a title", "status": 400}, "a title"),
+        ({"title": "a title", "status": 400, "detail": "why"}, "a title: why"),
+        ({"title": "Wrong.", "errors": {"$": ["no JSON"]}}, "Wrong: $: no JSON"),
+        ({"errors": ["one", "two"]}, "one; two"),
+        ({"errors": {"name": ["is empty", "is short"]}}, "name: is empty; is short"),
+        ({"error": "invalid_scope", "error_description": "why"}, "invalid_scope: why"),
+        ({"error": "Bad Request", "details": "why"}, "Bad Request: why"),
+        ({"error": "Bad Request", "detail": "why"}, "Bad Request: why"),
+        ({"error": "same", "detail": "same"}, "same"),
+        ({"error": {"message": '{"error": {"message": "inner"}}'}}, "inner"),
+        ({"error": '{"detail": "inner"}'}, "inner"),
+        ({"error": {"message": "{not JSON}"}}, "{not JSON}"),
+        ('{"error": "JSON in JSON"}', "JSON in JSON"),
+        ({"error": {"message": "no", "innererror": {"message": "why"}}}, "no: why"),
+        ({"error": {"message": "no", "metadata": {"raw": "why"}}}, "no: why"),
+        ({"error": {"message": "no", "metadata": {"raw": '{"error": "why"}'}}}, "no: why"),
+        ({"error": {"message": "no: why", "metadata": {"raw": "why"}}}, "no: why"),
+        (
+            {"error": {"message": "first\nReceived Model Group=m\r\n\tend"}},
+            "first Received Model Group=m end",
+        ),
         ([], "[]"),
     ],
     ids=str,
 )
 def test_the_message_is_the_sentence_in_the_body(body: object, message: str) -> None:
     assert from_status(500, {}, json.dumps(body).encode()).message == message
+
+
+@pytest.mark.parametrize(
+    "body", [b"Traceback:\n  File x\nError: why\n", b'"Traceback: \\n File x Error: why"']
+)
+def test_a_message_is_one_line(body: bytes) -> None:
+    assert from_status(500, {}, body).message == "Traceback: File x Error: why"
+
+
+@pytest.mark.parametrize("inside", ["message", "detail", "error"])
+def test_a_list_of_faults_is_told_without_what_was_sent(inside: str) -> None:
+    faults = [
+        {"loc": ["body", "x", 0], "msg": "Extra inputs", "input": "what is a content_filter?"}
+    ]
+    found = from_status(
+        422, {}, json.dumps({inside: {"detail": faults}, "object": "error"}).encode()
+    )
+    assert found.message == "body.x.0: Extra inputs"
+    assert not found.sample_fault
+
+
+def test_what_a_provider_behind_a_gateway_says_counts() -> None:
+    raw = {"metadata": {"raw": '{"error": {"message": "no", "code": "insufficient_quota"}}'}}
+    found = refused(429, "Provider returned error", **raw)
+    assert (found.error_type, found.message) == (
+        "QuotaExceededError",
+        "Provider returned error: no",
+    )
+    quoted = '{"error": {"message": "no", "code": "context_length_exceeded"}}'
+    assert refused(400, quoted).sample_fault
+
+
+@pytest.mark.parametrize("status", [501, 505, 511])
+def test_what_a_server_will_never_do_is_not_tried_again(status: int) -> None:
+    found = refused(status)
+    assert (found.error_type, found.retryable) == ("InternalServerError", False)
+
+
+def told(fields: dict[str, Any], **beside: object) -> tuple[str, int | None, bool, bool]:
+    found = from_error_object(fields)
+    body = {"base_resp": fields} if beside.get("base_resp") else fields
+    fault = InvalidResponseError("no answer", status_code=200)
+    in_a_body = without_an_answer(fault, body)
+    assert (type(in_a_body), in_a_body.retryable) == (type(found), found.retryable)
+    return found.error_type, found.status_code, found.retryable, found.sample_fault
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "status"),
+    [
+        (1002, "RateLimitError", 429),
+        (1004, "AuthenticationError", 401),
+        (2049, "AuthenticationError", 401),
+        (1008, "QuotaExceededError", 402),
+        (1026, "BadRequestError", 400),
+        (1033, "InvalidResponseError", 200),
+    ],
+)
+def test_numbers_of_minimax_in_a_200_are_understood(number: int, kind: str, status: int) -> None:
+    fields = {"status_code": number, "status_msg": "no"}
+    assert told(fields, base_resp=True) == (
+        kind,
+        status,
+        kind in ("RateLimitError", "InvalidResponseError"),
+        number == 1026,
+    )
+
+
+SPENT = ("QuotaExceededError", 402, False, False)
+OF_SAMPLE = ("BadRequestError", 400, False, True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"message": GEMINI}, SPENT),
+        ({"code": "Arrearage", "message": "no"}, SPENT),
+        ({"code": "AllocationQuota.FreeTierOnly", "message": "no"}, SPENT),
+        ({"message": GEMINI, "status": "RESOURCE_EXHAUSTED"}, ("RateLimitError", 429, True, False)),
+        (
+            {"message": GEMINI, "details": [{"retryDelay": "3s"}]},
+            ("RateLimitError", 429, True, False),
+        ),
+        ({"message": "This model's maximum context length is 8 tokens"}, OF_SAMPLE),
+        ({"message": "no", "metadata": {"raw": "prompt is too long: 9 tokens"}}, OF_SAMPLE),
+        ({"code": "DataInspectionFailed", "message": "no"}, OF_SAMPLE),
+        ({"error_msg": "prompt is too long: 9 tokens > 8 maximum"}, OF_SAMPLE),
+        ({"message": "Extra inputs are not permitted"}, ("BadRequestError", 400, False, False)),
+        (
+            {"message": "no", "http_status_code": 422},
+            ("UnprocessableEntityError", 422, False, False),
+        ),
+        ({"code": "InvalidApiKey", "message": "no"}, ("AuthenticationError", 401, False, False)),
+        ({"code": "Throttling.RateQuota", "message": "no"}, ("RateLimitError", 429, True, False)),
+        ({"error_code": 18, "error_msg": "no room"}, ("InvalidResponseError", 200, True, False)),
+        ({"message": "boom"}, ("InvalidResponseError", 200, True, False)),
+    ],
+    ids=str,
+)
+def test_what_is_understood_with_a_status_is_so_in_a_200(
+    fields: dict[str, Any], expected: tuple[str, int, bool, bool]
+) -> None:
+    assert told(fields) == expected
+
+
+def test_what_a_200_without_an_answer_says_is_told() -> None:
+    fault = InvalidResponseError("no choices", status_code=200)
+    found = without_an_answer(fault, {"error_code": 18, "error_msg": "no\nroom"})
+    assert found.message == "no choices, but: no room"
+    of_another_api = {"message": {"role": "assistant", "content": "the maximum context length"}}
+    assert without_an_answer(fault, of_another_api) is fault
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "the server told an error without words"),
+        ({"message": ""}, "the server told an error without words"),
+        ({"code": None, "message": None}, "the server told an error without words"),
+        ({"code": 5}, '{"code":5}'),
+        ({"message": {"detail": "why"}}, "why"),
+    ],
+)
+def test_an_error_without_a_sentence_shows_what_there_is(
+    fields: dict[str, Any], message: str
+) -> None:
+    assert from_error_object(fields).message == message
 
 
 def test_a_proxy_that_wants_a_name_is_told_as_such() -> None:
@@ -182,7 +351,7 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["error", "errors", "message", "detail", "details", "code", "metadata"]
+                ["error", "errors", "message", "detail", "loc", "code", "metadata", "raw", "title"]
             ),
             inner,
             max_size=4,
@@ -197,3 +366,15 @@ def test_no_shape_of_a_body_can_break_a_run(body: object, status: int) -> None:
     found = from_status(status, {}, json.dumps(body).encode())
     assert found.status_code == status
     assert found.message
+    assert from_error_object({"message": body}).message
+
+
+@pytest.mark.parametrize("name", ["error", "message", "detail", "innererror", "errors"])
+def test_no_depth_of_a_body_can_break_a_run(name: str) -> None:
+    deep = b'{"%b": ' % name.encode() * 900 + b"1" + b"}" * 900
+    lists = b"[" * 900 + b"]" * 900
+    quoted: object = "end"
+    for _ in range(8):
+        quoted = json.dumps({name: quoted})
+    for body in (deep, lists, json.dumps(quoted).encode()):
+        assert from_status(400, {}, body).message

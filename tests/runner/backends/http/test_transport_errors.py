@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from typing import TYPE_CHECKING
 
@@ -379,6 +380,51 @@ def test_a_server_that_breaks_off_the_handshake_may_be_away() -> None:
     assert "breaks off the TLS handshake" in found.message
 
 
+NO_HTTP = {
+    "ssh": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "http-2": b"\x00\x00\x18\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80",
+    "redis": b"-ERR wrong number of arguments\r\n",
+    "smtp": b"220 mail.example ESMTP\r\n",
+}
+
+
+@pytest.mark.parametrize("greeting", NO_HTTP.values(), ids=NO_HTTP)
+def test_a_port_that_speaks_something_else_is_told(greeting: bytes) -> None:
+    async def greets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(greeting)
+        await writer.drain()
+        writer.close()
+
+    found = asyncio.run(_fault_of(greets, "http"))
+    assert re.fullmatch(
+        r"http://127.0.0.1:\d+ does not speak HTTP/1.1: check its address and its port",
+        found.message,
+    )
+
+
+def test_a_server_that_spoke_http_once_is_not_said_to_speak_none() -> None:
+    answers = iter([b"HTTP/1.1 204 Fine\r\nConnection: close\r\n\r\n", NO_HTTP["ssh"]])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(next(answers))
+        await writer.drain()
+        writer.close()
+
+    async def main() -> BackendError:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            connection = Connection(address=f"http://127.0.0.1:{port}")
+            async with Transport(connection, "/ask") as transport:
+                await transport.post(b"{}", {})
+                with pytest.raises(BackendError) as raised:
+                    await transport.post(b"{}", {})
+        return raised.value
+
+    assert asyncio.run(main()).message.startswith("what came is no valid HTTP: Bad status line")
+
+
 def wire_errors() -> list[type[Exception]]:
     """What aiohttp can raise while a request is made or its answer is read."""
     modules = (aiohttp.client_exceptions, aiohttp.http_exceptions)
@@ -400,10 +446,11 @@ def test_every_exception_of_the_wire_has_a_counterpart_of_ours(kind: type[Except
 
 async def _fault_of(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    scheme: str = "https",
 ) -> BackendError:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with backend(f"https://127.0.0.1:{port}/v1") as asked:
+        async with backend(f"{scheme}://127.0.0.1:{port}/v1") as asked:
             with pytest.raises(BackendError) as raised:
                 await asked.send(request(asked))
     return raised.value
