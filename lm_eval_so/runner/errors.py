@@ -37,7 +37,7 @@
         ├── TransientError          x   424, 425, 498, 499
         ├── RateLimitError          x   429
         ├── QuotaExceededError          402; 400, 403 or 429 that says the quota is spent
-        ├── InternalServerError     x   5xx
+        ├── InternalServerError     x   5xx; not 501, 505 and 511, which stay as they are
         ├── InvalidResponseError    x   200 whose body is no completion
         ├── AnswerTooLongError          a body without end, or one that unpacks to too much
         ├── CommandFailedError          a command (backend=command) ended with another code than 0

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from lm_eval_so.runner.backends.http.web_page import is_page, page_words
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,7 +28,6 @@ _TITLES = ("error", "title")  # OAuth, Ollama; RFC 9457
 _REASONS = ("errordescription", "detail", "details", "description", "reason", "errors")
 """Of OAuth, FastAPI and RFC 9457, gateways, Telegram, Elasticsearch, ASP.NET."""
 _MOST_NESTED = 6
-_PAGES = ("<!doctype", "<html")
 
 
 def plain_name(name: str) -> str:
@@ -72,8 +69,6 @@ def json_in(text: object) -> object:
 def _of_text(text: str, nested: int) -> str:
     if found := sentence_in(json_in(text), nested + 1):
         return found
-    if is_page(text) and text.lstrip().lower().startswith(_PAGES):
-        return page_words(text)
     return " ".join(text.split())
 
 

@@ -22,7 +22,9 @@ _OF_THE_SETTING = (
     ProxyError,
     TLSError,
 )
-_STATUS_OF_THE_SETTING = {401, 402, 404, 405, 407}  # key, account, address, method, proxy
+_STATUS_OF_THE_SETTING = {401, 402, 404, 405, 407, 501, 505, 511}
+"""Of the key, the account, the address, the method, the proxy, what is not implemented, the version
+of HTTP and a login to the network."""
 _QUOTED = re.compile(r"""(["'`]).*?\1""", re.DOTALL)
 _NUMBERED = re.compile(r"\S*\d\S*")  # numbers, and ids that hold some
 

@@ -54,6 +54,7 @@ OF_THE_SETTING = {
     "404": NotFoundError("no such model", status_code=404),
     "405": BackendError("method not allowed", status_code=405),
     "407": BackendError("proxy wants a password", status_code=407),
+    "501": InternalServerError("not implemented", status_code=501, retryable=False),
     "proxy": ProxyError("the proxy opens no way"),
     "tls": TLSError("the certificate has expired"),
     "429-quota": QuotaExceededError("quota is spent", status_code=429),

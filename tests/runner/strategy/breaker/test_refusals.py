@@ -6,6 +6,7 @@ from lm_eval_so.runner.errors import (
     AuthenticationError,
     BackendError,
     BadRequestError,
+    InternalServerError,
     NotFoundError,
     PermissionDeniedError,
     ProxyAuthenticationError,
@@ -32,6 +33,10 @@ def bad(message: str, code: object = None) -> BadRequestError:
         BackendError("no", status_code=405),
         BackendError("no", status_code=407),
         ProxyAuthenticationError("no", status_code=407),
+        *(
+            InternalServerError("no", status_code=status, retryable=False)
+            for status in (501, 505, 511)
+        ),
         ProxyError("no"),
         ProxyError("no", status_code=403),
         TLSError("no"),
