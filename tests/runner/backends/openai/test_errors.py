@@ -164,10 +164,10 @@ STREAM = head("Content-Type: text/event-stream", "Content-Length: 5000")
             id="text-plain",
         ),
         pytest.param(
-            head("Content-Encoding: gzip", "Content-Length: 4") + b"fine",
+            head("Content-Encoding: deflate", "Content-Length: 4") + b"fine",
             "APIConnectionError",
             {},
-            id="no-gzip",
+            id="no-deflate",
         ),
         pytest.param(STREAM + CHUNK, "APIConnectionError", {"stream": True}, id="stream-cut"),
     ],

@@ -248,8 +248,14 @@ def test_an_error_that_says_all_is_well_beside_an_answer_is_none(code: object) -
         pytest.param({"errors": [{"message": "no"}]}, "InvalidResponseError", "no", id="errors"),
         pytest.param(
             {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "log in"}},
-            "InvalidResponseError",
+            "AuthenticationError",
             "log in",
+            id="minimax-key",
+        ),
+        pytest.param(
+            {"choices": None, "base_resp": {"status_code": 1033, "status_msg": "down"}},
+            "InvalidResponseError",
+            "down",
             id="minimax",
         ),
         pytest.param(

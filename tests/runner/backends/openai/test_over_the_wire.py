@@ -77,10 +77,16 @@ def test_an_error_that_is_packed_is_told() -> None:
 
 
 @SHAPES
-def test_what_says_it_is_packed_and_is_not_fails_its_sample(parameters: dict[str, Any]) -> None:
-    found = failure(
-        ScriptedServer(lambda *_: reply(WHOLE, "Content-Encoding: x-gzip")), **parameters
-    )
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
+def test_what_says_it_is_gzip_and_is_not_is_read(coding: str, parameters: dict[str, Any]) -> None:
+    server = ScriptedServer(lambda *_: reply(WHOLE, f"Content-Encoding: {coding}"))
+    assert [answer.text for answer in ask(server, **parameters)] == ["hi"]
+
+
+@SHAPES
+def test_what_cannot_be_unpacked_fails_its_sample(parameters: dict[str, Any]) -> None:
+    server = ScriptedServer(lambda *_: reply(WHOLE, "Content-Encoding: deflate"))
+    found = failure(server, **parameters)
     assert (found.error_type, found.retryable) == ("APIConnectionError", True)
 
 
