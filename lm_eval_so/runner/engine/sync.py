@@ -53,6 +53,7 @@ class SyncEngine:
 
     async def run(self, feed: Feed, deliver: Deliver) -> None:
         """See Engine. The feed is asked as far as there are free workers."""
+        self._stack.in_flight.owner = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
             pool: set[asyncio.Task[None]] = set()
             for number in range(self._workers):

@@ -13,7 +13,7 @@ from lm_eval_so.runner.models.media import MARK
 
 _PLACEHOLDER = b'"messages":null'
 _MARK = MARK.encode()
-_FILE = re.compile(rb'"file:(?:[^"\\]|\\.)*#sha256=([0-9a-f]{64})"')
+_FILE = re.compile(rb'(?<!\\)"file:(?:[^"\\]|\\.)*#sha256=([0-9a-f]{64})"')
 """A file that a message names: its content is the question, wherever it is."""
 
 

@@ -13,6 +13,7 @@ from lm_eval_so.runner.models import RunRequest
 from lm_eval_so.runner.run.prepare import Prepared
 from lm_eval_so.runner.run.preview import first_requests, shown_request
 from lm_eval_so.runner.strategy.fault import where_raised
+from lm_eval_so.runner.text.exception_text import exception_text
 
 _LONGEST = 1000  # characters of a value
 
@@ -45,7 +46,7 @@ async def _examined(prepared: Prepared, request: RunRequest) -> Examined:
     except TimeoutError:
         return Examined([], APITimeoutError(f"no answer within {seconds:g} s"))
     except Exception as error:  # noqa: BLE001 - a fault costs its sample, as in a run
-        fault = f"the backend broke: {type(error).__name__}: {error}{where_raised(error)}"
+        fault = f"the backend broke: {exception_text(error)}{where_raised(error)}"
         return Examined([], BackendFaultError(fault))
 
 

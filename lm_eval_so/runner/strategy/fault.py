@@ -1,5 +1,6 @@
 """Turns a backend's own exceptions into errors of the sample that caused them."""
 
+import asyncio
 import logging
 import traceback
 from pathlib import Path
@@ -8,14 +9,18 @@ from lm_eval_so.runner.backends.base import Send
 from lm_eval_so.runner.errors import (
     APIConnectionError,
     APITimeoutError,
+    BackendError,
     BackendFaultError,
     LmEvalError,
 )
 from lm_eval_so.runner.models import ChatResponse, RunRequest
+from lm_eval_so.runner.text.exception_text import exception_text, message_text
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_TRACEBACK = 4000  # characters: the end of it, which says most
 _OURS = str(Path(__file__).resolve().parents[2])
+_NOT_OF_THE_SAMPLE = (LmEvalError, asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""What a run, or its process, is ended with; who cancels is known to `Timeout`."""
 
 
 class FaultBoundary:
@@ -34,13 +39,17 @@ class FaultBoundary:
         async def contained(request: RunRequest) -> ChatResponse:
             try:
                 response = await send(request)
-            except LmEvalError:
+            except BackendError as error:
+                error.message = message_text(error.message)
+                raise
+            except _NOT_OF_THE_SAMPLE:
                 raise
             except TimeoutError as error:  # the backend's own; our timeout cancels
-                raise APITimeoutError(str(error) or "the backend gave up waiting") from error
+                told = message_text(error) or "the backend gave up waiting"
+                raise APITimeoutError(told) from error
             except ConnectionError as error:
-                raise APIConnectionError(f"{type(error).__name__}: {error}") from error
-            except Exception as error:
+                raise APIConnectionError(exception_text(error)) from error
+            except BaseException as error:
                 raise self._fault(request, error) from error
             if not isinstance(response, ChatResponse):
                 name = type(response).__name__
@@ -49,10 +58,10 @@ class FaultBoundary:
 
         return contained
 
-    def _fault(self, request: RunRequest, error: Exception) -> BackendFaultError:
+    def _fault(self, request: RunRequest, error: BaseException) -> BackendFaultError:
         name, where = type(error).__name__, where_raised(error)
         fault = BackendFaultError(
-            f"the backend broke: {name}: {error}{where}",
+            f"the backend broke: {exception_text(error)}{where}",
             details={"type": name, "traceback": _traceback_of(error)},
         )
         if name + where not in self._logged:
@@ -67,7 +76,7 @@ def where_raised(fault: BaseException) -> str:
     where = next(iter(_below_ours(frames)), frames[-1] if frames else None)
     if where is None:
         return ""
-    return f" ({where.filename}:{where.lineno}, in {where.name})"
+    return message_text(f" ({where.filename}:{where.lineno}, in {where.name})")
 
 
 def _traceback_of(fault: BaseException) -> str:

@@ -101,7 +101,7 @@ class Stack:
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._together = together
-        self.in_flight = InFlight()
+        self.in_flight = InFlight(stopping)
         self.limiter = limiter_for(
             backend.limit_scope,
             options,

@@ -2,37 +2,50 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from lm_eval_so.runner.backends.base import Send
-from lm_eval_so.runner.errors import APITimeoutError
+from lm_eval_so.runner.errors import APITimeoutError, BackendFaultError
 from lm_eval_so.runner.host.clock import steady
 from lm_eval_so.runner.models import ChatResponse, RunRequest
 from lm_eval_so.runner.strategy.deadline import Deadline
+from lm_eval_so.runner.strategy.fault import where_raised
 
 
 class InFlight:
     """The requests on the wire.
 
+    Args:
+        stopping: Whether the run is stopping, which cancels them.
+
     Attributes:
         tasks: Those that send them.
         sent: Requests that left so far, those included that left again on a new connection.
+        owner: The task whose end is that of all of them; None where that is not known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._stopping = stopping
         self.tasks: set[asyncio.Task[object]] = set()
         self.sent = 0
+        self.owner: asyncio.Task[object] | None = None
 
     def __len__(self) -> int:
         return len(self.tasks)
+
+    def given_up(self) -> bool:
+        """Whether a cancelled request may be so by the run, and not by the backend's own code."""
+        return self.owner is None or self._stopping() or self.owner.cancelling() > 0
 
 
 class Timeout:
     """Fails an attempt with APITimeoutError after ``seconds``.
 
     Nothing waits below it, so the latency is the server's and the network's alone. What arrived
-    while the process was suspended is read before the attempt is called late.
+    while the process was suspended is read before the attempt is called late. A backend that
+    cancels the task in which it is called fails its attempt, and does not end the task.
 
     Args:
         seconds: Of one attempt.
@@ -65,12 +78,45 @@ class Timeout:
             started = clock()
             try:
                 async with Deadline(asyncio.get_running_loop().time() + seconds):
-                    return await send(request)
+                    response = await send(request)
             except TimeoutError as error:
                 raise APITimeoutError(f"no answer within {seconds:g} s") from error
+            except asyncio.CancelledError as error:
+                if in_flight.given_up():
+                    raise
+                await _take_back(task)
+                raise _cancelled(error) from error
+            else:
+                if task.cancelling() and not in_flight.given_up():
+                    await _take_back(task)
+                return response
             finally:
                 journal.latency_ms = round((clock() - started) * 1000, 3)
                 in_flight.sent += journal.resent
                 in_flight.tasks.discard(task)
 
         return bounded
+
+
+def _cancelled(error: asyncio.CancelledError) -> BackendFaultError:
+    return BackendFaultError(
+        f"the backend broke: it cancelled its own task{where_raised(error)}",
+        details={"type": type(error).__name__},
+    )
+
+
+async def _take_back(task: asyncio.Task[object]) -> None:
+    """Takes back that the task, the current one, is to be cancelled."""
+    while task.uncancel():
+        pass
+    with suppress(asyncio.CancelledError):
+        await _Turn()  # before Python 3.13 it is cancelled all the same, where it next waits
+    if task.cancelling():  # by others, meanwhile
+        raise asyncio.CancelledError
+
+
+class _Turn:
+    """A turn of the loop."""
+
+    def __await__(self) -> Generator[None]:
+        yield

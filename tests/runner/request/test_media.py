@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import rows
-from lm_eval_so import BackendError, ChatResponse, Message, RunConfig, RunReport, run
+from lm_eval_so import BackendError, ChatResponse, Message, RunConfig, RunReport, TestSample, run
 from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.dataset.check import check
 from lm_eval_so.runner.dataset.jsonl import JsonlReader
 from lm_eval_so.runner.dataset.reader import read_samples
 from lm_eval_so.runner.dataset.source import locate
 from lm_eval_so.runner.errors import DatasetError
+from lm_eval_so.runner.request.build import RequestBuilder
 from lm_eval_so.runner.request.media import filled
 
 if TYPE_CHECKING:
@@ -163,3 +164,14 @@ def test_files_of_messages_in_a_table_are_sent_too(tmp_path: Path) -> None:
     (tmp_path / "d" / "cat.png").write_bytes(PNG)
     path.write_text(json.dumps([json.loads(path.read_text())]))
     assert ask(path)[1][0]["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize("text", ['"file:' * 100_000, '"file:x#sha256=' * 100_000])
+def test_a_long_text_that_looks_like_files_takes_time_by_its_length_alone(text: str) -> None:
+    mark = f"file:a.png#sha256={'0' * 64}"
+    one, other = (
+        TestSample(id="s", messages=[Message(role="user", content=[{"a": name}, {"b": text}])])
+        for name in (mark, mark.replace("a.png", "b.png"))
+    )
+    requests = RequestBuilder(RunConfig(backend="b", model="m"), endpoint="")
+    assert requests.key(one) == requests.key(other)

@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 _LOG.addFilter(OncePerKind())
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)(ms|s|m|h|d)")
 _WINDOW = re.compile(r";\s*w=(\d+)")
 _MINUTE, _HOUR = 60.0, 3600.0
 _LONGEST_WINDOW = 31 * 86400.0  # seconds; quotas by the month are the longest that are sold

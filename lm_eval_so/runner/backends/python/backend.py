@@ -15,6 +15,7 @@ from lm_eval_so.runner.backends.python.source import find_callable
 from lm_eval_so.runner.backends.python.threads import Threads, no_exception
 from lm_eval_so.runner.errors import BackendError, BackendFaultError, BackendSetupError
 from lm_eval_so.runner.models import ChatResponse, RunConfig, RunRequest
+from lm_eval_so.runner.text.exception_text import exception_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -170,7 +171,7 @@ class PythonBackend(ChatBackend):
                 answer = await self._threads.call(self._answer, argument)
                 return await answer if inspect.isawaitable(answer) else answer
             return await self._answer(argument)
-        except SystemExit as error:
+        except (SystemExit, GeneratorExit) as error:
             raise no_exception(error) from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -200,7 +201,7 @@ def _made(kind: type, name: str) -> Callable[[Any], Any]:
         made = kind()
     except Exception as error:
         raise BackendSetupError(
-            f"backend.options.callable: {name}() cannot be made: {type(error).__name__}: {error}"
+            f"backend.options.callable: {name}() cannot be made: {exception_text(error)}"
         ) from error
     answer: Callable[[Any], Any] = made
     return answer

@@ -11,6 +11,7 @@ from typing import Any
 from lm_eval_so.runner.backends.http.error_words import classify
 from lm_eval_so.runner.backends.http.retry_after import requested_wait
 from lm_eval_so.runner.errors import APIConnectionError, APITimeoutError, BackendError
+from lm_eval_so.runner.text.exception_text import exception_text
 
 _STATUSES = range(400, 600)
 _TIMEOUTS = {
@@ -28,7 +29,7 @@ _CONNECTIONS = {
 
 def from_client(error: Exception) -> BackendError | None:
     """Our error for one of openai, anthropic, httpx, requests, aiohttp or urllib; else None."""
-    message = f"{type(error).__name__}: {error}"
+    message = exception_text(error)
     response = getattr(error, "response", None)
     status = next(filter(_is_status, _statuses(error, response)), None)
     if status is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
 from lm_eval_so.runner.errors import BackendSetupError
+from lm_eval_so.runner.text.exception_text import exception_text
 from lm_eval_so.runner.text.one_line import one_line
 from lm_eval_so.runner.text.wording import nearest
 
@@ -121,7 +122,7 @@ def _look_in(folder: Path) -> None:
 
 def _not_loaded(name: str, error: BaseException) -> BackendSetupError:
     where = traceback.extract_tb(error.__traceback__)[-1]
-    reason = one_line(f"{type(error).__name__}: {error}", _LONGEST_REASON)
+    reason = one_line(exception_text(error), _LONGEST_REASON)
     return BackendSetupError(
         f"{_OPTION}: {name} cannot be loaded: {reason} ({where.filename}:{where.lineno})"
     )

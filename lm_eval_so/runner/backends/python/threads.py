@@ -12,6 +12,8 @@ from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lm_eval_so.runner.text.exception_text import exception_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -97,5 +99,5 @@ def _outcome(call: _Call) -> tuple[Any, Exception | None]:
 
 def no_exception(error: BaseException) -> RuntimeError:
     """The exception that stands for SystemExit and others, which would end more than a sample."""
-    found = RuntimeError(f"it raised {type(error).__name__}: {error}".removesuffix(": "))
+    found = RuntimeError(f"it raised {exception_text(error)}".removesuffix(": "))
     return found.with_traceback(error.__traceback__)

@@ -26,7 +26,7 @@ _STATUS_OF_THE_SETTING = {401, 402, 404, 405, 407, 501, 505, 511}
 """Of the key, the account, the address, the method, the proxy, what is not implemented, the version
 of HTTP and a login to the network."""
 _QUOTED = re.compile(r"""(["'`]).*?\1""", re.DOTALL)
-_NUMBERED = re.compile(r"\S*\d\S*")  # numbers, and ids that hold some
+_DIGIT = re.compile(r"\d")  # in numbers, and in ids
 
 
 class Kind(NamedTuple):
@@ -60,5 +60,5 @@ def kind_of(error: BackendError) -> Kind:
 
 
 def _common_words(message: str) -> str:
-    bare = _NUMBERED.sub("", _QUOTED.sub("", message))
-    return " ".join(bare.lower().split())
+    words = _QUOTED.sub("", message).lower().split()
+    return " ".join(word for word in words if not _DIGIT.search(word))

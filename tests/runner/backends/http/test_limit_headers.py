@@ -223,3 +223,8 @@ def test_no_header_can_break_a_run(limit: str, remaining: str, reset: str, polic
     for unit, told in read_limits(headers).items():
         assert module._SLOWEST[unit] <= told.per_second < float("inf")
         assert 0 <= told.remaining < float("inf")
+
+
+@pytest.mark.parametrize("reset", ["1" * 1_000_000, "1." * 500_000, "1" * 1_000_000 + "s"])
+def test_a_long_header_takes_time_by_its_length_alone(reset: str) -> None:
+    assert set(read_limits(openai("requests", 60, 30, reset))) == {"requests"}

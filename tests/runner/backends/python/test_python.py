@@ -261,7 +261,7 @@ def test_errors_of_clients_keep_their_status_and_their_wait(write: Write) -> Non
     [
         *(("def", name) for name in ("SystemExit(3)", "StopIteration()", "GeneratorExit()")),
         *((kind, "asyncio.CancelledError()") for kind in ("def", "async def")),
-        ("async def", "SystemExit(3)"),
+        *(("async def", name) for name in ("SystemExit(3)", "GeneratorExit()")),
     ],
 )
 def test_what_would_end_more_than_a_sample_is_an_error_of_the_sample(

@@ -101,3 +101,8 @@ def test_what_is_denied_needs_no_words_to_be_alike() -> None:
 def test_a_code_of_any_shape_is_taken() -> None:
     assert kind_of(bad("no", {"a": [1]})) == kind_of(bad("no", {"a": [1]}))
     assert hash(kind_of(bad("no", ["x"])))
+
+
+@pytest.mark.parametrize("sign", ["x", "1", " ", "\n", "-", ".", "'", "x1", "'x", '"', "x "])
+def test_a_message_takes_time_by_its_length_alone(sign: str) -> None:
+    kind_of(bad(sign * (1_000_000 // len(sign))))

@@ -1,0 +1,190 @@
+"""What a backend of one's own raises, cancels or says is its sample's error, and ends no run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lm_eval_so import (
+    BackendError,
+    ChatBackend,
+    ChatResponse,
+    RunConfig,
+    RunnerOptions,
+    RunRequest,
+    run,
+    run_async,
+)
+from lm_eval_so.runner.text.exception_text import LONGEST_MESSAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    Make = Callable[..., Path]
+
+CONFIG = RunConfig(backend="own", model="m")
+BAD = "s2"
+
+
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise KeyError("no words")
+
+
+class Own(ChatBackend):
+    """Does something for one sample, and answers."""
+
+    def __init__(self, act: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(CONFIG)
+        self.act = act
+
+    async def send(self, request: RunRequest) -> ChatResponse:
+        if request.sample_id == BAD:
+            await self.act()
+        return ChatResponse(text="fine")
+
+
+def _cancel_this() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+async def cancels_itself() -> None:
+    _cancel_this()
+    await asyncio.sleep(60)
+
+
+async def cancels_itself_twice() -> None:
+    try:
+        await cancels_itself()
+    finally:
+        _cancel_this()
+
+
+async def cancels_itself_soon() -> None:
+    asyncio.get_running_loop().call_soon(_named("cancel"))
+    await asyncio.sleep(60)
+
+
+def _named(method: str) -> Callable[[], object]:
+    found: Callable[[], object] = getattr(asyncio.current_task(), method)
+    return found
+
+
+async def cancels_and_answers() -> None:
+    _cancel_this()
+
+
+async def cancels_and_catches() -> None:
+    try:
+        await cancels_itself()
+    except asyncio.CancelledError:
+        return
+
+
+def raising(error: BaseException) -> Callable[[], Awaitable[None]]:
+    async def act() -> None:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        pytest.param(cancels_itself, "it cancelled its own task (", id="cancels-itself"),
+        pytest.param(cancels_itself_twice, "it cancelled its own task (", id="twice"),
+        pytest.param(cancels_itself_soon, "it cancelled its own task (", id="soon"),
+        pytest.param(raising(asyncio.CancelledError()), "it cancelled its own task (", id="raised"),
+        pytest.param(raising(GeneratorExit("x")), "GeneratorExit: x (", id="generator-exit"),
+        pytest.param(raising(BaseException("x")), "BaseException: x (", id="base-exception"),
+        pytest.param(
+            raising(SpeechlessError()),
+            "SpeechlessError: (what it says cannot be told: KeyError) (",
+            id="speechless",
+        ),
+        pytest.param(raising(ValueError("a\udcff")), "ValueError: a\ufffd (", id="half-character"),
+    ],
+)
+def test_what_a_backend_does_to_itself_is_its_samples_error(
+    act: Callable[[], Awaitable[None]], told: str, make_dataset: Make
+) -> None:
+    report = run(make_dataset(9), CONFIG, backend=Own(act))
+    results = {result.sample_id: result.error for result in report.results()}
+    assert (report.state, len(results)) == ("complete", 9)
+    error = results.pop(BAD)
+    assert error is not None
+    assert (error.error_type, error.message.partition(told)[:2]) == (
+        "BackendFaultError",
+        ("the backend broke: ", told),
+    )
+    assert not any(results.values())
+
+
+@pytest.mark.parametrize("act", [cancels_and_answers, cancels_and_catches])
+def test_an_answer_of_a_task_that_was_cancelled_by_itself_is_kept(
+    act: Callable[[], Awaitable[None]], make_dataset: Make
+) -> None:
+    report = run(make_dataset(9), CONFIG, backend=Own(act))
+    assert [result.status for result in report.results()] == ["ok"] * 9
+
+
+def test_a_backend_that_cancels_itself_for_all_samples_stops_the_run(make_dataset: Make) -> None:
+    class Cancels(Own):
+        async def send(self, request: RunRequest) -> ChatResponse:
+            await self.act()
+            raise AssertionError(request)
+
+    with pytest.raises(Exception, match="the backend broke: it cancelled its own task"):
+        run(make_dataset(30), CONFIG, backend=Cancels(cancels_itself))
+
+
+def test_a_call_that_is_cancelled_from_outside_is_cancelled(make_dataset: Make) -> None:
+    begun = asyncio.Event()
+
+    async def hangs() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def left() -> None:
+        options = RunnerOptions(max_concurrency=2)
+        task = asyncio.create_task(
+            run_async(make_dataset(9), CONFIG, backend=Own(hangs), options=options)
+        )
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(left())
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (None, "None"),
+        (SpeechlessError(), "(what it says cannot be told: KeyError)"),
+        ("\ud83d", "\ufffd"),
+        ("x" * 1_000_000, "x" * (LONGEST_MESSAGE - 1) + "…"),
+    ],
+    ids=["none", "speechless", "half-character", "long"],
+)
+def test_the_message_of_an_error_is_text_that_can_be_written(
+    message: object, told: str, make_dataset: Make
+) -> None:
+    error = BackendError(message)  # type: ignore[arg-type] - what a backend without types gives
+    report = run(make_dataset(9), CONFIG, backend=Own(raising(error)))
+    failed = [result.error for result in report.results() if result.error]
+    assert [error.message for error in failed] == [told]
+
+
+@pytest.mark.parametrize("sign", ["x", "1", " ", "-", ".", "/", "=", ":", "'x", '"', "\ud83d"])
+def test_a_long_text_of_an_exception_costs_no_time(sign: str, make_dataset: Make) -> None:
+    long = sign * 1_000_000
+    report = run(make_dataset(9), CONFIG, backend=Own(raising(ValueError(long))))
+    failed = [result.error for result in report.results() if result.error]
+    assert [len(error.message) < 2 * LONGEST_MESSAGE for error in failed] == [True]
