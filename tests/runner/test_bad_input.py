@@ -235,3 +235,24 @@ def test_a_broken_file_of_the_users_own_is_one_sentence(
     shown = refused("--config-dir", str(tmp_path / "conf"), "experiment=mine")
     assert sentence in shown
     assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "runs"), [(["model=m"], 1), (["-m", "model=m,n"], 2)], ids=["run", "sweep"]
+)
+def test_a_folder_whose_name_is_no_text_is_worked_in(
+    how: list[str],
+    runs: int,
+    make_dataset: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, folder = make_dataset(3), tmp_path / "c\udcff"
+    folder.mkdir()
+    data.rename(folder / "data")
+    monkeypatch.chdir(folder)
+    command = ["backend=simulated", "backend.options.latency_ms=1", "dataset.path=data", *how]
+    assert app.main(command) == 0
+    found = [json.loads(path.read_bytes()) for path in folder.glob("outputs/*/*/run_metadata.json")]
+    assert [each["state"] for each in found] == ["complete"] * runs
+    assert found[0]["dataset"]["location"].endswith("c\ufffd/data/test.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -84,3 +85,10 @@ def test_a_traceback_in_the_log_cannot_look_like_a_line_of_it(
     assert "Traceback" in log
     assert not CONTROL.search(log)
     assert not [line for line in log.splitlines() if line.startswith(FORGED)]
+
+
+def test_half_a_character_loses_no_line_of_the_log(tmp_path: Path) -> None:
+    with run_log(tmp_path, Redactor()):
+        (*_, in_file) = logging.getLogger("lm_eval_so").handlers
+        in_file.handle(logging.makeLogRecord({"msg": "cannot open \udcff.txt"}))
+    assert "cannot open \\udcff.txt" in (tmp_path / "run.log").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,9 @@ from lm_eval_so import (
     run,
     run_async,
 )
+from lm_eval_so.runner.errors import BackendUnusableError
+from lm_eval_so.runner.store.metadata import read_metadata
+from lm_eval_so.runner.strategy import fault
 from lm_eval_so.runner.text.exception_text import LONGEST_MESSAGE
 
 if TYPE_CHECKING:
@@ -27,6 +31,12 @@ if TYPE_CHECKING:
 
 CONFIG = RunConfig(backend="own", model="m")
 BAD = "s2"
+
+
+@pytest.fixture(autouse=True)
+def _no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Halves of characters cannot be passed on by who collects the logs of tests."""
+    monkeypatch.setattr(logging.getLogger(fault.__name__), "disabled", True)
 
 
 class SpeechlessError(Exception):
@@ -139,7 +149,7 @@ def test_a_backend_that_cancels_itself_for_all_samples_stops_the_run(make_datase
             await self.act()
             raise AssertionError(request)
 
-    with pytest.raises(Exception, match="the backend broke: it cancelled its own task"):
+    with pytest.raises(BackendUnusableError, match="the backend broke: it cancelled its own task"):
         run(make_dataset(30), CONFIG, backend=Cancels(cancels_itself))
 
 
@@ -188,3 +198,20 @@ def test_a_long_text_of_an_exception_costs_no_time(sign: str, make_dataset: Make
     report = run(make_dataset(9), CONFIG, backend=Own(raising(ValueError(long))))
     failed = [result.error for result in report.results() if result.error]
     assert [len(error.message) < 2 * LONGEST_MESSAGE for error in failed] == [True]
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("open \udcff"), BackendError("\ud83d")], ids=["own", "ours"]
+)
+def test_half_a_character_in_what_all_samples_meet_stops_the_run_with_its_sentence(
+    error: Exception, make_dataset: Make, tmp_path: Path
+) -> None:
+    async def fails(request: RunRequest) -> ChatResponse:
+        del request
+        raise error
+
+    with pytest.raises(BackendUnusableError, match="\ufffd"):
+        run(make_dataset(30), CONFIG, backend=fails, output_dir="run")
+    metadata = read_metadata(tmp_path / "run")
+    assert metadata is not None
+    assert "\ufffd" in (metadata.reason or "")

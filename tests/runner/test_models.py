@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.masking.names import is_secret_name
 from lm_eval_so.runner.models import (
     ChatResponse,
@@ -255,3 +257,25 @@ def test_a_journal_adds_up_waits_by_reason_and_starts_anew_with_each_attempt() -
     assert (journal.number, journal.waited_ms, journal.latency_ms) == (2, {}, None)
     (first,) = journal.attempts
     assert first.waited_ms == {"slot": 300, "rate_limit": 1000}
+
+
+@pytest.mark.parametrize("key", ["parameters", "backend_options", "metadata"])
+@pytest.mark.parametrize(
+    "value",
+    [Path("x"), object(), "\ud83d", 10**30, {"inner": [Path("x")]}],
+    ids=["path", "object", "half-character", "large", "inner"],
+)
+def test_what_has_no_json_form_is_refused_with_its_key(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"^{key}: 'a' has no JSON form: "):
+        RunConfig(backend="b", model="m", **{key: {"a": value}})
+
+
+@pytest.mark.parametrize("key", ["parameters", "backend_options", "metadata"])
+def test_what_has_a_json_form_is_taken(key: str) -> None:
+    values = {
+        "a": [1, 2.5, None, True, {"b": ("c",)}],
+        "keys": {50256: -100},
+        "at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    config = RunConfig(backend="b", model="m", **{key: values})
+    assert RunConfig(**dict(config)) == config

@@ -80,7 +80,8 @@ class _QuietFileHandler(logging.FileHandler):
 
     def _open(self) -> TextIOWrapper:
         flags = os.O_WRONLY | os.O_APPEND
-        return open(open_own(self.baseFilename, flags), "a", encoding="utf-8")  # noqa: PTH123 - a descriptor; logging closes it
+        descriptor = open_own(self.baseFilename, flags)
+        return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123 - a descriptor; logging closes it
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):  # it cannot be opened

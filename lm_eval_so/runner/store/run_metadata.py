@@ -14,11 +14,13 @@ from lm_eval_so.runner.store.version import check_version
 from lm_eval_so.runner.summary.summarise import Summary
 from lm_eval_so.runner.summary.verdict import Verdict
 from lm_eval_so.runner.text.one_line import one_line
+from lm_eval_so.runner.text.sanitise import sanitise_json
 
 METADATA_VERSION = 1
 """Version of the file. It grows when a reader of today's would misread what is written."""
 
 _LONGEST_REASON = 300  # characters
+_LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 State = Literal["running", "complete", "partial", "aborted"]
 
@@ -193,10 +195,15 @@ class RunMetadata(Value):
         return self.options.get("trace_prefix")
 
     def to_json(self) -> bytes:
-        """The content of the file."""
-        return orjson.dumps(
-            self.model_dump(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        )
+        """The content of the file.
+
+        What others say in it and cannot be written, such as the name of a folder that is not UTF-8,
+        is repaired (see `sanitise_json`).
+        """
+        try:
+            return orjson.dumps(self.model_dump(), option=_LAYOUT)
+        except TypeError:
+            return orjson.dumps(sanitise_json(self.model_dump(mode="json")), option=_LAYOUT)
 
 
 class Owner(NamedTuple):

@@ -262,4 +262,5 @@ def sweep_folder(plan: RunPlan, named: Sequence[str], *, of_one_dataset: bool) -
         root /= safe_name(locate(plan.dataset).id)
     if plan.sweep_name is not None:
         return root / "sweeps" / safe_name(plan.sweep_name)
-    return root / "sweeps" / hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]
+    whole = "\n".join(named).encode(errors="surrogateescape")
+    return root / "sweeps" / hashlib.sha256(whole).hexdigest()[:12]

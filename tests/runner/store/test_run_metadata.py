@@ -264,3 +264,13 @@ def test_no_value_in_any_place_gives_anything_but_a_value_or_a_sentence(
         assert_is_one_sentence(error)
     else:
         assert parse_metadata(found.to_json(), PATH) == found
+
+
+def test_what_cannot_be_written_is_repaired() -> None:
+    odd = metadata(
+        reason="half \ud83d", environment={"host": "c\udcff"}, engine_found={"n": 10**30}
+    )
+    again = parse_metadata(odd.to_json(), PATH)
+    assert (again.reason, again.environment.host) == ("half \ufffd", "c\ufffd")
+    assert again.started_at == odd.started_at
+    assert again.model_extra == {"engine_found": {"n": 1e30}}
