@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ from lm_eval_so import (
     run,
     run_async,
 )
-from lm_eval_so.runner.errors import BackendUnusableError
+from lm_eval_so.runner.errors import BackendSetupError, BackendUnusableError
 from lm_eval_so.runner.store.metadata import read_metadata
 from lm_eval_so.runner.strategy import fault
 from lm_eval_so.runner.text.exception_text import LONGEST_MESSAGE
@@ -215,3 +216,56 @@ def test_half_a_character_in_what_all_samples_meet_stops_the_run_with_its_senten
     metadata = read_metadata(tmp_path / "run")
     assert metadata is not None
     assert "\ufffd" in (metadata.reason or "")
+
+
+class BareError(BackendError):
+    def __init__(self) -> None:
+        """Says nothing of itself."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (BareError(), "TypeError: BareError does not call the __init__ of BackendError"),
+        *(
+            (BackendError("no", **{name: value}), f"TypeError: BackendError has {name}={value!r}")
+            for name, value in (
+                ("status_code", "400"),
+                ("retry_after", "5"),
+                ("retry_after", math.nan),
+                ("headers", ["a"]),
+                ("details", 5),
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_an_error_with_a_wrong_type_in_it_is_its_samples_error(
+    error: BackendError, told: str, make_dataset: Make
+) -> None:
+    report = run(make_dataset(9), CONFIG, backend=Own(raising(error)))
+    (failed,) = [result.error for result in report.results() if result.error]
+    assert (failed.error_type, failed.message) == (
+        "BackendFaultError",
+        f"the backend broke: {told}",
+    )
+
+
+def test_details_are_kept_whatever_their_names_are(make_dataset: Make) -> None:
+    error = BackendError("no", details={1: "one"})  # type: ignore[dict-item]
+    report = run(make_dataset(9), CONFIG, backend=Own(raising(error)))
+    assert [each.error.details for each in report.results() if each.error] == [{"1": "one"}]
+
+
+@pytest.mark.parametrize("method", ["__aenter__", "__aexit__", "examine"])
+def test_what_a_backend_raises_beside_its_samples_is_one_sentence(
+    method: str, make_dataset: Make
+) -> None:
+    def breaks(*_: object) -> None:
+        raise KeyError("k")
+
+    faulty = type("Faulty", (Own,), {method: breaks})
+    with pytest.raises(
+        BackendSetupError, match=rf"^the backend's {method} broke: KeyError: 'k' \(.*, in breaks\)$"
+    ):
+        run(make_dataset(9), CONFIG, backend=faulty(cancels_and_answers))

@@ -1,7 +1,7 @@
 """The ``sync`` engine: one process, a fixed pool of workers that share a feed."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Any, Self
 
 from lm_eval_so.runner.engine.base import Deliver, EngineSetup, Feed, Live
@@ -10,6 +10,7 @@ from lm_eval_so.runner.store.segments import open_results
 from lm_eval_so.runner.strategy.breaker.alike import MOST_HELD
 from lm_eval_so.runner.strategy.breaker.away import LEAST_ROUND
 from lm_eval_so.runner.strategy.deadline import Deadline
+from lm_eval_so.runner.strategy.fault import told_as_setup
 from lm_eval_so.runner.strategy.retry import StoppedError
 from lm_eval_so.runner.strategy.stack import Stack
 
@@ -41,15 +42,16 @@ class SyncEngine:
         enough = workers_for(setup.options.most_at_once)
         self._workers = workers or min(enough, setup.samples)
         self._stack = stack or _stack(setup)
-        self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._take_up()
-        await self._exit.enter_async_context(self._setup.backend)
+        with told_as_setup("__aenter__"):
+            await self._setup.backend.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._exit.aclose()
+        with told_as_setup("__aexit__"):
+            await self._setup.backend.__aexit__(None, None, None)
 
     async def run(self, feed: Feed, deliver: Deliver) -> None:
         """See Engine. The feed is asked as far as there are free workers."""

@@ -28,7 +28,7 @@ class Outcome:
             message=error.message,
             status_code=error.status_code,
             retryable=error.retryable,
-            details=None if error.details is None else dict(error.details),
+            details=error.details and {str(name): value for name, value in error.details.items()},
             served_by=error.served_by,
         )
         return cls(error=data, timed_out=isinstance(error, APITimeoutError))

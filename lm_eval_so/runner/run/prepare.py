@@ -19,6 +19,7 @@ from lm_eval_so.runner.models import TestSample
 from lm_eval_so.runner.request.build import RequestBuilder
 from lm_eval_so.runner.run.placement import Planned, directory_of, planned
 from lm_eval_so.runner.run.prompt import PlannedPrompt, planned_prompt
+from lm_eval_so.runner.strategy.fault import told_as_setup
 from lm_eval_so.runner.strategy.price import Price, price_of
 
 _CHECKED = ".checked"
@@ -133,7 +134,8 @@ def _examination(
 
     def examine(sample: TestSample) -> None:
         messages = sample.messages if prompt is None else prompt.prompt.messages(sample)
-        backend.examine(messages, sample.parameters)
+        with told_as_setup("examine", ValueError):
+            backend.examine(messages, sample.parameters)
 
     return examine
 

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from lm_eval_so.runner.backends.base import Send
@@ -11,6 +13,7 @@ from lm_eval_so.runner.errors import (
     APITimeoutError,
     BackendError,
     BackendFaultError,
+    BackendSetupError,
     LmEvalError,
 )
 from lm_eval_so.runner.models import ChatResponse, RunRequest
@@ -21,6 +24,8 @@ _LONGEST_TRACEBACK = 4000  # characters: the end of it, which says most
 _OURS = str(Path(__file__).resolve().parents[2])
 _NOT_OF_THE_SAMPLE = (LmEvalError, asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 """What a run, or its process, is ended with; who cancels is known to `Timeout`."""
+_SHAPES = {"status_code": int, "retry_after": int | float, "headers": Mapping, "details": Mapping}
+"""Of what a BackendError tells, each of which may be None."""
 
 
 class FaultBoundary:
@@ -40,6 +45,8 @@ class FaultBoundary:
             try:
                 response = await send(request)
             except BackendError as error:
+                if (misshapen := _misshapen(error)) is not None:
+                    raise self._fault(request, misshapen) from error
                 error.message = message_text(error.message)
                 raise
             except _NOT_OF_THE_SAMPLE:
@@ -68,6 +75,40 @@ class FaultBoundary:
             self._logged.add(name + where)
             _LOG.warning("sample %r: %s", request.sample_id, fault.message, exc_info=error)
         return fault
+
+
+@contextmanager
+def told_as_setup(method: str, *meant: type[Exception]) -> Iterator[None]:
+    """What a method of a backend that answers no sample raises, as one sentence.
+
+    Args:
+        method: Its name.
+        meant: What it may raise on purpose, beside our own errors.
+
+    Raises:
+        BackendSetupError: It broke.
+    """
+    on_purpose: tuple[type[Exception], ...] = (LmEvalError, *meant)
+    try:
+        yield
+    except on_purpose:
+        raise
+    except Exception as error:
+        raise BackendSetupError(
+            f"the backend's {method} broke: {exception_text(error)}{where_raised(error)}"
+        ) from error
+
+
+def _misshapen(error: BackendError) -> TypeError | None:
+    """What is wrong with an error of a backend that takes no care of its types."""
+    name = type(error).__name__
+    if not hasattr(error, "served_by"):
+        return TypeError(f"{name} does not call the __init__ of BackendError")
+    for field, shape in _SHAPES.items():
+        value = getattr(error, field)
+        if value is not None and (not isinstance(value, shape) or value != value):  # noqa: PLR0124 - NaN
+            return TypeError(f"{name} has {field}={value!r}")
+    return None
 
 
 def where_raised(fault: BaseException) -> str:
