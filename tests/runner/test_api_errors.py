@@ -172,3 +172,37 @@ def test_a_wrong_value_is_one_sentence_of_ours(make: Callable[[], object], sente
 def test_a_wrong_keyword_of_run_is_one_sentence_too(make_dataset: Callable[..., Path]) -> None:
     with pytest.raises(LmEvalError, match="repeats must be at least 1, got 0"):
         run(make_dataset(1), SIMULATED, repeats=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"dataset": 5}, "dataset must be a path, got 5"),
+        ({"dataset": b"x"}, "dataset must be a path, got b'x'"),
+        ({"dataset": "x" * 300}, "dataset: holds a name that is too long"),
+        ({"dataset": ""}, "dataset: is empty"),
+        ({"dataset": "d", "metadata": 5}, "metadata must be a path, got 5"),
+        ({"dataset": "d", "output_dir": 5}, "output_dir must be a path, got 5"),
+        ({"dataset": "d", "output_dir": "a\0b"}, "output_dir: holds NUL"),
+        ({"dataset": "d", "output_root": "a\0b"}, "output_root: holds NUL"),
+        ({"dataset": "d", "output_root": ""}, "output_root: is empty"),
+        ({"samples": [], "dataset_id": "x", "output_root": 5}, "output_root must be a path"),
+        ({"samples": [], "dataset_id": "\ud83d"}, "dataset_id: holds half of a character"),
+        ({"samples": [], "dataset_id": ["x"]}, "dataset_id must be a string, got ['x']"),
+    ],
+    ids=lambda value: str(value)[:40].encode("ascii", "replace").decode().replace("\0", "?"),
+)
+def test_what_names_no_file_or_folder_is_refused_by_its_keyword(
+    given: dict[str, Any], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        run(config=SIMULATED, **given)
+    assert sentence in str(raised.value)
+    assert _names_in(tmp_path) == []
+
+
+def test_an_id_that_is_a_number_names_samples_as_it_does_in_metadata() -> None:
+    samples = [{"id": "a", "messages": [{"role": "user", "content": "q"}]}]
+    numbered: Any = {"dataset_id": 5}
+    report = run(config=SIMULATED, samples=samples, **numbered)
+    assert report.run_dir.parent.name == "5"

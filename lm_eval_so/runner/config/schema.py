@@ -49,7 +49,7 @@ class BackendConfig(Config):
     """The backend, and how to reach it."""
 
     kind: Annotated[str, Field(min_length=1)]
-    default_model: str | None = None
+    default_model: Annotated[str, Field(min_length=1)] | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -223,7 +223,7 @@ class ComposedConfig(Config):
     engine: EngineConfig = EngineConfig()
     tracking: TrackingConfig = TrackingConfig()
     report: ReportConfig = ReportConfig()
-    model: str | None = None
+    model: Annotated[str, Field(min_length=1)] | None = None
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     select: SelectConfig = SelectConfig()

@@ -38,8 +38,16 @@ def find(given: Path) -> Files:
     """The files that a path, a directory or a glob names.
 
     Raises:
-        DatasetError: There are none, or they are of several formats, or no regular files.
+        DatasetError: There are none, or they are of several formats, or no regular files; or the
+            system refuses to look.
     """
+    try:
+        return _find(given)
+    except OSError as error:
+        raise DatasetError(f"dataset {given} cannot be read: {error.strerror}") from error
+
+
+def _find(given: Path) -> Files:
     if given.is_dir():
         return _in_directory(given)
     if has_magic(str(given)) and not given.exists():

@@ -44,16 +44,19 @@ def for_hydra(given: Sequence[str]) -> Arguments:
     one.
 
     Raises:
-        ConfigError: The user's folder is missing, or holds a ``config.yaml`` that is not asked for.
+        ConfigError: The user's folder is missing, or holds a ``config.yaml`` that is not asked for;
+            or an argument is no text.
     """
+    for argument in given:
+        _check_text(argument)
     if not _has_flag(given, _SWEEP_FLAGS):
         given = [as_prose(argument) for argument in given]
     ordered = overrides_first(hide_secrets([as_typed(argument) for argument in given]))
     conf = shipped("conf")
-    folder, rest = _without_folder(ordered)
-    if folder is None:
+    given_folder, rest = _without_folder(ordered)
+    if given_folder is None:
         return Arguments(conf, ordered)
-    _check(folder, rest)
+    folder = _checked(given_folder, rest)
     if _has_flag(rest, ("--config-path", "-cp")):
         return Arguments(conf, [*rest, "--config-dir", str(folder)])
     return Arguments(folder, [*rest, "--config-dir", str(conf)])
@@ -76,7 +79,7 @@ def only_prints(arguments: Sequence[str]) -> bool:
     return not all(_RUNS.fullmatch(argument) for argument in arguments if argument)
 
 
-def _without_folder(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:
+def _without_folder(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     folder, rest = None, []
     remaining = iter(arguments)
     for argument in remaining:
@@ -85,10 +88,13 @@ def _without_folder(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:
             folder = value if equals else next(remaining, None)
         else:
             rest.append(argument)
-    return (None if folder is None else Path(folder).expanduser().absolute()), rest
+    return folder, rest
 
 
-def _check(folder: Path, flags: Sequence[str]) -> None:
+def _checked(given: str, flags: Sequence[str]) -> Path:
+    if not given.strip():
+        raise ConfigError("--config-dir: is empty; is a variable of the shell not set?")
+    folder = Path(given).expanduser().absolute()
     if not folder.is_dir():
         raise ConfigError(f"--config-dir: there is no folder {folder}")
     if (folder / _MAIN).exists() and not _has_flag(flags, MAIN_FLAGS):
@@ -96,6 +102,14 @@ def _check(folder: Path, flags: Sequence[str]) -> None:
             f"{folder / _MAIN} has the name of the shipped main config; give it another name, and "
             "choose it with --config-name NAME"
         )
+    return folder
+
+
+def _check_text(argument: str) -> None:
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"the argument {argument!r} holds bytes that are not UTF-8") from error
 
 
 def _has_flag(arguments: Sequence[str], flags: Sequence[str]) -> bool:

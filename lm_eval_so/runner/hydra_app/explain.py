@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -63,7 +63,7 @@ def _unknown_option(choice: str, options: Sequence[str]) -> str:
 
     group, _, name = choice.rpartition("/")
     own = choice.removeprefix(_DATASETS)
-    if own != choice and Path(own).exists():
+    if own and own != choice and os.path.exists(own):  # noqa: PTH110 - never an OSError
         return f"dataset={own} names a path; type dataset=path dataset.path={own}"
     if extra := _EXTRAS.get(choice):
         return f"{group}={name} needs the extra {extra}: pip install 'lm-eval-so[{extra}]'"

@@ -95,7 +95,8 @@ class HydraTask:
             if place is None or not place.parallel:
                 raise KeyboardInterrupt
             begin_no_more_cells()
-        return outcome if composed.objective is None or self._is_ours else _objective(outcome)
+        wants_outcome = place is None or composed.objective is None or self._is_ours
+        return outcome if wants_outcome else _objective(outcome)
 
     @property
     def _is_ours(self) -> bool:

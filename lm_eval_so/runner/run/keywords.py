@@ -1,11 +1,14 @@
 """What a run is from Python: keywords to a plan."""
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, Any, Self, TypedDict
+
+from pydantic import AfterValidator
 
 from lm_eval_so.runner.backends.base import ChatBackend, Send
-from lm_eval_so.runner.config.base import at_home
+from lm_eval_so.runner.config.base import Config, UserPath
 from lm_eval_so.runner.config.schema import (
     DatasetConfig,
     EngineConfig,
@@ -25,6 +28,33 @@ from lm_eval_so.runner.text.wording import nearest
 DatasetPath = str | PathLike[str]
 Dataset = DatasetPath | DatasetConfig
 _OUTPUT_ROOT = "outputs"
+
+
+def _is_text(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"holds half of a character, which is no text, got {name!r}") from None
+    return name
+
+
+class _Place(Config):
+    """The names among the keywords: of files, folders and samples."""
+
+    dataset: UserPath | None = None
+    dataset_id: Annotated[str, AfterValidator(_is_text)] = ""
+    metadata: UserPath | None = None
+    output_root: UserPath | None = None
+    output_dir: UserPath | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Those that are given.
+
+        Raises:
+            ConfigError: One of them names nothing that can be.
+        """
+        return cls(**{name: given[name] for name in cls.model_fields if name in given})
 
 
 class RunKeywords(TypedDict, total=False):
@@ -89,15 +119,16 @@ def source_of(dataset: Dataset | None, how: RunKeywords) -> Dataset | Given:
             "take no metadata"
         )
     make_private(how.get("options", RunnerOptions()).private)
-    root = how.get("output_root") or how.get("output_dir") or _OUTPUT_ROOT
-    return Given(how["samples"], how["dataset_id"], at_home(Path(root)))
+    place = _Place.of(how)
+    root = place.output_root or place.output_dir or Path(_OUTPUT_ROOT)
+    return Given(how["samples"], place.dataset_id, root)
 
 
 def plan_of(dataset: Dataset, config: RunConfig, how: RunKeywords) -> RunPlan:
     """The declaration that the keywords stand for."""
-    metadata, output_dir = how.get("metadata"), how.get("output_dir")
+    place = _Place.of(how)
     return RunPlan(
-        dataset=_dataset(dataset, metadata),
+        dataset=_dataset(dataset, place.metadata),
         prompt=how.get("prompt", PromptConfig()),
         run_config=config,
         select=how.get("select", SelectConfig()),
@@ -106,17 +137,19 @@ def plan_of(dataset: Dataset, config: RunConfig, how: RunKeywords) -> RunPlan:
         options=how.get("options", RunnerOptions()),
         store=how.get("store", StoreOptions()),
         engine=engine_of(how),
-        output_root=Path(how.get("output_root", _OUTPUT_ROOT)),
-        output_dir=None if output_dir is None else Path(output_dir),
+        output_root=place.output_root or Path(_OUTPUT_ROOT),
+        output_dir=place.output_dir,
         tracking=how.get("tracking", TrackingConfig()),
     )
 
 
-def _dataset(dataset: Dataset, metadata: DatasetPath | None) -> DatasetConfig:
-    beside = {} if metadata is None else {"metadata": at_home(Path(metadata))}
+def _dataset(dataset: Dataset, metadata: Path | None) -> DatasetConfig:
+    beside = {} if metadata is None else {"metadata": metadata}
     if isinstance(dataset, DatasetConfig):
         return dataset.model_copy(update=beside)
-    return DatasetConfig(path=Path(dataset), **beside)
+    place = _Place.of({"dataset": dataset})
+    assert place.dataset is not None  # noqa: S101 - it was given
+    return DatasetConfig(path=place.dataset, **beside)
 
 
 def _check_keywords(how: RunKeywords) -> None:

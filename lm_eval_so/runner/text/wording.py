@@ -13,6 +13,7 @@ from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.masking.leaves import Place
 from lm_eval_so.runner.masking.options import shown
 from lm_eval_so.runner.masking.values import MASK
+from lm_eval_so.runner.text.one_line import one_line
 
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
@@ -39,6 +40,7 @@ _WANTED = {
     "too_short": "a non-empty list",
 }
 _WANT = "\x00"
+_LONGEST_VALUE = 200  # characters
 _BRANCH = re.compile(
     r"function-.*|(str|int|float|bool|list|dict|literal|constrained-\w+)(\[.*\])?"
     r"|(lax-or-strict|json-or-python|union|nullable|is-instance)\[.*|SecretStr"
@@ -115,7 +117,7 @@ def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -
     """The sentence with a gap for the expected value, and what fills the gap."""
     kind = detail["type"]
     parts = [str(part) for part in detail["loc"] if not _BRANCH.fullmatch(str(part))]
-    value = _shown(detail["input"], parts)
+    value = one_line(repr(_shown(detail["input"], parts)), _LONGEST_VALUE)
     key = prefix + ".".join(parts) or whole
     if kind == "extra_forbidden":
         return unknown_key(key, known), ""
@@ -125,8 +127,8 @@ def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -
         return f"{key}: {detail['ctx']['error']}", ""
     want = _wanted(kind, detail.get("ctx", {}))
     if want is None:
-        return f"{key}: {detail['msg']}, got {value!r}", ""
-    return f"{key} must be {_WANT}, got {value!r}", want
+        return f"{key}: {detail['msg']}, got {value}", ""
+    return f"{key} must be {_WANT}, got {value}", want
 
 
 def _shown(value: object, parts: list[str]) -> object:

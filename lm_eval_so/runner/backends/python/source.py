@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import sys
 import traceback
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def find_callable(reference: str) -> Source:
     """
     where, _, name = reference.rpartition(":")
     path = Path(where).expanduser()
-    is_file = path.suffix == ".py" or path.is_file()
+    is_file = path.suffix == ".py" or os.path.isfile(path)  # noqa: PTH113 - never an OSError
     module = _load_file(path) if is_file else _load_module(where)
     try:
         found = attrgetter(name)(module)
@@ -76,7 +77,7 @@ class _Compiler(SourceFileLoader):
 
 def _load_file(path: Path) -> ModuleType:
     path = path.absolute()
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - as above
         raise BackendSetupError(f"{_OPTION}: there is no file {path}")
     _look_in(path.parent)
     content = path.read_bytes()
