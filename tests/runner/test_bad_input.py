@@ -124,6 +124,28 @@ def test_a_broken_line_is_named_with_its_file(
             id="metadata-no-json",
         ),
         pytest.param(
+            {
+                "d/test.jsonl": GOOD.encode(),
+                "d/metadata.json": '{"name": "안녕"}'.encode("cp949"),
+            },
+            "d",
+            "metadata.json: not UTF-8 (looks like CP949); save it as UTF-8",
+            id="metadata-cp949",
+        ),
+        pytest.param(
+            {"d/test.jsonl": GOOD.encode(), "d/metadata.json": '{"name": "x"}'.encode("utf-16")},
+            "d",
+            "metadata.json: not UTF-8 (looks like UTF-16); save it as UTF-8",
+            id="metadata-utf-16",
+        ),
+        pytest.param(
+            {"d/test.jsonl": GOOD.encode(), "d/metadata.json": b" \n"},
+            "d",
+            "metadata.json: is empty; remove it, or write {} into it",
+            id="metadata-empty",
+        ),
+        pytest.param({"t.jsonl": GOOD.encode("utf-32")}, "t.jsonl", "like UTF-32", id="utf32"),
+        pytest.param(
             {"d/test.jsonl": GOOD.encode(), "d/metadata.json": b"[]"},
             "d",
             "metadata must be a JSON object, got list",
@@ -230,7 +252,23 @@ def test_ten_broken_lines_are_told_at_once_and_no_more(
             "backend.options.model_path: holds a name that is too long",
         ),
         (["dataset=path"], "dataset.path is missing"),
-        (["runner=7"], "Got int"),
+        (["runner=7"], "unknown runner '7' (known: "),
+        (["params=null"], "unknown params 'null' (known: "),
+        (["backend=null"], "unknown backend 'null' (known: "),
+        (["params=[1]"], "the config cannot be composed: TypeError"),
+        (["select=[1]"], "select must be a mapping, got [1]"),
+        (["backend.options.request_defaults=[1]"], "request_defaults must be a mapping"),
+        (["temperature=0"], "unknown key 'temperature'; did you mean 'params.temperature'?"),
+        (["max_tokens=5"], "did you mean 'params.max_tokens'?"),
+        (["seed=1"], "did you mean 'params.seed'?"),
+        (["base_url=x"], "did you mean 'backend.options.base_url'?"),
+        (["backend.api_key=x"], "did you mean 'backend.options.api_key'?"),
+        (["limit=5"], "did you mean 'select.limit'?"),
+        (["params.x=nan"], "params: x is nan, for which JSON has no number"),
+        (["params.x={y: [1, 1e400]}"], "params: x.y.1 is inf, for which JSON has no number"),
+        (["params.x=12345678901234567890123"], "params: x is an integer above 64 bits"),
+        (["metadata.x=nan"], "metadata: x is nan"),
+        (["metadata.x=12345678901234567890123"], "metadata: x is an integer above 64 bits"),
         (["params.a=${oc.env:NO_SUCH_VARIABLE}"], "NO_SUCH_VARIABLE"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -289,3 +327,48 @@ def test_a_folder_whose_name_is_no_text_is_worked_in(
     found = [json.loads(path.read_bytes()) for path in folder.glob("outputs/*/*/run_metadata.json")]
     assert [each["state"] for each in found] == ["complete"] * runs
     assert found[0]["dataset"]["location"].endswith("c\ufffd/data/test.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        pytest.param(b"null: a", "a key is null (~)", id="null-key"),
+        pytest.param(b"a: {~: b}", "a key of a is null (~)", id="inner-null-key"),
+        pytest.param(b"a: !!set {x, y}", "a is a set, which is no value", id="set"),
+        pytest.param(b"a: &x\n  b: *x\n", "holds itself", id="holds-itself"),
+        pytest.param(b"[" * 3000, "nested too deep", id="deep"),
+        pytest.param(b"5", "a config file must be a mapping, got 5", id="number"),
+        pytest.param(b"[1, 2]", "a config file must be a mapping, got [1, 2]", id="list"),
+        pytest.param("# 안녕하세요".encode("cp949"), "looks like CP949", id="cp949"),
+        pytest.param("# 안녕하세요".encode("utf-16"), "looks like UTF-16", id="utf-16"),
+        pytest.param("# 안녕하세요".encode("utf-16-le"), "looks like UTF-16-LE", id="utf-16-le"),
+    ],
+)
+def test_a_file_of_a_group_that_is_no_config_is_named(
+    refused: Callable[..., str], tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / "conf" / "params" / "mine.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    shown = refused("--config-dir", str(tmp_path / "conf"), "params=mine")
+    assert shown.startswith(f"error: {path}: ")
+    assert sentence in shown
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("defaults: [mine]", "the defaults of a config file lead back to it"),
+        ("a: ${", "a: no viable alternative"),
+    ],
+)
+def test_what_hydra_tells_without_words_is_told(
+    refused: Callable[..., str], tmp_path: Path, text: str, sentence: str
+) -> None:
+    path = tmp_path / "conf" / "params" / "mine.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    shown = refused("--config-dir", str(tmp_path / "conf"), "params=mine")
+    assert sentence in shown
+    assert shown.count("\n") == 1

@@ -9,6 +9,7 @@ import orjson
 
 from lm_eval_so.runner.errors import ConfigError
 from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.models.plain_json import plain_json
 
 _EXACT = 2**53  # below this, a float is exactly one integer
 
@@ -24,7 +25,18 @@ def canonical_json(value: object) -> bytes:
     try:
         return orjson.dumps(_whole(value), option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
-        raise ConfigError(f"a parameter or option cannot be written as JSON: {error}") from error
+        raise ConfigError(
+            f"a parameter or option cannot be written as JSON: {_fault(value) or error}"
+        ) from error
+
+
+def _fault(value: object) -> str | None:
+    """What is wrong with a value that cannot be written, with its key; None if it is not known."""
+    try:
+        plain_json(value)
+    except ValueError as fault:
+        return str(fault)
+    return None
 
 
 def _whole(value: object) -> object:

@@ -58,6 +58,21 @@ TEXT_KEYS = frozenset(
 """Every key of the schema that takes text. Listed here because loading the schema takes longer than
 all of ``--help`` or ``--cfg``; a test compares the two."""
 
+GROUPS = frozenset(
+    {
+        "dataset",
+        "prompt",
+        "backend",
+        "params",
+        "runner",
+        "engine",
+        "tracking",
+        "experiment",
+        "local",
+    }
+)
+"""The groups of the config, each of which takes the name of one of its options."""
+
 _EXPRESSION = re.compile(r"(\+{0,2}select\.where=)(.+)", re.DOTALL)
 """A Jinja expression, with quotes and brackets of its own."""
 
@@ -121,7 +136,10 @@ def as_typed(override: str) -> str:
     match = _OVERRIDE.fullmatch(override)
     if match is None:
         return override
-    quoted = _as_text if _takes_text(match[2]) else _as_readable
+    if match[2] in GROUPS:
+        quoted = _as_option
+    else:
+        quoted = _as_text if _takes_text(match[2]) else _as_readable
     return match[1] + ",".join(map(quoted, match[3].split(",")))
 
 
@@ -133,6 +151,10 @@ def _in_quotes(text: str) -> str:
 def _takes_text(key: str) -> bool:
     option = key.removeprefix(_OPTIONS)
     return key in TEXT_KEYS or (option != key and option in _TEXT_OPTIONS)
+
+
+def _as_option(value: str) -> str:
+    return f"'{value}'" if value == "null" else _as_text(value)
 
 
 def _as_text(value: str) -> str:

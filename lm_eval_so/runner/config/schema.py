@@ -14,6 +14,7 @@ from lm_eval_so.runner.config.select import SelectConfig
 from lm_eval_so.runner.config.store import StoreOptions
 from lm_eval_so.runner.config.tracking import TrackingConfig
 from lm_eval_so.runner.models import RunConfig
+from lm_eval_so.runner.models.plain_json import JsonObject
 
 __all__ = [
     "AutoConcurrency",
@@ -217,7 +218,7 @@ class ComposedConfig(Config):
     dataset: DatasetConfig
     prompt: PromptConfig = PromptConfig()
     backend: BackendConfig
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: JsonObject = Field(default_factory=dict)
     runner: RunnerOptions = RunnerOptions()
     store: StoreOptions = StoreOptions()
     engine: EngineConfig = EngineConfig()
@@ -227,7 +228,7 @@ class ComposedConfig(Config):
     variant: Annotated[str, Field(min_length=1)] | None = None
     repeats: Annotated[int, Field(ge=1, le=_MOST_REPEATS)] = 1
     select: SelectConfig = SelectConfig()
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: JsonObject = Field(default_factory=dict)
     output_root: UserPath = Path("outputs")
     output_dir: UserPath | None = None
     sweep_name: Annotated[str, Field(min_length=1)] | None = None

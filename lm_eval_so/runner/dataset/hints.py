@@ -13,7 +13,10 @@ _UTF_16 = (
     "not UTF-8 (looks like UTF-16): iconv -f UTF-16 -t UTF-8 FILE > test.jsonl, or "
     "dataset.encoding=utf-16"
 )
+_UTF_32 = _UTF_16.replace("16", "32")
 _KINDS = {
+    b"\xff\xfe\0\0": _UTF_32,
+    b"\0\0\xfe\xff": _UTF_32,
     b"\x1f\x8b": "this is a gzip file; name it .jsonl.gz",
     b"PAR1": "this is a Parquet file, not JSON Lines",
     b"PK\x03\x04": "this is a zip file (or a spreadsheet), not JSON Lines",
@@ -104,14 +107,22 @@ def of_file(start: bytes) -> str | None:
 
 def of_encoding(line: bytes) -> str | None:
     """The sentence for a line that is not UTF-8, with the encoding it seems to be in."""
+    sentence = not_utf_8(line)
+    if sentence is None:
+        return None
+    name = encoding_of(line)
+    return (
+        f"{sentence}: iconv -f {name} -t UTF-8 FILE > test.jsonl, or "
+        f"dataset.encoding={name.lower()}"
+    )
+
+
+def not_utf_8(text: bytes) -> str | None:
+    """``not UTF-8 (looks like CP949)``; None if it is UTF-8."""
     try:
-        line.decode()
+        text.decode()
     except UnicodeDecodeError:
-        name = encoding_of(line)
-        return (
-            f"not UTF-8 (looks like {name}): iconv -f {name} -t UTF-8 FILE > test.jsonl, or "
-            f"dataset.encoding={name.lower()}"
-        )
+        return f"not UTF-8 (looks like {encoding_of(text)})"
     return None
 
 
@@ -178,8 +189,12 @@ def _found(sample: Mapping[str, Any], names: set[str], wanted: str) -> str:
 
 def encoding_of(line: bytes) -> str:
     """The encoding that a line which is not UTF-8 seems to be in."""
+    if line.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "UTF-32"
     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "UTF-16"
+    if (place := line.find(b"\0")) >= 0:
+        return "UTF-16-LE" if place % 2 else "UTF-16-BE"
     shares = {name: _share(line, *script) for name, script in _SCRIPTS.items()}
     best = max(shares, key=shares.__getitem__)
     if shares[best] < _CLEAR <= _share(line, *_CYRILLIC):

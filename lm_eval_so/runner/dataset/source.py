@@ -11,6 +11,7 @@ import orjson
 from lm_eval_so.runner.config.schema import DatasetConfig
 from lm_eval_so.runner.dataset.base import Reader
 from lm_eval_so.runner.dataset.files import METADATA, SAMPLES, Files, check_regular, find
+from lm_eval_so.runner.dataset.hints import not_utf_8
 from lm_eval_so.runner.dataset.hub import HubReader, is_on_hub
 from lm_eval_so.runner.dataset.joined import Joined
 from lm_eval_so.runner.dataset.mapping.mapped import Mapped
@@ -111,7 +112,12 @@ def _metadata(named: Path | None, beside: Path | None) -> dict[str, Any]:
         return {}
     try:
         check_regular(path, "it may never end")
-        metadata = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        if sentence := not_utf_8(text):
+            raise DatasetError(f"{path}: {sentence}; save it as UTF-8")
+        if not text.strip():
+            raise DatasetError(f"{path}: is empty; remove it, or write {{}} into it")
+        metadata = orjson.loads(text)
     except OSError as error:
         raise DatasetError(f"metadata {path} cannot be read: {error.strerror}") from error
     except orjson.JSONDecodeError as error:

@@ -27,6 +27,7 @@ from lm_eval_so.runner.run.signals import InterruptedRunError, as_own_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None, *, resume_command: str | None = None) -> int:
@@ -76,8 +77,10 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
 
 
 def _compose_and_run(command: Command, arguments: Sequence[str]) -> int:
+    folders: list[Path] = []
     try:
         config_path, ready = for_hydra(arguments)
+        folders.append(config_path)
         with hydra_process(ready), public_prints() if only_prints(ready) else nullcontext():
             decorate = hydra.main(
                 version_base="1.3", config_path=str(config_path), config_name="config"
@@ -90,12 +93,12 @@ def _compose_and_run(command: Command, arguments: Sequence[str]) -> int:
         return code if by_signal(code) else fail("interrupted", ExitCode.INTERRUPTED)
     except InterruptedRunError as signal:  # it had to be raised, whatever went on
         return fail(signal, signal.exit_code)
-    except (*COMPOSITION_ERRORS, ValueError, OSError) as error:
+    except (*COMPOSITION_ERRORS, ValueError, OSError, TypeError, RecursionError) as error:
         if command.has_composed and not isinstance(error, COMPOSITION_ERRORS):
-            raise  # a bug: the last two are Hydra's only while it composes
+            raise  # a bug: the last four are Hydra's only while it composes
         if wants_traceback():
             tell(public_text(traceback.format_exc()))
-        return fail(explain(error))
+        return fail(explain(error, folders))
     except LmEvalError as error:
         return fail(error)
     return command.exit_code

@@ -20,6 +20,8 @@ MAIN_FLAGS = ("--config-name", "-cn", "--config-path", "-cp")
 _VALUE_FLAGS = {*FOLDER_FLAGS, *MAIN_FLAGS, "-p", "--package", "-c", "--cfg", "-i"}
 _INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 _MAIN = "config.yaml"
+_NO_EXPERIMENT = "experiment=null"
+"""The default, for which Hydra has no override."""
 _RUNS = re.compile(r"--?(m|r|c(n|p|d|onfig)|p(ackage)?$|experimental).*|[^-].*")
 """Arguments with which something is run; others only print: ``--cfg``, ``--info``, ``--help``."""
 
@@ -49,6 +51,7 @@ def for_hydra(given: Sequence[str]) -> Arguments:
     """
     for argument in given:
         _check_text(argument)
+    given = [argument for argument in given if argument != _NO_EXPERIMENT]
     if not _has_flag(given, _SWEEP_FLAGS):
         given = [as_prose(argument) for argument in given]
     ordered = overrides_first(hide_secrets([as_typed(argument) for argument in given]))

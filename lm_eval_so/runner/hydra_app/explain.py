@@ -10,10 +10,12 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from lm_eval_so.runner.hydra_app.config_files import file_fault
 from lm_eval_so.runner.hydra_app.typed_secrets import mask_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 _EXTRAS = {
@@ -23,13 +25,34 @@ _EXTRAS = {
 }
 """The extra of this package that brings each of Hydra's plugins."""
 _SEVERAL = re.compile(r"(?:value for argument|Sweep parameters) '(?P<key>[^=]*)=(?P<values>.*)'")
+_RECURSION = "the defaults of a config file lead back to it, or a value is nested too deep"
+_MERGED = re.compile(r"Error merging override (?P<key>[^=]*)=(?P<value>[\[\w].*)")
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@-]*")
 _DATASETS = "dataset/"
 
 
-def explain(error: Exception) -> str:
-    """One sentence for an error of Hydra, OmegaConf, YAML or the file system."""
-    return mask_secret(_explained(error))
+def explain(error: Exception, folders: Sequence[Path] = ()) -> str:
+    """One sentence for an error of Hydra, OmegaConf, YAML or the file system.
+
+    Args:
+        error: What was raised while the config was composed.
+        folders: Where its files are.
+    """
+    if _may_be_of_a_file(error) and (fault := file_fault(folders)):
+        return mask_secret(fault)
+    return _RECURSION if isinstance(error, RecursionError) else mask_secret(_explained(error))
+
+
+def _may_be_of_a_file(error: Exception) -> bool:
+    """Whether it can come from a file that it does not name."""
+    match error:
+        case UnicodeDecodeError() | RecursionError():
+            return True
+        case OSError():
+            return error.filename is None
+        case HydraException():
+            return not str(error) or "while composing config" in str(error)
+    return False
 
 
 def _explained(error: Exception) -> str:
@@ -47,7 +70,7 @@ def _explained(error: Exception) -> str:
             return _of_a_key(error) or _first_lines(error)
         case OSError(filename=str() as path, strerror=str() as reason):
             return f"cannot read {path}: {reason}"
-    return _first_lines(error)
+    return _of_its_kind(error) if isinstance(error, TypeError) else _first_lines(error)
 
 
 def _in_quotes(override: str | None) -> str:
@@ -79,6 +102,8 @@ def _of_a_key(error: Exception) -> str | None:
         return unknown_key(key)
     if key and isinstance(error, OmegaConfBaseException):
         return f"{key}: {_first_line(error)}"
+    if merged := _MERGED.match(str(error)):
+        return f"{merged['key']} must be a mapping, got {merged['value']}"
     several = _SEVERAL.search(str(error))
     if several is None:
         return None
@@ -90,8 +115,17 @@ def _of_a_key(error: Exception) -> str | None:
 
 
 def _first_lines(error: Exception) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines()[:2])
+    lines = str(error).splitlines()[:2]
+    return " ".join(line.strip() for line in lines).strip() or _of_its_kind(error)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "") or _of_its_kind(error)
+
+
+def _of_its_kind(error: BaseException) -> str:
+    """The sentence for an error without words."""
+    if error.__cause__ is not None:
+        key = getattr(error.__cause__, "full_key", None)
+        return f"{key}: {_first_line(error.__cause__)}" if key else _first_line(error.__cause__)
+    return f"the config cannot be composed: {type(error).__name__} {error}".rstrip()

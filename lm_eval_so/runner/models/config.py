@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import orjson
 from pydantic import AfterValidator, ConfigDict, Field
 
-from lm_eval_so.runner.masking.options import concealed, opened
+from lm_eval_so.runner.masking.options import concealed
+from lm_eval_so.runner.models.plain_json import JsonObject
 from lm_eval_so.runner.models.value import Value
 from lm_eval_so.runner.text.wording import Told
-
-
-def _with_json_form(values: dict[str, Any]) -> dict[str, Any]:
-    for name, value in values.items():
-        try:
-            orjson.dumps({name: opened(value)}, option=orjson.OPT_NON_STR_KEYS)
-        except TypeError as error:
-            raise ValueError(f"{name!r} has no JSON form: {error}") from error
-    return values
-
-
-_JsonObject = Annotated[dict[str, Any], AfterValidator(_with_json_form)]
 
 
 class RunConfig(Value, metaclass=Told):
@@ -39,9 +27,9 @@ class RunConfig(Value, metaclass=Told):
 
     backend: Annotated[str, Field(min_length=1)]
     model: Annotated[str, Field(min_length=1)]
-    parameters: _JsonObject = Field(default={})
-    backend_options: Annotated[_JsonObject, AfterValidator(concealed)] = Field(default={})
-    metadata: _JsonObject = Field(default={})
+    parameters: JsonObject = Field(default={})
+    backend_options: Annotated[JsonObject, AfterValidator(concealed)] = Field(default={})
+    metadata: JsonObject = Field(default={})
 
 
 class RecordedConfig(Value):

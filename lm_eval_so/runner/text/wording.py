@@ -61,6 +61,8 @@ class Told(ModelMetaclass):
                 return super().__call__(*args, **fields)
             except ValidationError as error:
                 sentence = explain(error, "", known_keys(cls), f"{cls.__name__}(...)")
+            except RecursionError:
+                sentence = f"{cls.__name__}(...) holds itself, or is nested too deep"
             raise ConfigError(sentence)
 
 
@@ -117,7 +119,6 @@ def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -
     """The sentence with a gap for the expected value, and what fills the gap."""
     kind = detail["type"]
     parts = [str(part) for part in detail["loc"] if not _BRANCH.fullmatch(str(part))]
-    value = one_line(repr(_shown(detail["input"], parts)), _LONGEST_VALUE)
     key = prefix + ".".join(parts) or whole
     if kind == "extra_forbidden":
         return unknown_key(key, known), ""
@@ -125,6 +126,7 @@ def _sentence(detail: ErrorDetails, prefix: str, known: list[str], whole: str) -
         return f"{key} is missing", ""
     if kind == "value_error":
         return f"{key}: {detail['ctx']['error']}", ""
+    value = one_line(repr(_shown(detail["input"], parts)), _LONGEST_VALUE)
     want = _wanted(kind, detail.get("ctx", {}))
     if want is None:
         return f"{key}: {detail['msg']}, got {value}", ""

@@ -104,4 +104,4 @@ def test_two_contents_share_a_key_only_if_they_are_equal(one: str, other: str) -
 
 def test_a_parameter_that_has_no_json_form_is_refused_before_any_question() -> None:
     with pytest.raises(ConfigError, match="cannot be written as JSON"):
-        RequestKeys(config(parameters={"stop": {"a", "b"}}), "")
+        RequestKeys(config(), "", {"stop": {"a", "b"}})

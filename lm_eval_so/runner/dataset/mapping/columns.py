@@ -56,8 +56,16 @@ class Columns:
         """Whether something is to be sent."""
         return "input" in self.sources or "messages" in self.sources
 
-    def reads(self, field: str, header: Sequence[str]) -> bool:
-        """Whether the source of a field finds something in rows with this header."""
+    def reads(self, field: str, name: str, header: Sequence[str]) -> bool:
+        """Whether a field finds something in rows with this header.
+
+        Args:
+            field: Of `FIELDS`.
+            name: What the config says of it.
+            header: The columns.
+        """
+        if field == "metadata":
+            return name in header
         source = self.sources.get(field)
         return source is not None and (source.column is None or source.column in header)
 
@@ -87,6 +95,9 @@ def columns_of(header: Sequence[str], config: DatasetConfig, *, fixed: bool) -> 
     used = taken | {name for field, name in found.items() if field != "metadata"}
     parameters = tuple(name for name in SAMPLE_PARAMETERS if name in header and name not in used)
     rest = [name for name in header if name not in used and name not in parameters]
+    if fixed:
+        for name in kept_names(config):
+            _check_name("metadata", name, header)
     kept, opened = _metadata(rest, config, found.get("metadata"))
     return Columns(
         sources=sources,
@@ -95,6 +106,12 @@ def columns_of(header: Sequence[str], config: DatasetConfig, *, fixed: bool) -> 
         metadata=tuple(kept),
         opened=opened,
     )
+
+
+def kept_names(config: DatasetConfig) -> list[str]:
+    """The columns that the config names as metadata."""
+    chosen = config.columns.metadata
+    return [chosen] if isinstance(chosen, str) and chosen else list(chosen or ())
 
 
 def _usual(
@@ -124,15 +141,21 @@ def _metadata(
 
 
 def _source(field: str, text: str, header: Sequence[str], *, fixed: bool) -> Source:
-    key = f"dataset.columns.{field}"
     if text in header or not (fixed or _OPERATORS.search(text)):
         return _column(text)
     if not _OPERATORS.search(text):
-        shown = ", ".join(f"`{name}`" for name in header)
-        raise DatasetError(
-            f"{key}: there is no column {text!r}{nearest(text, header)} (columns: {shown})"
-        )
+        _check_name(field, text, header)
+    key = f"dataset.columns.{field}"
     return Source(label=f"{key} {text!r}", read=expression(text, key))
+
+
+def _check_name(field: str, name: str, header: Sequence[str]) -> None:
+    if name not in header:
+        shown = ", ".join(f"`{column}`" for column in header)
+        raise DatasetError(
+            f"dataset.columns.{field}: there is no column {name!r}{nearest(name, header)} "
+            f"(columns: {shown})"
+        )
 
 
 def _column(name: str) -> Source:

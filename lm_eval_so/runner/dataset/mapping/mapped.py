@@ -10,7 +10,7 @@ from typing import Any
 
 from lm_eval_so.runner.config.schema import DatasetColumns, DatasetConfig
 from lm_eval_so.runner.dataset.base import Pass, Place, Reader, Record, opened_at, seekable
-from lm_eval_so.runner.dataset.mapping.columns import Columns, columns_of
+from lm_eval_so.runner.dataset.mapping.columns import Columns, columns_of, kept_names
 from lm_eval_so.runner.dataset.mapping.ids import Ids
 from lm_eval_so.runner.dataset.mapping.row import sample_of
 from lm_eval_so.runner.errors import DatasetError
@@ -94,11 +94,9 @@ class _OnePass:
         self._tell = tell
         self._ids = Ids()
         self._known: dict[tuple[str, ...], Columns] = {}
-        self._missing = {
-            field: text
-            for field, text in config.columns.model_dump(exclude={"metadata"}).items()
-            if text
-        }
+        single = config.columns.model_dump(exclude={"metadata"})
+        kept = [("metadata", name) for name in kept_names(config)]
+        self._missing = [*((field, text) for field, text in single.items() if text), *kept]
 
     def samples(self, records: Iterator[Record], *, is_part: bool = False) -> Iterator[Record]:
         """The records as samples; those that cannot be are left as they are, for the check.
@@ -122,7 +120,7 @@ class _OnePass:
                 value, follows = self._sample(row, columns)
                 yield Record(record.where, value, follows)
         if self._missing and not is_empty and not is_part:
-            field, text = next(iter(self._missing.items()))
+            field, text = self._missing[0]
             raise DatasetError(f"dataset.columns.{field}: no row has a key {text!r}")
 
     def _is_sample(self, record: Record, row: Mapping[str, Any]) -> bool:
@@ -154,7 +152,7 @@ class _OnePass:
                 raise DatasetError(f"{record.where}: {error}") from error
             if len(self._known) < _MOST_HEADERS:
                 self._known[header] = columns
-            self._missing = {f: t for f, t in self._missing.items() if not columns.reads(f, header)}
+            self._missing = [each for each in self._missing if not columns.reads(*each, header)]
         if not columns.has_question and not (self._config.columns.input or self._config.layout):
             if isinstance(record.value, bytes):
                 return None

@@ -176,6 +176,21 @@ def test_a_key_that_no_line_of_json_has_is_told(tmp_path: Path) -> None:
     assert samples_of(path, columns={"expected": "note"})[1].expected == "x"
 
 
+@pytest.mark.parametrize("kept", ["nope", ["note", "nope"]])
+def test_a_column_of_metadata_that_is_not_there_is_told(
+    tmp_path: Path, kept: str | list[str]
+) -> None:
+    path = rows(tmp_path / "q.jsonl", {"question": "a"}, {"question": "b", "note": "x"})
+    assert refusal(path, columns={"metadata": kept}) == (
+        "dataset.columns.metadata: no row has a key 'nope'"
+    )
+    (tmp_path / "q.csv").write_text("question,note\na,b\n")
+    told = "dataset.columns.metadata: there is no column 'nope'; did you mean 'note'?"
+    assert told in refusal(tmp_path / "q.csv", columns={"metadata": kept})
+    assert samples_of(path, columns={"metadata": ["note"]})[1].metadata == {"note": "x"}
+    assert samples_of(path, columns={"metadata": ""})[1].metadata == {}
+
+
 def test_each_line_of_json_may_have_keys_of_its_own(tmp_path: Path) -> None:
     path = rows(
         tmp_path / "q.jsonl",
