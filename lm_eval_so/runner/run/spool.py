@@ -17,7 +17,7 @@ from lm_eval_so.runner.hash_index import HashIndex
 from lm_eval_so.runner.host import event_loop
 from lm_eval_so.runner.host.private import make_directory
 from lm_eval_so.runner.models import TestSample
-from lm_eval_so.runner.store.files import replace_file, unwritable
+from lm_eval_so.runner.store.files import no_directory, replace_file, unwritable
 
 Sample = Mapping[str, Any] | TestSample
 Samples = Iterable[Sample] | AsyncIterable[Sample]
@@ -89,7 +89,7 @@ class _Spool:
             make_directory(self._folder)
             self._file = TemporaryFile(dir=self._folder)
         except OSError as error:
-            raise unwritable(self._folder, error) from error
+            raise no_directory(self._folder, error) from error
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -125,6 +125,16 @@ def unwritable(path: Path, error: OSError) -> StoreError:
     )
 
 
+def no_directory(path: Path, error: OSError) -> StoreError:
+    """The sentence for a run directory that cannot be made or entered."""
+    if error.errno in _FULL:
+        return unwritable(path, error)
+    there = (each for each in (path, *path.parents) if os.path.exists(each))  # noqa: PTH110 - never an OSError
+    taken = next(there, None)
+    reason = error.strerror if taken is None or taken.is_dir() else f"{taken} is not a directory"
+    return StoreError(f"cannot write {path}: {reason}; choose another output_dir or output_root")
+
+
 def unsynced(path: Path, error: OSError) -> StoreError:
     """The sentence for a file that the disk refuses to sync after it was written."""
     return StoreError(

@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from lm_eval_so.runner.host.private import file_mode, make_directory
 from lm_eval_so.runner.store.claim import is_gone, named
-from lm_eval_so.runner.store.files import unwritable
+from lm_eval_so.runner.store.files import no_directory
 from lm_eval_so.runner.store.holder import Holder, busy, holder_of
 
 _HOLDER = ".lock.holder"
@@ -36,7 +36,7 @@ class DirectoryLock:
         except Timeout as error:
             raise busy(self._directory, holder_of(self._directory / _HOLDER)) from error
         except OSError as error:
-            raise unwritable(self._directory, error) from error
+            raise no_directory(self._directory, error) from error
         try:
             self._holder.claim()
         except BaseException:

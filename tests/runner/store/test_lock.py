@@ -108,3 +108,24 @@ def test_a_directory_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot write .*file/run"):
         DirectoryLock(tmp_path / "file" / "run").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("file", "file is not a directory"),
+        ("file/run", "file is not a directory"),
+        ("a/" * 100 + "b" * 256, "File name too long"),
+        ("/dev/null", "/dev/null is not a directory"),
+        ("/proc/x", "cannot write /proc/x: No such file or directory"),
+    ],
+    ids=["file", "below-a-file", "too-long", "device", "proc"],
+)
+def test_where_no_directory_can_be_another_one_is_the_way_out(
+    tmp_path: Path, name: str, sentence: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError) as raised, DirectoryLock(tmp_path / name):
+        pass
+    assert sentence in str(raised.value)
+    assert str(raised.value).endswith("; choose another output_dir or output_root")

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 _SCHEMES = ("http", "https")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_NUMBERS = re.compile(r"[0-9.]+")
+"""A host that is an IPv4 address; resolvers take short ones such as 127.1, and aiohttp does not."""
 _OF_SECRETS = "@?="  # userinfo, or a query with a key
 
 
@@ -53,6 +55,8 @@ def _parts_fault(address: str) -> str | None:
         return "names no valid host"
     if not host or not _is_host(host):
         return "names no valid host"
+    if _NUMBERS.fullmatch(host) and not is_ip(host):
+        return "names no valid IPv4 address: four numbers from 0 to 255, such as 127.0.0.1"
     try:
         port = parts.port
     except ValueError:

@@ -20,6 +20,8 @@ FINE = [
     "https://host:/v1",
     "https://host/v1/",
     "https://host:65535",
+    "https://1.2.3.example/v1",
+    "https://4chan/v1",
 ]
 WRONG = {
     "": "is empty",
@@ -49,6 +51,11 @@ WRONG = {
     "http://{host}/v1": "no valid host",
     "http://<your-host>/v1": "no valid host",
     "http://$HOST/v1": "no valid host",
+    "http://127.1:8000/v1": "no valid IPv4 address: four numbers from 0 to 255",
+    "http://127.0.0.256/v1": "no valid IPv4 address",
+    "http://127.0.0.01/v1": "no valid IPv4 address",
+    "http://2130706433/v1": "no valid IPv4 address",
+    "http://1.2.3.4.5/v1": "no valid IPv4 address",
     "http://host:99999/v1": "no valid port",
     "http://host:0/v1": "no valid port",
     "http://host:port/v1": "no valid port",
