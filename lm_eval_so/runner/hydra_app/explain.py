@@ -10,7 +10,6 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from lm_eval_so.runner.hydra_app.config_files import file_fault
 from lm_eval_so.runner.hydra_app.typed_secrets import mask_secret
 
 if TYPE_CHECKING:
@@ -38,8 +37,11 @@ def explain(error: Exception, folders: Sequence[Path] = ()) -> str:
         error: What was raised while the config was composed.
         folders: Where its files are.
     """
-    if _may_be_of_a_file(error) and (fault := file_fault(folders)):
-        return mask_secret(fault)
+    if _may_be_of_a_file(error):
+        from lm_eval_so.runner.hydra_app.config_files import file_fault
+
+        if fault := file_fault(folders):
+            return mask_secret(fault)
     return _RECURSION if isinstance(error, RecursionError) else mask_secret(_explained(error))
 
 
