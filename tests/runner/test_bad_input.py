@@ -104,6 +104,7 @@ def test_a_broken_line_is_named_with_its_file(
     ("files", "path", "sentence"),
     [
         pytest.param({}, "absent", "dataset absent does not exist", id="absent"),
+        pytest.param({}, "https://h/x.jsonl", "a dataset is a local file: download it", id="url"),
         pytest.param({"d/x": b""}, "d", "d has no test.jsonl", id="no-test.jsonl"),
         pytest.param({"test.jsonl": b""}, "test.jsonl", "has no samples", id="empty"),
         pytest.param({"test.jsonl": b"\n \n\n"}, "test.jsonl", "has no samples", id="blank"),

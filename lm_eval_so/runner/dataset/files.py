@@ -1,5 +1,6 @@
 """Which files a dataset's path names."""
 
+import re
 import stat
 from collections import Counter
 from glob import has_magic
@@ -15,6 +16,7 @@ SAMPLES = "test"
 _HIDDEN = (".", "~$", "_")
 """What begins the names of files that programs leave: Excel's locks, Spark's marks."""
 _MOST_SHOWN = 5
+_ADDRESS = re.compile(r"(https?|s3|gs|ftp):/")
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -57,7 +59,8 @@ def _find(given: Path) -> Files:
             raise DatasetError(f"dataset {given} is no glob: {error}") from error
         return _of_one_format(given, _readable(found))
     if not given.exists():
-        raise DatasetError(f"dataset {given} does not exist")
+        hint = "; a dataset is a local file: download it" if _ADDRESS.match(str(given)) else ""
+        raise DatasetError(f"dataset {given} does not exist{hint}")
     check_regular(given, "a dataset is read twice")
     known = format_of(given)
     if known is None:
