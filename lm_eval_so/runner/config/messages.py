@@ -35,6 +35,10 @@ OPTIONS = frozenset({
 """Options of the backends of this package, but for those that have the name of another key."""
 
 
+_NEAR = {"", "backend", "model", "options", "runner"}
+"""Where people look for a parameter or an option."""
+
+
 def _home(name: str) -> str | None:
     """Where the name of a parameter or of an option belongs."""
     if name in PARAMETERS:
@@ -49,8 +53,8 @@ def known_keys(model: type[BaseModel] = ComposedConfig, prefix: str = "") -> Ite
 
 def unknown_key(key: str, known: Iterable[str] | None = None) -> str:
     """The sentence for a key that does not exist; ``known`` is the config's keys if None."""
-    name = key.rpartition(".")[2]
-    if known is None and (home := _home(name)):
+    group, _, name = key.rpartition(".")
+    if known is None and group in _NEAR and (home := _home(name)):
         return f"unknown key {key!r}; did you mean {home + name!r}?"
     return wording.unknown_key(key, known_keys() if known is None else known)
 
