@@ -65,15 +65,24 @@ def test_what_mlflow_takes_is_taken(uri: str, tmp_path: Path) -> None:
     assert tracking_uri(uri, tmp_path) == uri
 
 
+@pytest.mark.parametrize(
+    ("given", "env", "named"),
+    [
+        ([], {"MLFLOW_TRACKING_URI": "ht!tp://x"}, "the variable MLFLOW_TRACKING_URI"),
+        (["tracking.uri=gopher://x"], {}, "tracking.uri"),
+    ],
+    ids=["variable", "option"],
+)
 def test_none_runs_nothing(
+    given: list[str],
+    env: dict[str, str],
+    named: str,
     command: Callable[..., subprocess.CompletedProcess[str]],
     make_dataset: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    done = command(
-        *of_dataset(make_dataset(3), "backend=simulated"), env={"MLFLOW_TRACKING_URI": "ht!tp://x"}
-    )
+    done = command(*of_dataset(make_dataset(3), "backend=simulated", *given), env=env)
     assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {named} ")
     assert done.stderr.count("\n") == 1
-    assert "the variable MLFLOW_TRACKING_URI" in done.stderr
     assert not list(tmp_path.rglob("run_results.jsonl"))

@@ -361,15 +361,6 @@ class TestMlflowThatIsAway:
         assert "MLflow lacks" in done.stderr
         assert time.monotonic() - began < MINUTE
 
-    def test_an_address_that_means_nothing_is_told(
-        self, command: Command, make_dataset: Callable[..., Path]
-    ) -> None:
-        done = command(*of_dataset(make_dataset(1), "backend=simulated", "tracking.uri=gopher://x"))
-        assert done.returncode == 0
-        assert done.stderr.count("MLflow lacks the whole run") == 1
-        assert "gopher" in done.stderr
-        assert "run the same command again" not in done.stderr
-
     def test_an_address_that_mlflow_has_given_up_is_told_in_one_sentence(
         self, command: Command, make_dataset: Callable[..., Path]
     ) -> None:
