@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 256
 """Where ``auto`` ends: with more in flight a request costs more, in the bare loop too."""
-TIMES = 2
 IMPORTS = "import hydra, openai"
 
 
@@ -56,7 +55,7 @@ def sizes(bench: Bench) -> Iterator[Figure]:
     CPU is a slope between the two, so that the start of the process is no part of it.
     """
     with provider() as server:
-        small, large = (measured(bench, server, count) for count in (2000, 20_000))
+        small, large = measured(bench, server, 2000, times=2), measured(bench, server, 20_000)
     between = large.count - small.count
     ours, bare = large.first.cpu_s - small.first.cpu_s, large.bare.cpu_s - small.bare.cpu_s
     yield Figure(
@@ -82,19 +81,22 @@ def sizes(bench: Bench) -> Iterator[Figure]:
     )
 
 
-def measured(bench: Bench, server: Provider, count: int) -> Size:
-    """The least of some times each, in turn: a machine that grows slower does so for all."""
+def measured(bench: Bench, server: Provider, count: int, times: int = 1) -> Size:
+    """The least of so many times; the resume, which is short, of one more."""
     dataset, bare = bench.dataset(count), bench.folder / "bare.jsonl"
     loop = (sys.executable, HERE / "bare_loop.py", dataset, server.base_url, bare, AT_ONCE)
-    first, again, loops = [], [], []
-    for n in range(TIMES):
-        name = f"size-{count}-{bench.runs}-{n}"
-        first.append(bench.ours(dataset, server, run=name).cost)
-        loops.append(cost(*loop)[0])
-        again += [bench.ours(dataset, server, run=name).cost for _ in range(TIMES)]
+    names = [f"size-{count}-{bench.runs}-{n}" for n in range(times)]
+    first = [bench.ours(dataset, server, run=name).cost for name in names]
+    again = [bench.ours(dataset, server, run=names[0]).cost for _ in range(times + 1)]
     parse = (sys.executable, HERE / "parse.py", dataset)
-    parse_s = subprocess.check_output([*parse, bench.folder / name / "run_results.jsonl"])
-    return Size(count, least(first), least(again), least(loops), float(parse_s))
+    parse_s = subprocess.check_output([*parse, bench.folder / names[0] / "run_results.jsonl"])
+    return Size(
+        count,
+        least(first),
+        least(again),
+        least(cost(*loop)[0] for _ in range(times)),
+        float(parse_s),
+    )
 
 
 def least(costs: Iterable[Cost]) -> Cost:
